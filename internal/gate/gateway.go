@@ -1,0 +1,268 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+// DefaultHold is how long a command waits for a person before its client is
+// told to come back. It stays inside the 60 s that most clients allow.
+const DefaultHold = 45 * time.Second
+
+// dialTimeout bounds reaching a target and logging in to it.
+const dialTimeout = 15 * time.Second
+
+// Config is what a Gateway is made of. Every interface is required.
+type Config struct {
+	Identifier Identifier
+	Directory  Directory
+	Policy     Policy
+	Approver   Approver
+	Recorder   Recorder
+	Dialer     Dialer
+	Vault      Vault
+	// Log receives what happened, never what was said. Nil discards.
+	Log *slog.Logger
+	// Hold is how long a command waits for a person. Zero means DefaultHold.
+	Hold time.Duration
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Gateway opens sessions. It is safe for concurrent use.
+type Gateway struct {
+	cfg Config
+
+	mu       sync.Mutex
+	sessions map[string]*Session // guarded by mu; live sessions by id
+	closed   bool                // guarded by mu; no session opens any more
+}
+
+// New returns a gateway. It fails if a part is missing.
+func New(cfg Config) (*Gateway, error) {
+	for name, part := range map[string]any{
+		"Identifier": cfg.Identifier, "Directory": cfg.Directory, "Policy": cfg.Policy, "Approver": cfg.Approver,
+		"Recorder": cfg.Recorder, "Dialer": cfg.Dialer, "Vault": cfg.Vault,
+	} {
+		if part == nil {
+			return nil, fmt.Errorf("gate: no %s", name)
+		}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Hold == 0 {
+		cfg.Hold = DefaultHold
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Gateway{cfg: cfg, sessions: map[string]*Session{}}, nil
+}
+
+// Log returns the gateway's logger.
+func (g *Gateway) Log() *slog.Logger { return g.cfg.Log }
+
+// Client is the agent's end of a session.
+type Client struct {
+	// Conn is the authenticated, encrypted connection. Session.Answer writes to it.
+	Conn net.Conn
+	// Protocol is the protocol's name; the target must be of the same one.
+	Protocol string
+	// User is the user name that the client gave; recorded, otherwise free.
+	User string
+	// Application is what the client calls itself; declared, not verified.
+	Application string
+}
+
+// SessionInfo is what is known of a session from its start. It is immutable.
+type SessionInfo struct {
+	ID        string
+	Principal *Principal
+	Target    *Target
+	Protocol  string
+	// Remote is the client's network address.
+	Remote      string
+	User        string
+	Application string
+	Started     time.Time
+	// Deadline is when the session ends at the latest.
+	Deadline time.Time
+}
+
+// Open identifies the caller, finds the target and starts the recording. Errors
+// are *OpenError.
+func (g *Gateway) Open(ctx context.Context, token Secret, target string, c Client) (*Session, error) {
+	p, err := g.cfg.Identifier.Identify(ctx, token)
+	if err != nil {
+		return nil, &OpenError{Stage: "identify", Public: "the token was refused: " + publicText(err), Err: err}
+	}
+	if p.Kind != KindAgent {
+		return nil, &OpenError{Stage: "authorise", Public: "the token identifies no agent, and only agents open sessions"}
+	}
+	if why, yes := g.cfg.Identifier.Revoked(p); yes {
+		return nil, &OpenError{Stage: "identify", Public: "the token was refused: revoked", Err: errors.New(why)}
+	}
+	t, ok := g.cfg.Directory.Target(target)
+	if !ok || t.Protocol != c.Protocol {
+		return nil, &OpenError{Stage: "authorise", Public: fmt.Sprintf("there is no %s target named %q", c.Protocol, target)}
+	}
+	now := g.cfg.Now()
+	info := &SessionInfo{
+		ID: newID("ses_"), Principal: p, Target: t, Protocol: c.Protocol,
+		Remote: c.Conn.RemoteAddr().String(), User: c.User, Application: c.Application,
+		Started: now, Deadline: p.Expiry,
+	}
+	if l := t.Limits.Session; l > 0 && now.Add(l).Before(info.Deadline) {
+		info.Deadline = now.Add(l)
+	}
+	if !now.Before(info.Deadline) {
+		return nil, &OpenError{Stage: "identify", Public: "the token was refused: it has expired"}
+	}
+	rec, err := g.cfg.Recorder.Start(info)
+	if err != nil {
+		return nil, &OpenError{Stage: "record", Public: "the session cannot be recorded, so it is not opened", Err: err}
+	}
+	s := &Session{SessionInfo: info, g: g, client: c.Conn, rec: rec, done: make(chan struct{})}
+	if err := g.register(s); err != nil {
+		_ = rec.Close()
+		return nil, err
+	}
+	s.timer = time.AfterFunc(info.Deadline.Sub(now), func() { s.End(EndExpired, nil) })
+	// A revocation between Revoked above and register would have missed us.
+	if why, yes := g.cfg.Identifier.Revoked(p); yes {
+		s.End(EndRevoked, errors.New(why))
+		s.Close()
+		return nil, &OpenError{Stage: "identify", Public: "the token was refused: revoked"}
+	}
+	return s, nil
+}
+
+func (g *Gateway) register(s *Session) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return &OpenError{Stage: "authorise", Public: "the gateway is shutting down"}
+	}
+	g.sessions[s.ID] = s
+	return nil
+}
+
+func (g *Gateway) forget(s *Session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.sessions, s.ID)
+}
+
+// Sessions returns the live sessions, in no order.
+func (g *Gateway) Sessions() []*Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*Session, 0, len(g.sessions))
+	for _, s := range g.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// End ends every live session that match picks and returns how many that were.
+// It returns when each has been told; a running command is being cancelled at
+// the target then.
+func (g *Gateway) End(reason EndReason, err error, match func(*SessionInfo) bool) int {
+	n := 0
+	for _, s := range g.Sessions() {
+		if match(s.SessionInfo) {
+			s.End(reason, err)
+			n++
+		}
+	}
+	return n
+}
+
+// Shutdown refuses new sessions and ends the live ones. It waits for them to
+// close until ctx ends.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.End(EndShutdown, nil, func(*SessionInfo) bool { return true })
+	for _, s := range g.Sessions() {
+		select {
+		case <-s.closed():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Probe logs in to a target on the gateway's own behalf, without an agent: to
+// read a catalog, to inspect what a credential can do. The connection is closed
+// when login returns; it never reaches a session.
+func (g *Gateway) Probe(ctx context.Context, t *Target, login Login) error {
+	ctx, cancel := context.WithTimeout(ctx, 4*dialTimeout)
+	defer cancel()
+	conn, err := g.dial(ctx, t, login)
+	if conn != nil {
+		_ = conn.Close()
+	}
+	return err
+}
+
+// Login authenticates a fresh connection to the target with the credential and
+// returns the connection to use from then on: the same one, or one wrapped in
+// TLS. It is the only code that sees the raw connection or the credential.
+type Login func(ctx context.Context, conn net.Conn, t *Target, c *Credential) (net.Conn, error)
+
+func (g *Gateway) dial(ctx context.Context, t *Target, login Login) (net.Conn, error) {
+	cred, err := g.cfg.Vault.Credential(ctx, t.Credential)
+	if err != nil {
+		return nil, &OpenError{Stage: "login", Public: fmt.Sprintf("target %q has no usable credential", t.Name), Err: err}
+	}
+	raw, err := g.cfg.Dialer.Dial(ctx, t)
+	if err != nil {
+		return nil, &OpenError{Stage: "dial", Public: fmt.Sprintf("target %q cannot be reached", t.Name), Err: err}
+	}
+	// A target that stops answering in the middle of the log-in must not hold
+	// the caller longer than ctx.
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	conn, err := login(ctx, raw, t, cred)
+	if err == nil && !stop() {
+		err = context.Cause(ctx)
+	}
+	stop()
+	if err != nil {
+		_ = raw.Close()
+		return nil, &OpenError{Stage: "login", Public: fmt.Sprintf("the gateway could not log in to target %q", t.Name), Err: err}
+	}
+	return conn, nil
+}
+
+// PublicError is an error of an Identifier with a text that the caller may see.
+type PublicError interface {
+	error
+	Public() string
+}
+
+func publicText(err error) string {
+	var p PublicError
+	if errors.As(err, &p) {
+		return p.Public()
+	}
+	return "it could not be verified"
+}
+
+// newID returns prefix and 130 random bits in lower-case base32.
+func newID(prefix string) string {
+	var b [20]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
+	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:])[:26])
+}

@@ -1,0 +1,168 @@
+package gate
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// Protocol serves the client side of one wire protocol.
+type Protocol interface {
+	// Name is the word that targets name the protocol by ("postgres").
+	Name() string
+	// Serve speaks with one client until it leaves or its session ends, and
+	// closes client. It returns nil for an ordinary end.
+	Serve(ctx context.Context, client net.Conn, g *Gateway) error
+}
+
+// Identifier verifies tokens.
+type Identifier interface {
+	// Identify verifies a token and returns whom it names. The error's text is
+	// for the log; the agent learns only that the token was refused and which
+	// rule refused it. It must be safe for concurrent use and must bound its
+	// own network waits.
+	Identify(ctx context.Context, token Secret) (*Principal, error)
+	// Revoked reports whether the principal was revoked, and why. It is asked
+	// at Open; revocations that come later reach live sessions by
+	// [Gateway.End].
+	Revoked(p *Principal) (reason string, revoked bool)
+}
+
+// Directory finds targets.
+type Directory interface {
+	// Target returns the target with exactly this name, or false.
+	Target(name string) (*Target, bool)
+}
+
+// Recorder keeps recordings.
+type Recorder interface {
+	// Start begins the recording of a session. When it returns nil, the start
+	// event survives the death of the process.
+	Start(s *SessionInfo) (Recording, error)
+}
+
+// Recording is the full stream of one session. Calls for one recording do not
+// overlap.
+type Recording interface {
+	// Append adds one event in order. It may keep the event in memory until
+	// Commit. It blocks when storage is slow and never drops. The event and
+	// what it points to are the caller's again on return.
+	Append(e *Event) error
+	// Commit makes every event appended so far survive the death of the
+	// process. The gate calls it before bytes go to the target or to the agent.
+	// After an error of Append or Commit the recording takes no further event.
+	Commit() error
+	// Close commits, ends the recording and releases its files.
+	Close() error
+}
+
+// EventKind says what an event tells. The numbers are the recording format:
+// append only.
+type EventKind uint8
+
+const (
+	// EventCommand: a command and its decision, committed before forwarding.
+	EventCommand EventKind = iota + 1
+	// EventInput: further bytes of the agent that belong to a command's stream.
+	EventInput
+	// EventAnswer: bytes as the agent was answered, in masked form,
+	// committed before they are sent.
+	EventAnswer
+	// EventEffect: what came of a command (rows, tag, error).
+	EventEffect
+	// EventHold: a command began to wait for a person, or the wait ended.
+	EventHold
+	// EventEnd: the session ended, and why.
+	EventEnd
+)
+
+// Event is one entry in a recording.
+type Event struct {
+	Kind EventKind
+	Time time.Time
+	// Command counts the session's commands from 1; 0 belongs to no command.
+	Command uint64
+	// Text is the command as asked (EventCommand), the request id and its state
+	// (EventHold), the command tag or SQLSTATE (EventEffect), or the cause
+	// (EventEnd).
+	Text string
+	// Params are the command's parameters, for a reader.
+	Params []string
+	Phase  Phase
+	// Effects, Labels and Verdict belong to EventCommand. Verdict is nil elsewhere.
+	Effects Effects
+	Labels  []string
+	Verdict *Verdict
+	// Status is the refusal's word if the command was not forwarded; empty if
+	// it was.
+	Status Status
+	// Rows belongs to EventEffect.
+	Rows int64
+	// Data are the bytes of EventInput and EventAnswer, in the protocol's wire
+	// form.
+	Data []byte
+}
+
+// Dialer reaches targets.
+type Dialer interface {
+	// Dial connects to the target's address. It must honour ctx.
+	Dial(ctx context.Context, t *Target) (net.Conn, error)
+}
+
+// Vault keeps credentials.
+type Vault interface {
+	// Credential returns the named credential, or an error that names only the
+	// credential.
+	Credential(ctx context.Context, name string) (*Credential, error)
+}
+
+// Approver keeps access requests.
+type Approver interface {
+	// Ask consumes an approved grant for exactly this ask (Asked.Granted), or
+	// joins the pending request for it, or files one. It never waits for a
+	// person. When Granted is true the grant is used up, durably.
+	Ask(ctx context.Context, a *Ask) (Asked, error)
+	// Wait blocks until the request is answered, expires or ctx ends, and
+	// returns its state.
+	Wait(ctx context.Context, request string) (RequestState, error)
+}
+
+// Ask is a command that needs a person.
+type Ask struct {
+	Session *SessionInfo
+	// Digest is the binding digest, "sha256:…".
+	Digest string
+	// Text and Params are what the approver reads; never truncated.
+	Text     string
+	Params   []string
+	Effects  Effects
+	Labels   []string
+	Rule     string
+	Reason   string
+	Approval Approval
+}
+
+// Asked is the answer to an Ask.
+type Asked struct {
+	// Granted: the command may run now, once.
+	Granted bool
+	Request string
+	State   RequestState
+	Expires time.Time
+	URL     string
+	// Approvers are who approved, for the record.
+	Approvers []string
+}
+
+// RequestState is the state of an access request (AuthZEN access request and
+// approval profile). Any other word counts as not approved.
+type RequestState string
+
+const (
+	RequestPending   RequestState = "pending"
+	RequestApproved  RequestState = "approved"
+	RequestDenied    RequestState = "denied"
+	RequestExpired   RequestState = "expired"
+	RequestCancelled RequestState = "cancelled"
+	RequestConsumed  RequestState = "consumed"
+)

@@ -1,0 +1,416 @@
+package gate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// verdictCacheSize bounds the decisions that one session remembers.
+const verdictCacheSize = 64
+
+// Session is one authorised connection of one principal to one target. Decide,
+// Answer, Input and Effect belong to the goroutine that serves the session;
+// End may be called from anywhere.
+type Session struct {
+	*SessionInfo
+	g      *Gateway
+	client net.Conn
+	rec    Recording
+	timer  *time.Timer
+
+	command  uint64  // commands decided so far; owned by the serving goroutine
+	permit   uint64  // the command whose Permit is outstanding; 0 if none
+	opens    bool    // the outstanding Permit may open a stream
+	input    bool    // the stream carries further bytes of the agent
+	event    Event   // scratch: recordings copy what they keep
+	judged   Verdict // scratch: what event.Verdict points to
+	verdicts map[any]Verdict
+	epoch    uint64 // the policy generation that verdicts belong to
+
+	recMu sync.Mutex // guards rec against an answer from a stream's goroutine
+	ended atomic.Pointer[EndError]
+	onEnd atomic.Pointer[func(*EndError)]
+	done  chan struct{} // closed by the first End
+	once  sync.Once     // for Close
+	gone  chan struct{} // made by closed, closed by Close; guarded by g.mu
+}
+
+// Permit allows one command to be forwarded, once, on its own session. The zero
+// Permit allows nothing; only Session.Decide makes another one.
+type Permit struct {
+	s *Session
+	n uint64
+}
+
+// Command returns the number of the command in its session, for Answer.
+func (p Permit) Command() uint64 { return p.n }
+
+// Decide takes a command through decide, hold and record. It returns a Permit
+// when the command may be forwarded; a *Refusal when it may not, after which the
+// session goes on; and an *EndError when the session is over. Only one Permit is
+// outstanding at a time: a new Decide voids the one before.
+func (s *Session) Decide(ctx context.Context, cmd *Command) (Permit, error) {
+	s.command++
+	s.permit = 0
+	if err := s.Err(); err != nil {
+		return Permit{}, err
+	}
+	v, err := s.verdict(ctx, cmd)
+	if err != nil {
+		s.g.cfg.Log.Error("policy failed, command blocked", "session", s.ID, "error", err)
+		v = Verdict{Reason: "the policy could not be evaluated, so the command is blocked"}
+	}
+	if v.Decision != Block {
+		if err := s.mask(cmd, v.Masks); err != nil {
+			v = Verdict{Rule: v.Rule, Reason: err.Error()}
+		}
+	}
+	var refusal *Refusal
+	switch {
+	case v.Decision == Allow:
+	case v.Decision == Hold && cmd.Phase == Prepare:
+		// Nothing runs yet; the wait comes with Run.
+	case v.Decision == Hold:
+		v, refusal, err = s.hold(ctx, cmd, v)
+		if err != nil {
+			return Permit{}, err
+		}
+	default:
+		refusal = &Refusal{Status: StatusBlocked, Rule: v.Rule, Reason: v.Reason, Session: s.ID}
+		if refusal.Reason == "" {
+			refusal.Reason = "no rule allows this command"
+		}
+	}
+	if err := s.recordCommand(cmd, &v, refusal); err != nil {
+		return Permit{}, err
+	}
+	if refusal != nil {
+		return Permit{}, refusal
+	}
+	s.permit, s.opens, s.input = s.command, cmd.Stream || cmd.Phase == Prepare, cmd.Stream
+	return Permit{s, s.command}, nil
+}
+
+// verdict asks the policy, or remembers what it said.
+func (s *Session) verdict(ctx context.Context, cmd *Command) (Verdict, error) {
+	epoch := s.g.cfg.Policy.Generation()
+	if epoch != s.epoch || len(s.verdicts) >= verdictCacheSize {
+		clear(s.verdicts)
+		s.epoch = epoch
+	}
+	if cmd.Facts != nil {
+		if v, ok := s.verdicts[cmd.Facts]; ok {
+			return v, nil
+		}
+	}
+	v, err := s.g.cfg.Policy.Decide(ctx, s.SessionInfo, cmd)
+	if err == nil && v.Stable && cmd.Facts != nil {
+		if s.verdicts == nil {
+			s.verdicts = make(map[any]Verdict)
+		}
+		s.verdicts[cmd.Facts] = v
+	}
+	return v, err
+}
+
+func (s *Session) mask(cmd *Command, m Masks) error {
+	if cmd.Mask != nil {
+		return cmd.Mask(m)
+	}
+	for _, l := range cmd.Labels {
+		if m.For(l) != MaskPlain {
+			return fmt.Errorf("the command touches data labelled %q, which cannot be masked here", l)
+		}
+	}
+	return nil
+}
+
+// hold waits for a person. It returns the verdict to record and, unless the
+// command may run, the refusal.
+func (s *Session) hold(ctx context.Context, cmd *Command, v Verdict) (Verdict, *Refusal, error) {
+	if cmd.Binding == nil {
+		return v, nil, s.fail(errors.New("gate: a held command has no binding"))
+	}
+	digest, err := s.digest(v.Rule, cmd.Binding())
+	if err != nil {
+		return v, nil, s.fail(err)
+	}
+	ask := &Ask{
+		Session: s.SessionInfo, Digest: digest, Text: cmd.Text, Params: cmd.Params, Effects: cmd.Effects,
+		Labels: cmd.Labels, Rule: v.Rule, Reason: v.Reason, Approval: v.Approval,
+	}
+	asked, err := s.g.cfg.Approver.Ask(ctx, ask)
+	if err != nil {
+		s.g.cfg.Log.Error("access request failed, command blocked", "session", s.ID, "error", err)
+		return v, &Refusal{Status: StatusBlocked, Rule: v.Rule, Session: s.ID,
+			Reason: "the command needs approval, and the request could not be filed: " + publicText(err)}, nil
+	}
+	if asked.Granted {
+		return v, nil, s.recordHold(asked.Request, RequestConsumed)
+	}
+	if asked.State == RequestPending && cmd.Wait != nil {
+		if asked.State, err = s.await(ctx, cmd, v, digest, asked); err != nil {
+			return v, nil, err
+		}
+		if asked.State == RequestApproved {
+			// The policy is asked again: an approval never overrides a block that
+			// came meanwhile, and the masks may have changed.
+			again, err := s.g.cfg.Policy.Decide(ctx, s.SessionInfo, cmd)
+			if err != nil || again.Decision == Block || again.Rule != v.Rule {
+				return again, &Refusal{Status: StatusBlocked, Rule: again.Rule, Session: s.ID,
+					Reason: "the policy changed while the command waited"}, nil
+			}
+			if err := s.mask(cmd, again.Masks); err != nil {
+				return again, &Refusal{Status: StatusBlocked, Rule: again.Rule, Reason: err.Error(), Session: s.ID}, nil
+			}
+			if again.Decision == Allow {
+				return again, nil, nil
+			}
+			consumed, err := s.g.cfg.Approver.Ask(ctx, ask)
+			if err == nil && consumed.Granted {
+				return again, nil, s.recordHold(consumed.Request, RequestConsumed)
+			}
+			v, asked = again, consumed
+		}
+	}
+	r := &Refusal{Rule: v.Rule, Reason: v.Reason, Session: s.ID,
+		Request: asked.Request, Expires: asked.Expires, URL: asked.URL, Digest: digest}
+	switch asked.State {
+	case RequestDenied:
+		r.Status, r.Reason = StatusApprovalDenied, "an approver refused this command"
+	case RequestCancelled:
+		r.Status, r.Reason = StatusCancelled, "the command was withdrawn while it waited for approval"
+	default:
+		r.Status = StatusApprovalRequired
+	}
+	return v, r, nil
+}
+
+// await tells the client that it waits, waits, and returns the request's state.
+func (s *Session) await(ctx context.Context, cmd *Command, v Verdict, digest string, asked Asked) (RequestState, error) {
+	if err := s.recordHold(asked.Request, RequestPending); err != nil {
+		return "", err
+	}
+	until := s.g.cfg.Now().Add(s.g.cfg.Hold)
+	cmd.Wait(Held{Request: asked.Request, Rule: v.Rule, Reason: v.Reason, URL: asked.URL, Digest: digest, Until: until})
+	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Hold)
+	defer cancel()
+	var withdrawn atomic.Bool
+	finished := make(chan struct{})
+	defer close(finished)
+	go func() { // ends with this function
+		select {
+		case <-cmd.Cancelled:
+			withdrawn.Store(true)
+			cancel()
+		case <-s.done:
+			cancel()
+		case <-finished:
+		}
+	}()
+	state, err := s.g.cfg.Approver.Wait(ctx, asked.Request)
+	if end := s.Err(); end != nil {
+		return "", end
+	}
+	switch {
+	case withdrawn.Load():
+		state = RequestCancelled
+	case err != nil:
+		state = RequestPending // the client comes back later
+	}
+	return state, s.recordHold(asked.Request, state)
+}
+
+// digest binds a grant to the exact command (DESIGN.md, rule 6). The token and
+// the connection are not bound: both change between asking and running again.
+func (s *Session) digest(rule string, b Binding) (string, error) {
+	doc := struct {
+		Version    string  `json:"v"`
+		Subject    Party   `json:"subject"`
+		Actor      Party   `json:"actor"`
+		Client     string  `json:"client"`
+		Target     string  `json:"target"`
+		Generation string  `json:"generation"`
+		Protocol   string  `json:"protocol"`
+		Rule       string  `json:"rule"`
+		Binding    Binding `json:"binding"`
+	}{"sallyport-grant-v1", s.Principal.Party, s.Principal.Actor, s.Principal.ClientID,
+		s.Target.Name, s.Target.Generation, s.Protocol, rule, b}
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return "", fmt.Errorf("gate: binding: %w", err)
+	}
+	canonical, err := canonicalJSON(raw)
+	if err != nil {
+		return "", fmt.Errorf("gate: binding: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+func (s *Session) recordCommand(cmd *Command, v *Verdict, r *Refusal) error {
+	s.judged = *v
+	e := &s.event
+	*e = Event{Kind: EventCommand, Time: s.g.cfg.Now(), Command: s.command, Text: cmd.Text, Params: cmd.Params,
+		Phase: cmd.Phase, Effects: cmd.Effects, Labels: cmd.Labels, Verdict: &s.judged}
+	if r != nil {
+		e.Status = r.Status
+	}
+	return s.append(e)
+}
+
+// recordHold is committed at once: a wait may be long.
+func (s *Session) recordHold(request string, state RequestState) error {
+	err := s.append(&Event{Kind: EventHold, Time: s.g.cfg.Now(), Command: s.command, Text: request + " " + string(state)})
+	if err != nil {
+		return err
+	}
+	return s.commit()
+}
+
+// append adds an event to the recording; if it cannot, the session is over.
+func (s *Session) append(e *Event) error {
+	s.recMu.Lock()
+	err := s.rec.Append(e)
+	s.recMu.Unlock()
+	if err != nil {
+		s.End(EndRecorder, err)
+		return s.Err()
+	}
+	return nil
+}
+
+// commit makes what was appended durable; if it cannot, the session is over.
+func (s *Session) commit() error {
+	s.recMu.Lock()
+	err := s.rec.Commit()
+	s.recMu.Unlock()
+	if err != nil {
+		s.End(EndRecorder, err)
+		return s.Err()
+	}
+	return nil
+}
+
+func (s *Session) fail(err error) error {
+	s.End(EndProtocol, err)
+	return s.Err()
+}
+
+// Answer records b as what the agent was answered to a command and then writes
+// it to the client. What cannot be recorded is not sent, and the session ends.
+// It may be called by the goroutine that serves a command's stream, but not
+// concurrently.
+func (s *Session) Answer(command uint64, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if end := s.Err(); end != nil {
+		return end
+	}
+	if err := s.append(&Event{Kind: EventAnswer, Time: s.g.cfg.Now(), Command: command, Data: b}); err != nil {
+		return err
+	}
+	if err := s.commit(); err != nil {
+		return err
+	}
+	if _, err := s.client.Write(b); err != nil {
+		s.End(EndClosed, err)
+		return s.Err()
+	}
+	return nil
+}
+
+// Effect records what came of a command: its rows and its tag or error code.
+func (s *Session) Effect(command uint64, text string, rows int64) error {
+	return s.append(&Event{Kind: EventEffect, Time: s.g.cfg.Now(), Command: command, Text: text, Rows: rows})
+}
+
+// Dial reaches the target and logs in. Only login sees the credential and the
+// raw connection. controls are the fixed messages that the protocol may send
+// without a command: they hold nothing that came from the agent. Errors are
+// *OpenError.
+func (s *Session) Dial(ctx context.Context, login Login, controls ...[]byte) (*Upstream, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := s.g.dial(ctx, s.Target, login)
+	if err != nil {
+		return nil, err
+	}
+	return &Upstream{s: s, conn: conn, controls: controls}, nil
+}
+
+// OnEnd sets what happens when the session is ended from outside: cancel the
+// running command at the target, wake the goroutine that serves the client. It
+// runs once, at once if the session has ended already. It must not block long.
+func (s *Session) OnEnd(f func(*EndError)) {
+	s.onEnd.Store(&f)
+	if s.Err() != nil {
+		s.runOnEnd()
+	}
+}
+
+func (s *Session) runOnEnd() {
+	if f := s.onEnd.Swap(nil); f != nil {
+		(*f)(s.ended.Load())
+	}
+}
+
+// End ends the session: nothing more is decided, forwarded or answered. Only the
+// first reason counts.
+func (s *Session) End(reason EndReason, err error) {
+	if !s.ended.CompareAndSwap(nil, &EndError{reason, err}) {
+		return
+	}
+	close(s.done)
+	s.runOnEnd()
+}
+
+// Err returns nil while the session lives, and the *EndError afterwards.
+func (s *Session) Err() error {
+	if e := s.ended.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Close records the end and forgets the session. The protocol calls it when it
+// has closed both connections. A session that nobody ended was closed by a peer.
+func (s *Session) Close() {
+	s.once.Do(func() {
+		s.End(EndClosed, nil)
+		s.timer.Stop()
+		end := s.ended.Load()
+		if end.Reason != EndRecorder {
+			_ = s.append(&Event{Kind: EventEnd, Time: s.g.cfg.Now(), Text: string(end.Reason)})
+		}
+		if err := s.rec.Close(); err != nil {
+			s.g.cfg.Log.Error("recording not closed", "session", s.ID, "error", err)
+		}
+		s.g.forget(s)
+		close(s.closedLocked())
+	})
+}
+
+// closed returns a channel that Close closes.
+func (s *Session) closed() <-chan struct{} { return s.closedLocked() }
+
+func (s *Session) closedLocked() chan struct{} {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	if s.gone == nil {
+		s.gone = make(chan struct{})
+	}
+	return s.gone
+}

@@ -1,0 +1,66 @@
+package gate
+
+import "time"
+
+// Target is a protected resource. It is built from documents and immutable: a
+// changed document makes a new Target with another Generation.
+type Target struct {
+	Name     string
+	Protocol string
+	// Address is host:port as the dialer reaches it.
+	Address string
+	// Connector names the connector to dial through; empty dials from the gateway.
+	Connector string
+	// Database is the database, namespace or login at the target; may be empty.
+	Database string
+	// Labels are the operator's key/value labels, seen by policies as target.labels.
+	Labels map[string]string
+	// Marks are the sensitive places of the target: label name → paths
+	// ("public.customers.email"). What a path means is the protocol's affair.
+	Marks map[string][]string
+	// Functions are the reviewed functions of the target: signature → effect.
+	Functions map[string]Effects
+	// Credential names the credential to log in with.
+	Credential string
+	TLS        TLS
+	Limits     Limits
+	// Generation changes whenever any document that shapes this target changes.
+	// Grants are bound to it.
+	Generation string
+}
+
+// TLSMode says how far the gateway trusts the way to the target. The zero value
+// is the strictest.
+type TLSMode uint8
+
+const (
+	// TLSVerifyFull requires TLS, a chain to a trusted CA and a matching name.
+	TLSVerifyFull TLSMode = iota
+	// TLSVerifyCA requires TLS and a chain to the CA; the name may differ.
+	TLSVerifyCA
+	// TLSRequire requires TLS and verifies nothing.
+	TLSRequire
+	// TLSDisable speaks plain text. For loopback and unix sockets.
+	TLSDisable
+)
+
+// TLS is how the gateway speaks to the target.
+type TLS struct {
+	Mode TLSMode
+	// CA is a PEM bundle; empty means the system's roots.
+	CA []byte
+	// ServerName overrides the host of Address for verification.
+	ServerName string
+}
+
+// Limits bound one session. A zero member means no limit of that sort beyond
+// the gateway's own hard bounds.
+type Limits struct {
+	// Rows and Bytes bound one command's answer.
+	Rows  int64
+	Bytes int64
+	// Statement bounds the time of one command at the target.
+	Statement time.Duration
+	// Session bounds the time from opening to end.
+	Session time.Duration
+}
