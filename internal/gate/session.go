@@ -348,6 +348,24 @@ func (s *Session) Dial(ctx context.Context, login Login, controls ...[]byte) (*U
 	return &Upstream{s: s, conn: conn, controls: controls}, nil
 }
 
+// Signal opens a second connection to the target, without logging in, for a
+// message out of band (a CancelRequest), and closes it when send returns.
+func (s *Session) Signal(ctx context.Context, send func(ctx context.Context, conn net.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := s.g.cfg.Dialer.Dial(ctx, s.Target)
+	if err != nil {
+		return fmt.Errorf("signal %s: %w", s.Target.Name, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	return send(ctx, conn)
+}
+
+// PolicyGeneration changes whenever the same command could be decided
+// differently. A protocol that runs again what was decided before compares it.
+func (s *Session) PolicyGeneration() uint64 { return s.g.cfg.Policy.Generation() }
+
 // OnEnd sets what happens when the session is ended from outside: cancel the
 // running command at the target, wake the goroutine that serves the client. It
 // runs once, at once if the session has ended already. It must not block long.

@@ -32,15 +32,16 @@ func (u *Upstream) Send(p Permit, b []byte) error {
 }
 
 // Open uses up the permit of a command that was decided with Stream, or in
-// phase Prepare, and returns the stream for the rest of the command's bytes.
-func (u *Upstream) Open(p Permit) (*Stream, error) {
+// phase Prepare, queues b as Send does, and returns the stream for the rest of
+// the command's bytes.
+func (u *Upstream) Open(p Permit, b []byte) (Stream, error) {
 	if p.s == nil || !p.s.opens {
-		return nil, ErrPermit
+		return Stream{}, ErrPermit
 	}
 	if err := u.use(p); err != nil {
-		return nil, err
+		return Stream{}, err
 	}
-	return &Stream{u: u, command: p.n, input: u.s.input}, nil
+	return Stream{u: u, command: p.n, input: u.s.input}, u.queue(b)
 }
 
 func (u *Upstream) use(p Permit) error {
@@ -131,7 +132,7 @@ func (t *Stream) Command() uint64 { return t.command }
 // the agent's input; what belongs to a prepared one is the protocol's own
 // bookkeeping, made from decoded messages (Describe, Close).
 func (t *Stream) Write(b []byte) error {
-	if t == nil || t.u == nil {
+	if t.u == nil {
 		return ErrPermit
 	}
 	s := t.u.s
@@ -148,8 +149,4 @@ func (t *Stream) Write(b []byte) error {
 }
 
 // End closes the stream: it takes nothing any more.
-func (t *Stream) End() {
-	if t != nil {
-		t.u = nil
-	}
-}
+func (t *Stream) End() { t.u = nil }
