@@ -74,6 +74,20 @@ const (
 	Prepare
 )
 
+// Follow says what a command's stream carries. The zero value opens none.
+type Follow uint8
+
+const (
+	// FollowNothing: the command is complete in itself.
+	FollowNothing Follow = iota
+	// FollowMessages: the protocol's own messages about the command, made from
+	// decoded ones (Describe, Execute and Close of what was bound).
+	FollowMessages
+	// FollowInput: data of the agent (COPY data, exec input, a request body);
+	// it is recorded before it is forwarded.
+	FollowInput
+)
+
 // Command is the unit of decision, as a protocol describes it.
 type Command struct {
 	// Text is what the agent asked, for a reader. Secrets in it (a password in
@@ -86,9 +100,9 @@ type Command struct {
 	// Labels are the labels that the command touches.
 	Labels []string
 	Phase  Phase
-	// Stream says that further bytes of the agent belong to the command (COPY
-	// data, exec input, a request body). Only then may its Permit open a stream.
-	Stream bool
+	// Follow says what further bytes belong to the command. Unless something
+	// does, its Permit opens no stream.
+	Follow Follow
 	// Facts is the protocol's struct of facts. Policy builds a typed
 	// environment from it. Equal pointers mean equal facts: a decision that
 	// depends on nothing else may be remembered under the pointer.
@@ -104,8 +118,8 @@ type Command struct {
 	// the protocol can tell its client. Nil means the command must not wait: it
 	// is answered with approval_required at once (an open transaction).
 	Wait func(Held)
-	// Cancelled ends the wait early when the agent withdraws the command; may
-	// be nil.
+	// Cancelled ends the wait early when the agent withdraws the command. It
+	// may be nil, and Wait may set it.
 	Cancelled <-chan struct{}
 }
 

@@ -28,8 +28,7 @@ type Session struct {
 
 	command  uint64  // commands decided so far; owned by the serving goroutine
 	permit   uint64  // the command whose Permit is outstanding; 0 if none
-	opens    bool    // the outstanding Permit may open a stream
-	input    bool    // the stream carries further bytes of the agent
+	follow   Follow  // what the outstanding Permit's stream may carry
 	event    Event   // scratch: recordings copy what they keep
 	judged   Verdict // scratch: what event.Verdict points to
 	verdicts map[any]Verdict
@@ -95,7 +94,7 @@ func (s *Session) Decide(ctx context.Context, cmd *Command) (Permit, error) {
 	if refusal != nil {
 		return Permit{}, refusal
 	}
-	s.permit, s.opens, s.input = s.command, cmd.Stream || cmd.Phase == Prepare, cmd.Stream
+	s.permit, s.follow = s.command, cmd.Follow
 	return Permit{s, s.command}, nil
 }
 

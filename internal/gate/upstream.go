@@ -31,17 +31,16 @@ func (u *Upstream) Send(p Permit, b []byte) error {
 	return u.queue(b)
 }
 
-// Open uses up the permit of a command that was decided with Stream, or in
-// phase Prepare, queues b as Send does, and returns the stream for the rest of
-// the command's bytes.
+// Open uses up the permit of a command whose Follow is not zero, queues b as
+// Send does, and returns the stream for the rest of the command's bytes.
 func (u *Upstream) Open(p Permit, b []byte) (Stream, error) {
-	if p.s == nil || !p.s.opens {
+	if p.s == nil || p.s.follow == FollowNothing {
 		return Stream{}, ErrPermit
 	}
 	if err := u.use(p); err != nil {
 		return Stream{}, err
 	}
-	return Stream{u: u, command: p.n, input: u.s.input}, u.queue(b)
+	return Stream{u: u, command: p.n, input: u.s.follow == FollowInput}, u.queue(b)
 }
 
 func (u *Upstream) use(p Permit) error {
@@ -128,9 +127,8 @@ type Stream struct {
 // Command returns the number of the stream's command, for Answer.
 func (t *Stream) Command() uint64 { return t.command }
 
-// Write queues b for the target. What belongs to a Stream command is recorded as
-// the agent's input; what belongs to a prepared one is the protocol's own
-// bookkeeping, made from decoded messages (Describe, Close).
+// Write queues b for the target. On a FollowInput stream b is first recorded as
+// the agent's input.
 func (t *Stream) Write(b []byte) error {
 	if t.u == nil {
 		return ErrPermit
