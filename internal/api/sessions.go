@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+type listSessionsInput struct {
+	State  string    `query:"state" enum:"live,ended,interrupted"`
+	Target string    `query:"target" maxLength:"256"`
+	Agent  string    `query:"agent" maxLength:"512"`
+	Before time.Time `query:"before" doc:"Only sessions that started before this time"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+type sessionsOutput struct {
+	Body struct {
+		Sessions []Session `json:"sessions"`
+	}
+}
+
+type sessionInput struct {
+	ID string `path:"id" maxLength:"128"`
+}
+
+type sessionOutput struct{ Body Session }
+
+type recordingInput struct {
+	ID     string `path:"id" maxLength:"128"`
+	Format string `query:"format" enum:"jsonl,asciicast,text" default:"jsonl" doc:"jsonl: one event a line; asciicast: version 3; text: for reading"`
+}
+
+func (s *Server) registerSessions() {
+	huma.Register(s.api, s.operation(huma.Operation{
+		OperationID: "list-sessions", Method: http.MethodGet, Path: "/v1/sessions",
+		Summary: "List sessions, live and recorded, newest first", Tags: []string{"sessions"},
+	}, PermitSessions, false), s.listSessions)
+	huma.Register(s.api, s.operation(huma.Operation{
+		OperationID: "show-session", Method: http.MethodGet, Path: "/v1/sessions/{id}",
+		Summary: "Show a session", Tags: []string{"sessions"},
+	}, PermitSessions, false), s.showSession)
+	o := s.operation(huma.Operation{
+		OperationID: "read-recording", Method: http.MethodGet, Path: "/v1/sessions/{id}/recording",
+		Summary: "Stream a session's recording", Tags: []string{"sessions"},
+		Description: "What the agent sent and was answered, in masked form. Every call is written to the audit log. " +
+			"If reading fails midway the connection breaks: an answer that ends properly is complete.",
+	}, PermitSessions, false)
+	binary := func() *huma.MediaType { return &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}} }
+	o.Responses["200"] = &huma.Response{Description: "The recording", Content: map[string]*huma.MediaType{
+		formatType("jsonl"): binary(), formatType("asciicast"): binary(), formatType("text"): binary(),
+	}}
+	huma.Register(s.api, o, s.readRecording)
+}
+
+func (s *Server) listSessions(ctx context.Context, in *listSessionsInput) (*sessionsOutput, error) {
+	list, err := s.cfg.Sessions.List(ctx, SessionFilter{
+		State: in.State, Target: in.Target, Agent: in.Agent, Before: in.Before, Limit: in.Limit,
+	})
+	if err != nil {
+		return nil, s.fail(ctx, "list-sessions", err)
+	}
+	out := &sessionsOutput{}
+	out.Body.Sessions = append([]Session{}, list...)
+	return out, nil
+}
+
+func (s *Server) showSession(ctx context.Context, in *sessionInput) (*sessionOutput, error) {
+	found, err := s.cfg.Sessions.Show(ctx, in.ID)
+	if err != nil {
+		return nil, s.fail(ctx, "show-session", err)
+	}
+	return &sessionOutput{Body: found}, nil
+}
+
+// formatType returns the media type of an export format.
+func formatType(format string) string {
+	switch format {
+	case "asciicast":
+		return "application/x-asciicast"
+	case "text":
+		return "text/plain; charset=utf-8"
+	default:
+		return "application/jsonl"
+	}
+}
+
+func (s *Server) readRecording(_ context.Context, in *recordingInput) (*huma.StreamResponse, error) {
+	select {
+	case s.streams <- struct{}{}:
+	default:
+		p := newProblem(http.StatusServiceUnavailable, "Too many recordings are being read now: try again later.")
+		p.retryAfter = 5 * time.Second
+		return nil, p
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		defer func() { <-s.streams }()
+		_, w := humago.Unwrap(hc)
+		out := &stream{w: w, control: http.NewResponseController(w), format: in.Format}
+		ctx := hc.Context()
+		err := s.call(ctx, "recording.read", in.ID, in.Format, func(ctx context.Context) error {
+			return s.cfg.Sessions.Export(ctx, in.ID, in.Format, out)
+		})
+		switch {
+		case err == nil && !out.begun:
+			out.begin()
+		case err == nil:
+		case out.begun:
+			_ = s.fail(ctx, "read-recording", err) // logged; the broken connection tells the caller
+			panic(http.ErrAbortHandler)
+		default:
+			writeProblem(w, problemOf(s.fail(ctx, "read-recording", err)))
+		}
+	}}, nil
+}
+
+// stream writes a recording. The status goes out with the first byte, so that a
+// failure before it is a proper problem. A caller that takes nothing for
+// writeTimeout is cut.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	format  string
+	begun   bool
+}
+
+func (t *stream) begin() {
+	t.begun = true
+	t.w.Header().Set("Content-Type", formatType(t.format))
+	t.w.WriteHeader(http.StatusOK)
+}
+
+func (t *stream) Write(b []byte) (int, error) {
+	if !t.begun {
+		t.begin()
+	}
+	if err := t.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	return t.w.Write(b)
+}
