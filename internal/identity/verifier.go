@@ -1,0 +1,250 @@
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// Config is what a Verifier is made of.
+type Config struct {
+	// Revocations is asked for every principal. Required.
+	Revocations *Revocations
+	// Log receives refreshes of keys and their failures, never anything of a
+	// token. Nil discards.
+	Log *slog.Logger
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Verifier verifies tokens against the issuers in force. It implements
+// [gate.Identifier] and is safe for concurrent use. A new one knows no issuer
+// and refuses every token.
+type Verifier struct {
+	revocations *Revocations
+	log         *slog.Logger
+	now         func() time.Time
+	root        context.Context // ends with Close; bounds the fetches
+	cancel      context.CancelFunc
+	flights     flights
+
+	reload sync.Mutex // serialises SetIssuers
+	reg    atomic.Pointer[registry]
+}
+
+var _ gate.Identifier = (*Verifier)(nil)
+
+// registry is one generation of issuers, with what was verified under it.
+type registry struct {
+	byURL   map[string][]*issuer
+	sources map[[sha256.Size]byte]*keySource
+	cache   *tokenCache
+}
+
+// New returns a verifier without issuers.
+func New(cfg Config) (*Verifier, error) {
+	if cfg.Revocations == nil {
+		return nil, errors.New("identity: no Revocations")
+	}
+	v := &Verifier{revocations: cfg.Revocations, log: cfg.Log, now: cfg.Now}
+	if v.log == nil {
+		v.log = slog.New(slog.DiscardHandler)
+	}
+	if v.now == nil {
+		v.now = time.Now
+	}
+	v.root, v.cancel = context.WithCancel(context.Background())
+	v.reg.Store(&registry{})
+	return v, nil
+}
+
+// Close ends the fetches under way and waits for them. Tokens whose issuer's
+// keys are at hand are still verified.
+func (v *Verifier) Close() {
+	v.flights.close()
+	v.cancel()
+	v.flights.wait.Wait()
+}
+
+// SetIssuers puts exactly these issuers in force, at once and for all callers,
+// or changes nothing and says what is wrong. Providers whose address and CA are
+// unchanged keep their keys. It never uses the network.
+func (v *Verifier) SetIssuers(docs []Issuer) error {
+	v.reload.Lock()
+	defer v.reload.Unlock()
+	old := v.reg.Load()
+	next := &registry{
+		byURL:   map[string][]*issuer{},
+		sources: map[[sha256.Size]byte]*keySource{},
+		cache:   newTokenCache(tokenCacheSize),
+	}
+	if err := checkTogether(docs); err != nil {
+		return err
+	}
+	for _, doc := range docs {
+		if err := doc.Validate(); err != nil {
+			return err
+		}
+		i, err := compile(doc)
+		if err != nil {
+			return err
+		}
+		ca, err := doc.caPEM()
+		if err != nil {
+			return fmt.Errorf("issuer %q: ca: %w", doc.Name, err)
+		}
+		id := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", doc.URL, doc.JWKSURL, ca))
+		source := next.sources[id]
+		if source == nil {
+			source = old.sources[id]
+		}
+		if source == nil {
+			if source, err = v.newSource(&doc); err != nil {
+				return err
+			}
+		}
+		next.sources[id], i.keys = source, source
+		next.byURL[doc.URL] = append(next.byURL[doc.URL], i)
+	}
+	v.reg.Store(next)
+	return nil
+}
+
+// CheckIssuers validates each document and all of them together, as SetIssuers
+// would, and changes nothing. Errors are joined.
+func CheckIssuers(docs []Issuer) error {
+	errs := []error{checkTogether(docs)}
+	for _, doc := range docs {
+		errs = append(errs, doc.Validate())
+	}
+	return errors.Join(errs...)
+}
+
+// checkTogether refuses two documents of one name, and two that the same token
+// would always fit.
+func checkTogether(docs []Issuer) error {
+	var errs []error
+	names, fits := map[string]bool{}, map[[2]string]string{}
+	for _, doc := range docs {
+		if names[doc.Name] {
+			errs = append(errs, fmt.Errorf("issuer %q: there are two documents of this name", doc.Name))
+		}
+		names[doc.Name] = true
+		pair := [2]string{doc.URL, doc.Audience}
+		if other, taken := fits[pair]; taken {
+			errs = append(errs, fmt.Errorf("issuer %q: url and audience are those of issuer %q; give one of them its own audience", doc.Name, other))
+		}
+		fits[pair] = doc.Name
+	}
+	return errors.Join(errs...)
+}
+
+func (v *Verifier) newSource(doc *Issuer) (*keySource, error) {
+	client, err := newClient(doc)
+	if err != nil {
+		return nil, err
+	}
+	return &keySource{issuer: doc.URL, jwksURL: doc.JWKSURL, client: client, now: v.now, log: v.log,
+		root: v.root, flights: &v.flights}, nil
+}
+
+// Identify verifies a token and returns whom it names. It waits for the network
+// only if the issuer's keys are not at hand or do not hold the token's key, at
+// most [fetchTimeout], and never for an issuer that is not configured. Errors
+// are *[Rejection].
+func (v *Verifier) Identify(ctx context.Context, secret gate.Secret) (*gate.Principal, error) {
+	reg := v.reg.Load()
+	raw := secret.Reveal()
+	hash := sha256.Sum256([]byte(raw))
+	if e := reg.cached(hash); e != nil && e.issuer.keys.current(e.version) {
+		if r := e.issuer.checkTimes(e.times, v.now()); r != nil {
+			return nil, r.named(e.issuer, e.principal.TokenID, hash)
+		}
+		return v.unlessRevoked(e.principal, e.issuer, hash)
+	}
+	t, r := decodeToken(raw)
+	if r != nil {
+		return nil, r
+	}
+	i, r := reg.choose(t)
+	if r != nil {
+		return nil, r.about("", hash)
+	}
+	version, r := i.authenticate(ctx, t)
+	if r != nil {
+		return nil, r.about(i.Name, hash)
+	}
+	id, r := t.id()
+	if r != nil {
+		return nil, r.about(i.Name, hash)
+	}
+	p, times, r := i.principal(t, id, v.now())
+	if r != nil {
+		return nil, r.named(i, id, hash)
+	}
+	reg.cache.put(&cached{hash: hash, issuer: i, version: version, principal: p, times: times})
+	return v.unlessRevoked(p, i, hash)
+}
+
+func (v *Verifier) unlessRevoked(p *gate.Principal, i *issuer, hash [sha256.Size]byte) (*gate.Principal, error) {
+	if why, yes := v.Revoked(p); yes {
+		return nil, reject(RuleRevoked, "%s", why).named(i, p.TokenID, hash)
+	}
+	return p, nil
+}
+
+// Revoked reports whether an operator revoked the agent, its subject or actor,
+// or the token, and why.
+func (v *Verifier) Revoked(p *gate.Principal) (reason string, revoked bool) {
+	return v.revocations.Revoked(p)
+}
+
+func (r *Rejection) named(i *issuer, id string, hash [sha256.Size]byte) *Rejection {
+	r.TokenID = id
+	return r.about(i.Name, hash)
+}
+
+func (reg *registry) cached(hash [sha256.Size]byte) *cached {
+	if reg.cache == nil {
+		return nil
+	}
+	return reg.cache.get(hash)
+}
+
+// choose finds the document for the token by its unverified iss, compared byte
+// by byte. Where several share an issuer, the audience decides between them.
+func (reg *registry) choose(t *token) (*issuer, *Rejection) {
+	iss, _ := t.payload["iss"].(string)
+	all := reg.byURL[iss]
+	switch len(all) {
+	case 0:
+		return nil, reject(RuleIssuer, "no document has this url")
+	case 1:
+		return all[0], nil
+	}
+	audiences, r := t.audiences()
+	if r != nil {
+		return nil, r
+	}
+	var chosen *issuer
+	for _, i := range all {
+		if !contains(audiences, i.Audience) {
+			continue
+		}
+		if chosen != nil {
+			return nil, reject(RuleAmbiguous, "issuers %s and %s", chosen.Name, i.Name)
+		}
+		chosen = i
+	}
+	if chosen == nil {
+		return nil, reject(RuleAudience, "none of the %d documents of its issuer", len(all))
+	}
+	return chosen, nil
+}
