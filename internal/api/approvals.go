@@ -41,7 +41,7 @@ func (s *Server) registerApprovals() {
 	huma.Register(s.api, s.operation(huma.Operation{
 		OperationID: "show-approval", Method: http.MethodGet, Path: "/v1/approvals/{id}",
 		Summary: "Show an access request", Tags: []string{"approvals"},
-		Description: "An agent may read its own requests: same subject, same actor. Any other id does not exist for it.",
+		Description: "An agent may read its own requests: same subject, same actor, same client. Any other id does not exist for it.",
 	}, PermitApprovals, true), s.showApproval)
 	huma.Register(s.api, s.operation(huma.Operation{
 		OperationID: "approve", Method: http.MethodPost, Path: "/v1/approvals/{id}/approve",

@@ -128,14 +128,14 @@ func (s *Server) authorise(p *gate.Principal, o *huma.Operation) *Problem {
 	}
 }
 
-// owns reports whether the principal is the one who asked: the same subject and
-// the same actor.
+// owns reports whether the principal is the one who asked: the same subject, the
+// same actor, the same client. Two agents can work for one subject.
 func owns(p *gate.Principal, by Caller) bool {
 	actor := Party{}
 	if by.Actor != nil {
 		actor = *by.Actor
 	}
-	return partyOf(p.Party) == by.Subject && partyOf(p.Actor) == actor && !p.IsZero()
+	return partyOf(p.Party) == by.Subject && partyOf(p.Actor) == actor && p.ClientID == by.Client && !p.IsZero()
 }
 
 func partyOf(p gate.Party) Party { return Party{Issuer: p.Issuer, Subject: p.Subject} }
@@ -146,6 +146,12 @@ func CallerOf(p *gate.Principal) Caller {
 	if !p.Actor.IsZero() {
 		a := partyOf(p.Actor)
 		c.Actor = &a
+	}
+	for name, a := range p.Attributes {
+		if c.Attributes == nil {
+			c.Attributes = make(map[string]Fact, len(p.Attributes))
+		}
+		c.Attributes[name] = Fact{Value: a.Value, Trust: a.Trust.String()}
 	}
 	return c
 }

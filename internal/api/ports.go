@@ -59,7 +59,7 @@ type ApprovalFilter struct {
 // Approvals keeps access requests. Errors are *Error where the caller is told
 // more than that something failed. It must be safe for concurrent use.
 type Approvals interface {
-	// List returns access requests, newest first.
+	// List returns access requests, newest first, without text and parameters.
 	List(ctx context.Context, f ApprovalFilter) ([]Approval, error)
 	// Show returns one; NotFound if there is none.
 	Show(ctx context.Context, id string) (Approval, error)

@@ -31,7 +31,7 @@ type sessionOutput struct{ Body Session }
 
 type recordingInput struct {
 	ID     string `path:"id" maxLength:"128"`
-	Format string `query:"format" enum:"jsonl,asciicast,text" default:"jsonl" doc:"jsonl: one event a line; asciicast: version 3; text: for reading"`
+	Format string `query:"format" enum:"jsonl,asciicast,text" default:"jsonl" doc:"jsonl: one event a line; asciicast: for players; text: for reading"`
 }
 
 func (s *Server) registerSessions() {

@@ -25,11 +25,8 @@ func (s *Server) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error)
 	p := callerOf(ctx).principal
 	out := &whoamiOutput{Body: Whoami{
 		Kind: p.Kind.String(), Caller: CallerOf(p), Groups: p.Groups, TokenID: p.TokenID,
-		Expires: p.Expiry, Attributes: map[string]Fact{}, Permissions: []string{},
+		Expires: p.Expiry, Permissions: []string{},
 	}}
-	for name, a := range p.Attributes {
-		out.Body.Attributes[name] = Fact{Value: a.Value, Trust: a.Trust.String()}
-	}
 	if p.Kind == gate.KindPerson {
 		for _, permission := range Permissions() {
 			if s.cfg.Authority.Allowed(p, permission) {

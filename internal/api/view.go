@@ -10,18 +10,36 @@ type Party struct {
 
 // Caller says who is behind an access request or a session.
 type Caller struct {
-	Subject Party  `json:"subject" doc:"Who the work is for"`
-	Actor   *Party `json:"actor,omitempty" doc:"Who is acting for the subject; absent when the subject acts itself"`
-	Client  string `json:"client,omitempty" doc:"OAuth client that obtained the token"`
-	Agent   string `json:"agent,omitempty" doc:"The agent's name, as the issuer's claim mapping gives it"`
+	Subject    Party           `json:"subject" doc:"Who the work is for"`
+	Actor      *Party          `json:"actor,omitempty" doc:"Who is acting for the subject; absent when the subject acts itself"`
+	Client     string          `json:"client,omitempty" doc:"OAuth client that obtained the token"`
+	Agent      string          `json:"agent,omitempty" doc:"The agent's name, as the issuer's claim mapping gives it"`
+	Attributes map[string]Fact `json:"attributes,omitempty" doc:"The mapped facts of its token"`
 }
 
-// CommandView is a command as an approver reads it. It is never truncated.
+// CommandView is a command as an approver reads it. Text and Params are never
+// truncated; a list leaves them out and gives only Headline.
 type CommandView struct {
-	Text    string   `json:"text" doc:"The exact command"`
-	Params  []string `json:"params,omitempty" doc:"Its parameters, in order"`
-	Effects []string `json:"effects,omitempty" doc:"What it does"`
-	Labels  []string `json:"labels,omitempty" doc:"Labels of the data that it touches"`
+	Headline string   `json:"headline,omitempty" doc:"The beginning in one safe line; says how much it leaves out"`
+	Text     string   `json:"text,omitempty" doc:"The exact command; not in lists"`
+	Params   []string `json:"params,omitempty" doc:"Its parameters, in order; not in lists"`
+	Effects  []string `json:"effects,omitempty" doc:"What it does"`
+	Labels   []string `json:"labels,omitempty" doc:"Labels of the data that it touches"`
+}
+
+// TargetView is what a command would run on.
+type TargetView struct {
+	Name       string            `json:"name"`
+	Protocol   string            `json:"protocol"`
+	Generation string            `json:"generation,omitempty" doc:"Changes with every document that shapes the target"`
+	Labels     map[string]string `json:"labels,omitempty"`
+}
+
+// Origin says where a request came from. It is not part of what is bound.
+type Origin struct {
+	Session     string `json:"session" doc:"The session that asked"`
+	Remote      string `json:"remote,omitempty" doc:"The client's network address"`
+	Application string `json:"application,omitempty" doc:"What the client calls itself; not verified"`
 }
 
 // Needs says who may answer an access request.
@@ -33,6 +51,7 @@ type Needs struct {
 // Answer is what one approver said.
 type Answer struct {
 	By       Party     `json:"by"`
+	Name     string    `json:"name,omitempty" doc:"The person as a reader knows it"`
 	Decision string    `json:"decision" enum:"approve,deny"`
 	Comment  string    `json:"comment,omitempty"`
 	Time     time.Time `json:"time"`
@@ -40,20 +59,21 @@ type Answer struct {
 
 // Approval is an access request.
 type Approval struct {
-	ID       string      `json:"id" doc:"Unguessable id"`
-	State    string      `json:"state" enum:"pending,approved,denied,expired,cancelled,consumed" doc:"Any other word counts as not approved"`
-	Created  time.Time   `json:"created"`
-	Expires  time.Time   `json:"expires"`
-	By       Caller      `json:"by" doc:"Who asked"`
-	Session  string      `json:"session" doc:"The session that asked"`
-	Target   string      `json:"target"`
-	Protocol string      `json:"protocol"`
-	Rule     string      `json:"rule" doc:"The rule that holds the command, as policy/rule"`
-	Reason   string      `json:"reason,omitempty" doc:"The rule's message"`
-	Command  CommandView `json:"command"`
-	Digest   string      `json:"digest" doc:"What a grant is bound to: sha256:…"`
-	Needs    Needs       `json:"needs"`
-	Answers  []Answer    `json:"answers,omitempty" doc:"What approvers said; not shown to agents"`
+	ID      string      `json:"id" doc:"Unguessable id; it grants nothing"`
+	State   string      `json:"state" enum:"pending,approved,denied,expired,cancelled,consumed" doc:"Any other word counts as not approved"`
+	Filed   time.Time   `json:"filed"`
+	Expires time.Time   `json:"expires" doc:"When a pending request or an unused grant ends"`
+	Ended   *time.Time  `json:"ended,omitempty" doc:"When it was consumed, expired or cancelled"`
+	Note    string      `json:"note,omitempty" doc:"What ended it"`
+	By      Caller      `json:"by" doc:"Who asked"`
+	Origin  Origin      `json:"origin"`
+	Target  TargetView  `json:"target"`
+	Rule    string      `json:"rule" doc:"The rule that holds the command, as policy/rule"`
+	Reason  string      `json:"reason,omitempty" doc:"The rule's message"`
+	Command CommandView `json:"command"`
+	Digest  string      `json:"digest" doc:"What a grant is bound to: sha256:…"`
+	Needs   Needs       `json:"needs"`
+	Answers []Answer    `json:"answers,omitempty" doc:"What approvers said; not shown to agents"`
 }
 
 // Session is a session, live or recorded.
@@ -126,11 +146,10 @@ type Fact struct {
 
 // Whoami is the caller as the gateway sees it.
 type Whoami struct {
-	Kind        string          `json:"kind" enum:"agent,person"`
-	Caller      Caller          `json:"caller"`
-	Groups      []string        `json:"groups,omitempty"`
-	Attributes  map[string]Fact `json:"attributes,omitempty"`
-	TokenID     string          `json:"token_id" doc:"Names the token for revocation"`
-	Expires     time.Time       `json:"expires"`
-	Permissions []string        `json:"permissions" doc:"What the caller's roles permit in this interface"`
+	Kind        string    `json:"kind" enum:"agent,person"`
+	Caller      Caller    `json:"caller"`
+	Groups      []string  `json:"groups,omitempty"`
+	TokenID     string    `json:"token_id" doc:"Names the token for revocation"`
+	Expires     time.Time `json:"expires"`
+	Permissions []string  `json:"permissions" doc:"What the caller's roles permit in this interface"`
 }
