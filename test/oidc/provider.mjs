@@ -15,6 +15,10 @@ import { createInterface } from 'node:readline';
 import { generateKeyPair, exportJWK } from 'jose';
 import { Provider } from 'oidc-provider';
 
+// Standard output is for answers only; the provider prints its notices there.
+console.info = console.error;
+console.log = console.error;
+
 const options = {
   audience: 'sallyport', ttl: 300, algorithm: 'RS256', port: 0, clients: [],
   ...JSON.parse(process.argv[2] ?? '{}'),
