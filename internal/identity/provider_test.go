@@ -68,6 +68,6 @@ func TestARealProviderRotatesItsKeys(t *testing.T) {
 	w.accepts(p.Token("reporting-agent")) // an unknown key id, which brings the new set
 	w.refuses(old, identity.RuleKey)
 	w.accepts(fresh)
-	w.add(10 * time.Minute)
+	w.add(11 * time.Minute)
 	w.refuses(fresh, identity.RuleExpired)
 }
