@@ -47,16 +47,21 @@ func (d Document) Validate() error {
 	case d.Username == "" && d.Password != "" && d.Password != sealedWord:
 		return &FieldError{"username", "a password needs the name of its account"}
 	}
-	for _, f := range []struct{ name, source, schemes string }{
-		{"password", d.Password, "env file"}, {"certificate", d.Certificate, "file"}, {"key", d.Key, "env file"},
-	} {
+	for _, f := range []struct {
+		name, source string
+		env          bool // a secret; a certificate is none, and does not fit well there
+	}{{"password", d.Password, true}, {"certificate", d.Certificate, false}, {"key", d.Key, true}} {
 		if f.source == "" || f.source == sealedWord {
 			continue
 		}
 		scheme, rest, _ := strings.Cut(f.source, ":")
-		if rest == "" || strings.ContainsRune(rest, 0) || !strings.Contains(" "+f.schemes+" ", " "+scheme+" ") {
-			return &FieldError{f.name, "want the source of the value, not the value: " +
-				strings.Replace(f.schemes, " ", ":NAME, ", 1) + ":PATH or sealed"}
+		known := scheme == "file" || scheme == "env" && f.env
+		if !known || rest == "" || strings.ContainsRune(rest, 0) {
+			want := "file:PATH or sealed"
+			if f.env {
+				want = "env:NAME, " + want
+			}
+			return &FieldError{f.name, "want where the value comes from, not the value: " + want}
 		}
 	}
 	return nil
