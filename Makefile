@@ -1,0 +1,56 @@
+# Sallyport: make help
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+ARGS      ?=
+FUZZTIME  ?= 30s
+# The tests' own time limit, for one package.
+TIMEOUT   ?= 20m
+STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check lint race bench fuzz deps deps-demo proof-slice corpus
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/sallyport
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/sallyport ./cmd/sallyport
+
+deps: ## install what the tests and benchmarks need and this machine lacks
+	@scripts/install-deps test
+
+deps-demo:
+	@scripts/install-deps demo
+
+demo: deps-demo build ## play the whole story on a real PostgreSQL (ARGS="--keep --json FILE")
+	bin/sallyport demo $(ARGS)
+
+test: deps ## run all tests
+	@$(GO) run ./test/tally -timeout $(TIMEOUT) ./...
+
+lint:
+	@unformatted=$$(git ls-files -co --exclude-standard -- '*.go' | xargs gofmt -l); \
+	  if [ -n "$$unformatted" ]; then echo "gofmt these files:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) test ./internal/arch
+
+race: deps
+	@$(GO) run ./test/tally -race -timeout $(TIMEOUT) ./...
+
+check: lint race ## gofmt, vet, staticcheck, import rules, and all tests with the race detector
+
+bench: deps build ## benchmark side by side with pgbouncer (BENCH_SECONDS=1: smoke run of two minutes)
+	@$(GO) build -o bin/sallyport-bench ./test/bench
+	bin/sallyport-bench $(ARGS)
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+proof-slice: deps build ## prove the vertical slice against real servers, a real provider and five clients
+	@$(GO) run ./test/tally -count=1 -timeout $(TIMEOUT) ./test/...
+
+corpus: deps build ## judge the statement corpora
+	@$(GO) run ./test/tally -count=1 -timeout $(TIMEOUT) -run Corpus ./...
