@@ -55,9 +55,6 @@ func (s *Server) apply(ctx context.Context, in *applyInput) (*appliedOutput, err
 	if t, _, err := mime.ParseMediaType(in.Type); err != nil || t != "application/yaml" {
 		return nil, newProblem(http.StatusUnsupportedMediaType, "Send documents as Content-Type: application/yaml.")
 	}
-	if len(in.RawBody) == 0 {
-		return nil, newProblem(http.StatusUnprocessableEntity, "The body holds no documents.")
-	}
 	sum := sha256.Sum256(in.RawBody)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
 	out := &appliedOutput{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // maxJSONDepth bounds the nesting of a body. Our deepest is 2.
@@ -34,6 +35,16 @@ func strictJSON(data []byte, v any) error {
 	return nil
 }
 
+// fold returns the first rune of those that encoding/json takes for the same in a
+// member's name (ſ is an s there).
+func fold(r rune) rune {
+	first := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		first = min(first, next)
+	}
+	return first
+}
+
 func checkMembers(d *json.Decoder, depth int) error {
 	t, err := d.Token()
 	if err != nil {
@@ -53,7 +64,7 @@ func checkMembers(d *json.Decoder, depth int) error {
 			if err != nil {
 				return errors.New("not valid JSON")
 			}
-			folded := strings.ToLower(name.(string))
+			folded := strings.Map(fold, name.(string))
 			if seen[folded] {
 				return fmt.Errorf("member %q is repeated", folded)
 			}
