@@ -109,3 +109,5 @@ func TestTheForgersGoodTokenIsAccepted(t *testing.T) {
 		t.Errorf("token id %q", p.TokenID)
 	}
 }
+
+func unix(t time.Time) string { return fmt.Sprint(t.Unix()) }
