@@ -115,24 +115,49 @@ func (s *documentSources) add(name string, r io.Reader) error {
 	return nil
 }
 
+// documentsError is a problem whose places are in files here.
+type documentsError struct {
+	*api.Problem
+	excerpts []string // what stands at each place, for a person; may be empty
+}
+
+func (e *documentsError) Unwrap() error { return e.Problem }
+
 // locate turns the places of a problem, which are in the body, into places in
 // the files.
 func (s *documentSources) locate(err error) error {
 	var p *api.Problem
-	if !errors.As(err, &p) {
+	if !errors.As(err, &p) || len(p.Errors) == 0 {
 		return err
 	}
+	e := &documentsError{p, make([]string, len(p.Errors))}
+	lines := bytes.Split(s.body.Bytes(), []byte("\n"))
 	for i := range p.Errors {
 		place := &p.Errors[i]
+		if place.Line <= 0 || place.Line > len(lines) {
+			continue
+		}
+		e.excerpts[i] = excerpt(string(lines[place.Line-1]), place.Column)
 		// The last part that begins at or before the line.
-		for j := len(s.parts) - 1; j >= 0 && place.Line > 0; j-- {
+		for j := len(s.parts) - 1; j >= 0; j-- {
 			if part := s.parts[j]; place.Line >= part.first {
 				place.Where, place.Line = part.name, place.Line-part.first+1
 				break
 			}
 		}
 	}
-	return err
+	return e
+}
+
+// excerpt shows a line with a mark under the column. The line is the caller's
+// own, but may hold anything.
+func excerpt(line string, column int) string {
+	const most = 160
+	shown := approval.VisibleLine(line)
+	if shown != line || len(line) > most || column < 1 || column > len(line)+1 {
+		return "" // the mark would stand under something else
+	}
+	return "    | " + line + "\n    | " + strings.Repeat(" ", column-1) + "^"
 }
 
 func showApplied(w io.Writer, a api.Applied) error {
@@ -153,7 +178,7 @@ func showApplied(w io.Writer, a api.Applied) error {
 	if a.DryRun {
 		what = "Valid; nothing was changed"
 	}
-	_, err := fmt.Fprintf(w, "%s: %d created, %d updated, %d deleted, %d unchanged.\n", what,
-		counts["create"], counts["update"], counts["delete"], counts["unchanged"])
+	_, err := fmt.Fprintf(w, "%s: %d added, %d changed, %d removed, %d unchanged.\n", what,
+		counts["added"], counts["changed"], counts["removed"], counts["unchanged"])
 	return err
 }

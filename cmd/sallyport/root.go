@@ -167,8 +167,13 @@ func report(w io.Writer, err error) {
 	fmt.Fprintf(w, "sallyport: %s\n", clean(err.Error()))
 	var problem *api.Problem
 	if errors.As(err, &problem) {
-		for _, p := range problem.Errors {
+		var documents *documentsError
+		errors.As(err, &documents)
+		for i, p := range problem.Errors {
 			fmt.Fprintf(w, "  %s\n", clean(placeText(p)))
+			if documents != nil && documents.excerpts[i] != "" {
+				fmt.Fprintln(w, documents.excerpts[i])
+			}
 		}
 	}
 	var hint *hintError

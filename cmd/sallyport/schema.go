@@ -4,13 +4,30 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-gateway/sallyport/internal/api"
+	"github.com/sallyport-gateway/sallyport/internal/config"
+	"github.com/sallyport-gateway/sallyport/internal/identity"
+	"github.com/sallyport-gateway/sallyport/internal/policy"
 )
 
 func newSchemaCommand() *cobra.Command {
 	return newGroup("schema", "Print the schema of the documents, of sallyport.yaml, or of the API",
+		newSchema("documents", "Print the JSON Schema of the documents", func() ([]byte, error) {
+			return config.Schema(schemaKinds())
+		}),
+		newSchema("process", "Print the JSON Schema of sallyport.yaml", func() ([]byte, error) {
+			return config.ProcessSchema()
+		}),
 		newSchema("openapi", "Print the OpenAPI 3.1 document of the HTTP API", func() ([]byte, error) {
 			return api.OpenAPI(readVersion().Version)
 		}))
+}
+
+// schemaKinds is every kind of document, for its form alone: who reads documents
+// adds the checks.
+func schemaKinds() []config.Kind {
+	return append(config.Kinds(),
+		config.Kind{Name: "Issuer", Doc: "Whose tokens are accepted, and what they mean.", New: func() any { return new(identity.Issuer) }},
+		config.Kind{Name: "Policy", Doc: "Rules that decide commands.", New: func() any { return new(policy.Document) }})
 }
 
 func newSchema(use, short string, make func() ([]byte, error)) *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,10 @@ func newSessionsList() *cobra.Command {
 			return client.Sessions(ctx, f)
 		}, showSessions),
 	})
-	cmd.Flags().StringVar(&f.State, "state", "", "only sessions in this `STATE`: live, ended, interrupted")
+	cmd.Flags().BoolVar(&f.Live, "live", false, "only sessions that live")
+	cmd.Flags().BoolVar(&f.Blocked, "blocked", false, "only sessions with a refused command")
+	cmd.Flags().TimeVar(&f.Since, "since", time.Time{}, []string{time.RFC3339, time.DateOnly}, "only sessions that started at this `TIME` or later")
+	cmd.Flags().TimeVar(&f.Until, "until", time.Time{}, []string{time.RFC3339, time.DateOnly}, "only sessions that started before this `TIME`")
 	cmd.Flags().StringVar(&f.Target, "target", "", "only sessions on this `TARGET`")
 	cmd.Flags().StringVar(&f.Agent, "agent", "", "only sessions of this `AGENT`")
 	cmd.Flags().IntVar(&f.Limit, "limit", 100, "how many at most, up to 1000")
@@ -46,6 +50,8 @@ func newSessionsShow() *cobra.Command {
 	})
 }
 
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
 func showSessions(w io.Writer, list []api.Session) error {
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(w, "No sessions.")
@@ -54,9 +60,9 @@ func showSessions(w io.Writer, list []api.Session) error {
 	var rows [][]string
 	for _, s := range list {
 		rows = append(rows, []string{s.ID, s.State, when(s.Started), callerName(s.By), s.Target, s.Protocol,
-			strconv.FormatInt(s.Commands, 10), s.End})
+			number(s.Counts.Commands), number(s.Counts.Blocked), number(s.Counts.Held), s.End})
 	}
-	return table(w, []string{"ID", "STATE", "STARTED", "AGENT", "TARGET", "PROTOCOL", "COMMANDS", "END"}, rows)
+	return table(w, []string{"ID", "STATE", "STARTED", "AGENT", "TARGET", "PROTOCOL", "COMMANDS", "BLOCKED", "HELD", "END"}, rows)
 }
 
 func showSession(w io.Writer, s api.Session) error {
@@ -64,7 +70,10 @@ func showSession(w io.Writer, s api.Session) error {
 		{"session", s.ID}, {"state", s.State}, {"agent", callerName(s.By)},
 		{"subject", s.By.Subject.Subject + " at " + s.By.Subject.Issuer}, {"client", s.By.Client},
 		{"target", s.Target + " (" + s.Protocol + ")"}, {"from", s.Remote}, {"user", s.User}, {"program", s.Application},
-		{"started", when(s.Started)}, {"commands", strconv.FormatInt(s.Commands, 10)}, {"end", s.End},
+		{"started", when(s.Started)}, {"end", s.End},
+		{"commands", fmt.Sprintf("%d, of which %d blocked, %d held, %d of unknown outcome",
+			s.Counts.Commands, s.Counts.Blocked, s.Counts.Held, s.Counts.Unknown)},
+		{"answered", number(s.Counts.AnswerBytes) + " bytes"},
 	}
 	if s.Ended != nil {
 		rows = append(rows, [2]string{"ended", when(*s.Ended)})

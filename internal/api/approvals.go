@@ -46,11 +46,11 @@ func (s *Server) registerApprovals() {
 	huma.Register(s.api, s.operation(huma.Operation{
 		OperationID: "approve", Method: http.MethodPost, Path: "/v1/approvals/{id}/approve",
 		Summary: "Approve an access request", Tags: []string{"approvals"},
-	}, PermitApprove, false), s.answer(true))
+	}, PermitApprovals, false), s.answer(true))
 	huma.Register(s.api, s.operation(huma.Operation{
 		OperationID: "deny", Method: http.MethodPost, Path: "/v1/approvals/{id}/deny",
 		Summary: "Deny an access request", Tags: []string{"approvals"},
-	}, PermitApprove, false), s.answer(false))
+	}, PermitApprovals, false), s.answer(false))
 }
 
 func (s *Server) listApprovals(ctx context.Context, in *listApprovalsInput) (*approvalsOutput, error) {

@@ -98,7 +98,7 @@ func castEvent(line []byte) (at float64, code, text string, err error) {
 // wait waits for some seconds of the recording. A time that goes backwards is no
 // wait.
 func (p *Pace) wait(ctx context.Context, seconds float64) error {
-	if p.Speed <= 0 || seconds <= 0 {
+	if !(p.Speed > 0) || seconds <= 0 { // NaN is no speed
 		return ctx.Err()
 	}
 	if most := p.MaxIdle.Seconds(); most > 0 && seconds > most {

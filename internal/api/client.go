@@ -140,11 +140,17 @@ func (c *Client) Answer(ctx context.Context, id string, approve bool, comment st
 // Sessions lists sessions, newest first.
 func (c *Client) Sessions(ctx context.Context, f SessionFilter) ([]Session, error) {
 	q := url.Values{}
-	setQuery(q, "state", f.State)
 	setQuery(q, "target", f.Target)
 	setQuery(q, "agent", f.Agent)
-	if !f.Before.IsZero() {
-		q.Set("before", f.Before.UTC().Format(time.RFC3339Nano))
+	for name, t := range map[string]time.Time{"since": f.Since, "until": f.Until} {
+		if !t.IsZero() {
+			q.Set(name, t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	for name, yes := range map[string]bool{"live": f.Live, "blocked": f.Blocked} {
+		if yes {
+			q.Set(name, "true")
+		}
 	}
 	setLimit(q, f.Limit)
 	out, err := get[struct{ Sessions []Session }](ctx, c, "/v1/sessions", q)

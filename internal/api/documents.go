@@ -38,7 +38,7 @@ func (s *Server) registerDocuments() {
 		Description: "A stream of YAML documents of at most 4 MiB, taken as a whole: a bad document changes nothing.",
 		// huma refuses a body that reaches its limit.
 		MaxBodyBytes: MaxDocumentsBytes + 1,
-	}, PermitApply, false), s.apply)
+	}, PermitDocuments, false), s.apply)
 }
 
 func (s *Server) listDocuments(ctx context.Context, _ *struct{}) (*documentsOutput, error) {

@@ -10,26 +10,23 @@ import (
 
 // What a role can permit a person to do in this interface.
 const (
-	// PermitApprovals: list and read access requests.
+	// PermitApprovals: list, read and answer access requests. Before an answer
+	// counts, the approval package checks besides that the person is in the right
+	// group and not the requester.
 	PermitApprovals = "approvals"
-	// PermitApprove: answer access requests. The approval package checks
-	// besides that the person is in the right group and not the requester.
-	PermitApprove = "approve"
 	// PermitSessions: list sessions and read recordings, which hold data.
 	PermitSessions = "sessions"
 	// PermitRevoke: revoke agents, tokens and sessions, and list revocations.
 	PermitRevoke = "revoke"
-	// PermitDocuments: list documents.
+	// PermitDocuments: list and change documents.
 	PermitDocuments = "documents"
-	// PermitApply: change documents.
-	PermitApply = "apply"
 	// PermitMetrics: read the metrics.
 	PermitMetrics = "metrics"
 )
 
 // Permissions returns every permission, for the validation of roles.
 func Permissions() []string {
-	return []string{PermitApprovals, PermitApprove, PermitSessions, PermitRevoke, PermitDocuments, PermitApply, PermitMetrics}
+	return []string{PermitApprovals, PermitSessions, PermitRevoke, PermitDocuments, PermitMetrics}
 }
 
 // Identifier verifies tokens. [gate.Identifier] satisfies it.
@@ -72,13 +69,14 @@ type Approvals interface {
 
 // SessionFilter picks sessions.
 type SessionFilter struct {
-	// State is live, ended or interrupted; empty picks every state.
-	State string
 	// Target and Agent pick by exact name; empty picks all.
 	Target string
 	Agent  string
-	// Before picks sessions that started earlier; the zero time picks all.
-	Before time.Time
+	// Since and Until bound the start (Until itself is out); zero is no bound.
+	Since, Until time.Time
+	// Live picks only sessions that live, Blocked only those with a refused
+	// command.
+	Live, Blocked bool
 	// Limit is the greatest number to return; always set.
 	Limit int
 }

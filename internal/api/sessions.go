@@ -10,11 +10,13 @@ import (
 )
 
 type listSessionsInput struct {
-	State  string    `query:"state" enum:"live,ended,interrupted"`
-	Target string    `query:"target" maxLength:"256"`
-	Agent  string    `query:"agent" maxLength:"512"`
-	Before time.Time `query:"before" doc:"Only sessions that started before this time"`
-	Limit  int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Target  string    `query:"target" maxLength:"256"`
+	Agent   string    `query:"agent" maxLength:"512"`
+	Since   time.Time `query:"since" doc:"Only sessions that started at this time or later"`
+	Until   time.Time `query:"until" doc:"Only sessions that started before this time"`
+	Live    bool      `query:"live" doc:"Only sessions that live"`
+	Blocked bool      `query:"blocked" doc:"Only sessions with a refused command"`
+	Limit   int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
 type sessionsOutput struct {
@@ -58,7 +60,7 @@ func (s *Server) registerSessions() {
 
 func (s *Server) listSessions(ctx context.Context, in *listSessionsInput) (*sessionsOutput, error) {
 	list, err := s.cfg.Sessions.List(ctx, SessionFilter{
-		State: in.State, Target: in.Target, Agent: in.Agent, Before: in.Before, Limit: in.Limit,
+		Target: in.Target, Agent: in.Agent, Since: in.Since, Until: in.Until, Live: in.Live, Blocked: in.Blocked, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, s.fail(ctx, "list-sessions", err)

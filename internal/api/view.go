@@ -76,6 +76,15 @@ type Approval struct {
 	Answers []Answer    `json:"answers,omitempty" doc:"What approvers said; not shown to agents"`
 }
 
+// Counts is what happened in a session so far.
+type Counts struct {
+	Commands    int64 `json:"commands"`
+	Blocked     int64 `json:"blocked" doc:"Commands that were refused for good"`
+	Held        int64 `json:"held" doc:"Commands that a rule held for a person"`
+	Unknown     int64 `json:"unknown" doc:"Commands that were forwarded and whose outcome is not on record, as after a crash"`
+	AnswerBytes int64 `json:"answer_bytes" doc:"What the agent was answered"`
+}
+
 // Session is a session, live or recorded.
 type Session struct {
 	ID          string     `json:"id"`
@@ -90,8 +99,7 @@ type Session struct {
 	Deadline    *time.Time `json:"deadline,omitempty" doc:"When a live session ends at the latest"`
 	Ended       *time.Time `json:"ended,omitempty"`
 	End         string     `json:"end,omitempty" doc:"Why it ended: closed, expired, revoked, …"`
-	Commands    int64      `json:"commands" doc:"Commands so far; 0 if not known while the session lives"`
-	SizeBytes   int64      `json:"size_bytes,omitempty" doc:"Size of the recording"`
+	Counts      Counts     `json:"counts"`
 }
 
 // Revocation withdraws an agent, one token or one session. Exactly one of Agent,
@@ -128,7 +136,7 @@ type Document struct {
 type DocumentChange struct {
 	Kind   string `json:"kind"`
 	Name   string `json:"name"`
-	Action string `json:"action" enum:"create,update,delete,unchanged"`
+	Action string `json:"action" enum:"added,changed,removed,unchanged"`
 	Diff   string `json:"diff,omitempty" doc:"Unified difference"`
 }
 

@@ -48,6 +48,7 @@ type world struct {
 	ready    error
 	export   func(ctx context.Context, w io.Writer) error
 	panics   bool
+	filter   api.SessionFilter
 	log      bytes.Buffer
 	now      time.Time
 }
@@ -154,7 +155,12 @@ func (a approvals) Answer(_ context.Context, by *gate.Principal, id string, appr
 
 type sessions struct{ *world }
 
-func (s sessions) List(context.Context, api.SessionFilter) ([]api.Session, error) { return nil, nil }
+func (s sessions) List(_ context.Context, f api.SessionFilter) ([]api.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.filter = f
+	return nil, nil
+}
 
 func (s sessions) Show(_ context.Context, id string) (api.Session, error) {
 	if id != "ses_1" {
@@ -198,7 +204,7 @@ func (d documents) Apply(_ context.Context, _ *gate.Principal, body []byte, dryR
 	if !dryRun {
 		d.applied = append(d.applied, bytes.Clone(body))
 	}
-	return api.Applied{DryRun: dryRun, Changes: []api.DocumentChange{{Kind: "Target", Name: "orders", Action: "create"}}}, nil
+	return api.Applied{DryRun: dryRun, Changes: []api.DocumentChange{{Kind: "Target", Name: "orders", Action: "added"}}}, nil
 }
 
 func (w *world) config() api.Config {
