@@ -39,7 +39,8 @@ type Config struct {
 
 // Gateway opens sessions. It is safe for concurrent use.
 type Gateway struct {
-	cfg Config
+	cfg   Config
+	count Counters
 
 	mu       sync.Mutex
 	sessions map[string]*Session // guarded by mu; live sessions by id
@@ -67,6 +68,9 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	return &Gateway{cfg: cfg, sessions: map[string]*Session{}}, nil
 }
+
+// Counters returns the gateway's counters.
+func (g *Gateway) Counters() *Counters { return &g.count }
 
 // Log returns the gateway's logger.
 func (g *Gateway) Log() *slog.Logger { return g.cfg.Log }
@@ -101,6 +105,16 @@ type SessionInfo struct {
 // Open identifies the caller, finds the target and starts the recording. Errors
 // are *OpenError.
 func (g *Gateway) Open(ctx context.Context, token Secret, target string, c Client) (*Session, error) {
+	s, err := g.open(ctx, token, target, c)
+	if err != nil {
+		g.count.Unopened.Add(1)
+		return nil, err
+	}
+	g.count.Opened.Add(1)
+	return s, nil
+}
+
+func (g *Gateway) open(ctx context.Context, token Secret, target string, c Client) (*Session, error) {
 	p, err := g.cfg.Identifier.Identify(ctx, token)
 	if err != nil {
 		return nil, &OpenError{Stage: "identify", Public: "the token was refused: " + publicText(err), Err: err}

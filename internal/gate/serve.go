@@ -48,10 +48,12 @@ func (g *Gateway) Listen(ctx context.Context, l net.Listener, p Protocol, limit 
 		select {
 		case slots <- struct{}{}:
 		default:
+			g.count.Refused.Add(1)
 			g.cfg.Log.Warn("connection refused: too many", "protocol", p.Name(), "limit", limit)
 			_ = conn.Close()
 			continue
 		}
+		g.count.Connections.Add(1)
 		open.Go(func() {
 			defer func() { <-slots }()
 			g.serve(ctx, p, conn)
@@ -63,10 +65,12 @@ func (g *Gateway) serve(ctx context.Context, p Protocol, conn net.Conn) {
 	defer conn.Close()
 	defer func() {
 		if r := recover(); r != nil {
+			g.count.Panics.Add(1)
 			g.cfg.Log.Error("panic in a connection", "protocol", p.Name(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	if err := p.Serve(ctx, conn, g); err != nil {
+		g.count.Failed.Add(1)
 		g.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "connection ended", slog.String("protocol", p.Name()),
 			slog.String("remote", conn.RemoteAddr().String()), slog.Any("error", err))
 	}

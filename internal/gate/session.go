@@ -72,6 +72,7 @@ func (s *Session) Decide(ctx context.Context, cmd *Command) (Permit, error) {
 			v = Verdict{Rule: v.Rule, Reason: err.Error()}
 		}
 	}
+	s.g.count.Decided[min(v.Decision, Hold)].Add(1)
 	var refusal *Refusal
 	switch {
 	case v.Decision == Allow:
@@ -153,6 +154,7 @@ func (s *Session) hold(ctx context.Context, cmd *Command, v Verdict) (Verdict, *
 			Reason: "the command needs approval, and the request could not be filed: " + publicText(err)}, nil
 	}
 	if asked.Granted {
+		s.g.count.Granted.Add(1)
 		return v, nil, s.recordHold(asked.Request, RequestConsumed)
 	}
 	if asked.State == RequestPending && cmd.Wait != nil {
@@ -175,6 +177,7 @@ func (s *Session) hold(ctx context.Context, cmd *Command, v Verdict) (Verdict, *
 			}
 			consumed, err := s.g.cfg.Approver.Ask(ctx, ask)
 			if err == nil && consumed.Granted {
+				s.g.count.Granted.Add(1)
 				return again, nil, s.recordHold(consumed.Request, RequestConsumed)
 			}
 			v, asked = again, consumed
@@ -198,6 +201,7 @@ func (s *Session) await(ctx context.Context, cmd *Command, v Verdict, digest str
 	if err := s.recordHold(asked.Request, RequestPending); err != nil {
 		return "", err
 	}
+	s.g.count.Held.Add(1)
 	until := s.g.cfg.Now().Add(s.g.cfg.Hold)
 	cmd.Wait(Held{Request: asked.Request, Rule: v.Rule, Reason: v.Reason, URL: asked.URL, Digest: digest, Until: until})
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Hold)
@@ -387,6 +391,7 @@ func (s *Session) End(reason EndReason, err error) {
 	if !s.ended.CompareAndSwap(nil, &EndError{reason, err}) {
 		return
 	}
+	s.g.count.ended(reason)
 	close(s.done)
 	s.runOnEnd()
 }
