@@ -82,15 +82,17 @@ func (p *page) asker(a *Asker) {
 	p.field("client", VisibleLine(a.Client))
 	for _, name := range slices.Sorted(maps.Keys(a.Attributes)) {
 		at := a.Attributes[name]
-		p.field("attribute", fmt.Sprintf("%s = %s (set by: %s)", VisibleLine(name), VisibleLine(at.Value), at.Trust))
+		p.field("attribute", fmt.Sprintf("%s (set by: %s) = %s", VisibleLine(name), at.Trust, VisibleLine(at.Value)))
 	}
 	p.field("session", VisibleLine(a.Session))
 	p.field("from", VisibleLine(a.Remote))
 	p.field("program", VisibleLine(a.Application))
 }
 
+// party names the issuer first: it is configured, and the subject could say "at
+// some other issuer" itself.
 func party(p gate.Party) string {
-	return VisibleLine(p.Subject) + " at " + VisibleLine(p.Issuer)
+	return "[" + VisibleLine(p.Issuer) + "] " + VisibleLine(p.Subject)
 }
 
 func (p *page) command(c *Command) {
@@ -144,7 +146,7 @@ func (p *page) answers(r *Request) {
 		if a.Approved {
 			word = "approved"
 		}
-		p.field(word, fmt.Sprintf("%s, %s", party(a.By), a.At.UTC().Format(time.RFC3339)))
+		p.field(word, a.At.UTC().Format(time.RFC3339)+" "+party(a.By))
 		p.field("", VisibleLine(a.Comment))
 	}
 }
