@@ -146,7 +146,10 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string, tag reflect.St
 		return
 	}
 	d.places[path] = at
-	if _, null := n.(*ast.NullNode); null {
+	if _, null := n.(*ast.NullNode); null && v.Kind() == reflect.String && slices.Contains(enumOf(tag), n.GetToken().Value) {
+		v.SetString(n.GetToken().Value) // the mask "null", written without quotes
+		return
+	} else if null {
 		d.fail(n, "leave the field out or give it a value", "the field has no value")
 		return
 	}

@@ -45,9 +45,11 @@ type placedError struct {
 	line, column int
 }
 
-func (e placedError) Error() string                             { return "BAD is not defined" }
-func (e placedError) Hint() string                              { return "" }
-func (e placedError) Place() (kind, name, path string, l, c int) { return "", "", e.path, e.line, e.column }
+func (e placedError) Error() string { return "BAD is not defined" }
+func (e placedError) Hint() string  { return "" }
+func (e placedError) Place() (kind, name, path string, l, c int) {
+	return "", "", e.path, e.line, e.column
+}
 
 // TestMistakesAreReportedWithTheirPlaceAndAHint compares every txtar file's
 // documents with the errors that it expects.

@@ -77,6 +77,9 @@ func schemaOf(t reflect.Type, tag reflect.StructTag) *jsonschema.Schema {
 		s := &jsonschema.Schema{Type: "string"}
 		for _, w := range enumOf(tag) {
 			s.Enum = append(s.Enum, w)
+			if w == "null" { // YAML readers give the bare word as null
+				s.Enum, s.Type, s.Types = append(s.Enum, nil), "", []string{"string", "null"}
+			}
 		}
 		return s
 	case reflect.Bool:

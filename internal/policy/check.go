@@ -215,6 +215,8 @@ func (n *names) call(e ast.Expr) {
 		n.walk(a)
 	}
 	switch c.FunctionName() {
+	case "dyn":
+		n.fail(e.ID(), "", "", "dyn would switch the type checks off")
 	case "matches":
 		if len(args) > 0 && args[len(args)-1].Kind() != ast.LiteralKind {
 			n.fail(e.ID(), "", "write the pattern as a literal", "a pattern must not be computed")

@@ -321,6 +321,9 @@ func firstIssue(issues *cel.Issues) *Error {
 	first := all[0]
 	message, _, _ := strings.Cut(first.Message, "\n")
 	message = strings.TrimPrefix(message, "Syntax error: ")
+	if found, _, ok := strings.Cut(message, " expecting "); ok { // what follows are token names of the grammar
+		message = strings.Replace(found, "mismatched input", "unexpected", 1)
+	}
 	e := &Error{Message: message}
 	if first.Location != nil && first.Location.Line() > 0 {
 		e.Line, e.Column = first.Location.Line(), first.Location.Column()+1

@@ -25,8 +25,10 @@ const (
 const (
 	// maxCost stops one evaluation: at most about 50 ms.
 	maxCost = 1_000_000
-	// maxEstimate refuses an expression at load: three nested loops over lists.
-	maxEstimate = 1_000_000_000
+	// maxEstimate refuses an expression at load. Two nested loops over the longest
+	// lists are under it (and are stopped by maxCost when they take that long);
+	// three are not.
+	maxEstimate = 10_000_000_000
 )
 
 // FactsType is a protocol's struct of facts as expressions see it.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 
 	"cel.dev/cel-go/cel"
@@ -193,6 +194,27 @@ func (a *activation) fact(v variable) (any, bool) {
 
 var errNotBool = errors.New("the condition is neither true nor false")
 
+// explain words the commonest failure, a name that the agent or the target lacks.
+func (x *expression) explain(a *activation, err error) error {
+	key, ok := strings.CutPrefix(err.Error(), "no such key: ")
+	if !ok {
+		return err
+	}
+	for _, v := range x.vars {
+		switch v.name {
+		case "agent.attributes", "agent.trust":
+			if _, has := a.session.Principal.Attributes[key]; !has {
+				err = fmt.Errorf("the agent's token has no attribute %q", key)
+			}
+		case "target.labels":
+			if _, has := a.session.Target.Labels[key]; !has {
+				err = fmt.Errorf("the target has no label %q", key)
+			}
+		}
+	}
+	return err
+}
+
 // eval returns whether the condition holds. An error means that it is not known.
 func (x *expression) eval(a *activation) (bool, error) {
 	out, _, err := x.program.Eval(a)
@@ -200,7 +222,7 @@ func (x *expression) eval(a *activation) (bool, error) {
 		if a.err != nil {
 			err, a.err = a.err, nil
 		}
-		return false, err
+		return false, x.explain(a, err)
 	}
 	b, ok := out.(types.Bool)
 	if !ok {
