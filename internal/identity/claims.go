@@ -181,14 +181,12 @@ func (t *token) audiences() ([]string, *Rejection) {
 	return nil, reject(RuleAudience, "aud is missing or malformed")
 }
 
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
-
 func (i *issuer) checkAudience(t *token) *Rejection {
 	all, r := t.audiences()
 	if r != nil {
 		return r
 	}
-	if !contains(all, i.Audience) {
+	if !slices.Contains(all, i.Audience) {
 		return reject(RuleAudience, "%s is not among %d", i.Audience, len(all))
 	}
 	if i.MaxAudiences > 0 && len(all) > i.MaxAudiences {

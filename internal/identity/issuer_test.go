@@ -2,6 +2,12 @@ package identity_test
 
 import (
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +77,15 @@ func TestADocumentIsReadFromYAMLAndJSONAlike(t *testing.T) {
 	}
 	if diff := cmp.Diff(identity.OneOrMore{"1234567890123456789", "a", "false"}, numbers.V); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestABoundInJSONIsAsStrictAsInYAML(t *testing.T) {
+	for _, bad := range []string{`1.5`, `[1e3]`, `null`, `{"a":"b"}`, `[["a"]]`} {
+		var l identity.OneOrMore
+		if err := json.Unmarshal([]byte(bad), &l); err == nil {
+			t.Errorf("%s is read as %v", bad, l)
+		}
 	}
 }
 
@@ -201,10 +216,35 @@ func TestReloadingChangesTheRulesAtOnceAndKeepsTheKeys(t *testing.T) {
 	}
 }
 
-func TestAPrivateAuthorityIsReadFromItsFile(t *testing.T) {
-	w := newWorld(t, "")
-	doc := w.document()
+func TestAPrivateAuthorityIsTrustedForItsProviderAlone(t *testing.T) {
+	f := newForger(t)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/keys" {
+			_, _ = fmt.Fprint(rw, f.keys())
+			return
+		}
+		_, _ = fmt.Fprintf(rw, `{"issuer":%q,"jwks_uri":%q}`, server.URL, server.URL+"/keys")
+	})
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshake
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	doc := f.document()
+	doc.URL = server.URL
+	f.set(doc)
+	token := f.with(claims{"iss": server.URL})
+	f.refuses(token, identity.RuleKeys)
+
+	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	doc.CA = authority
+	f.set(doc)
+	f.accepts(token)
 	doc.CA = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(doc.CA, []byte(authority), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.set(doc)
+	f.accepts(token)
 	if err := os.WriteFile(doc.CA, []byte(strings.Repeat("x", 2<<20)), 0o600); err != nil {
 		t.Fatal(err)
 	}

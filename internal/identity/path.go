@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,27 +60,13 @@ func (p path) find(o object) (any, bool) {
 	return nil, false
 }
 
-// UnmarshalJSON reads a string, number or boolean, or a list of them.
+// UnmarshalJSON reads a text, an integer or a boolean, or a list of them.
 func (l *OneOrMore) UnmarshalJSON(raw []byte) error {
 	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // identifiers of 64 bits do not fit into a float
+	if err := d.Decode(&v); err != nil {
 		return err
-	}
-	if f, ok := v.(float64); ok { // keep a number as it was written
-		_ = f
-		*l = OneOrMore{strings.TrimSpace(string(raw))}
-		return nil
-	}
-	if list, ok := v.([]any); ok {
-		var parts []json.RawMessage
-		if err := json.Unmarshal(raw, &parts); err != nil {
-			return err
-		}
-		for i := range list {
-			if _, ok := list[i].(float64); ok {
-				list[i] = json.Number(parts[i])
-			}
-		}
 	}
 	return l.set(v)
 }
@@ -93,6 +80,8 @@ func (l *OneOrMore) UnmarshalYAML(decode func(any) error) error {
 	return l.set(v)
 }
 
+var errNoScalar = errors.New("must be a text, an integer or a boolean, or a list of them")
+
 func (l *OneOrMore) set(v any) error {
 	list, ok := v.([]any)
 	if !ok {
@@ -103,10 +92,16 @@ func (l *OneOrMore) set(v any) error {
 		switch e := e.(type) {
 		case string:
 			out = append(out, e)
-		case bool, int, int64, uint64, json.Number:
+		case bool, int, int64, uint64:
 			out = append(out, fmt.Sprint(e))
+		case json.Number:
+			whole, ok := text(number(e))
+			if !ok {
+				return errNoScalar
+			}
+			out = append(out, whole)
 		default:
-			return errors.New("must be a text, an integer or a boolean, or a list of them")
+			return errNoScalar
 		}
 	}
 	*l = out

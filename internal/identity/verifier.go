@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -235,7 +236,7 @@ func (reg *registry) choose(t *token) (*issuer, *Rejection) {
 	}
 	var chosen *issuer
 	for _, i := range all {
-		if !contains(audiences, i.Audience) {
+		if !slices.Contains(audiences, i.Audience) {
 			continue
 		}
 		if chosen != nil {
