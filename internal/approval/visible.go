@@ -102,18 +102,24 @@ var cjk = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana}
 const lookalikes = "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγικνορτυχϲϳϹ" +
 	"АВЕЅЗІЈКМНОРСТУХҮԌԚԜабгезіїјклмнопрсԁѕтухһүӏԛԝѵЬьӀѴПУ" + "ՍՕօսոցհզԼ"
 
+// writeWord looks at the whole word a few times and never again for each letter:
+// a word may be as long as the text.
 func writeWord(b *strings.Builder, w string) {
-	if plain, latin := asciiWord(w); plain {
+	plain, latin := asciiWord(w)
+	if plain {
 		b.WriteString(w)
-	} else if script := soleScript(w); script != nil && !latin && !onlyLookalikes(w) {
+		return
+	}
+	script := soleScript(w)
+	if script != nil && !latin && !onlyLookalikes(w) || script == nil && !mixed(w) {
 		b.WriteString(w)
-	} else {
-		for _, r := range w {
-			if r < utf8.RuneSelf || europeanLatin(r) && script == nil && !mixed(w) {
-				b.WriteRune(r)
-			} else {
-				writeMark(b, r)
-			}
+		return
+	}
+	for _, r := range w {
+		if r < utf8.RuneSelf {
+			b.WriteByte(byte(r))
+		} else {
+			writeMark(b, r)
 		}
 	}
 }
