@@ -39,7 +39,7 @@ func rowData(n int) []byte {
 func BenchmarkCodec(b *testing.B) {
 	const block = 64 << 10
 	data := rowData(8 << 20)
-	for _, bs := range []int{8<<10, 16<<10, 32<<10, 60<<10, 128<<10, 256<<10, 1<<20} {
+	for _, bs := range []int{8 << 10, 16 << 10, 32 << 10, 60 << 10, 128 << 10, 256 << 10, 1 << 20} {
 		b.Run(fmt.Sprint("s2-", bs), func(b *testing.B) {
 			dst := make([]byte, 0, s2.MaxEncodedLen(bs))
 			var out int

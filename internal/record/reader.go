@@ -79,16 +79,16 @@ type Reader struct {
 	cut    bool   // parts ran over maxEvent
 	slots  [slotCount]*judgement
 
-	final     *Summary // from the summary block
-	counts    counts
-	open      map[uint64]bool // forwarded commands without an effect
-	before    uint64          // the same in blocks that were stepped over
-	cause     string
-	torn      bool // the last frame is incomplete
-	damaged   bool
-	recEnd    bool // rec has no block that could be read any more
-	tailEnd   bool // the tail is damaged and was read to its end
-	retries   int  // reads of the tail that met a frame in the making
+	final   *Summary // from the summary block
+	counts  counts
+	open    map[uint64]bool // forwarded commands without an effect
+	before  uint64          // the same in blocks that were stepped over
+	cause   string
+	torn    bool // the last frame is incomplete
+	damaged bool
+	recEnd  bool // rec has no block that could be read any more
+	tailEnd bool // the tail is damaged and was read to its end
+	retries int  // reads of the tail that met a frame in the making
 }
 
 // Open opens the recording of a session in a folder. The error is
@@ -273,7 +273,7 @@ func (r *Reader) frame() (frame, error) {
 // damage reports a frame that cannot be read and steps over it, or over
 // everything that is loaded if its length is not known.
 func (r *Reader) damage(n int, err error) error {
-	d := r.harm("frame: "+err.Error())
+	d := r.harm("frame: " + err.Error())
 	if n == 0 {
 		n = len(r.frames)
 	}
@@ -386,7 +386,7 @@ func (r *Reader) loadBlock() error {
 	if b.magic == summaryBlock {
 		r.recEnd, r.final = true, &Summary{}
 		if err := json.Unmarshal(r.stored, r.final); err != nil {
-			return r.harm("summary: "+err.Error())
+			return r.harm("summary: " + err.Error())
 		}
 		return io.EOF
 	}

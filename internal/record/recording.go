@@ -45,9 +45,9 @@ type Recording struct {
 	seq      uint64 // of the next frame
 	counts   counts
 	open     []uint64 // forwarded commands without an effect, oldest first; at most maxOpen
-	kind     byte   // of the event being written
-	command  uint64 // of the event being written
-	slot     byte   // the next slot to define
+	kind     byte     // of the event being written
+	command  uint64   // of the event being written
+	slot     byte     // the next slot to define
 	slots    [slotCount]uint64
 	cause    string
 	err      error

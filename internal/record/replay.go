@@ -304,7 +304,7 @@ func (p *player) emit(kind string, cells [][]byte) {
 		p.table.flush(&p.out)
 		mark := map[string]string{"tag": "    = ", "error": "    ! error: ", "notice": "    ! notice: "}[kind]
 		if mark == "" {
-			mark = "    | "
+			mark = "    : "
 		}
 		for _, c := range cells {
 			p.line(mark, preview(c))
