@@ -168,7 +168,7 @@ func showApplied(w io.Writer, a api.Applied) error {
 			continue
 		}
 		fmt.Fprintf(w, "%-7s %s %s\n", clean(c.Action), clean(c.Kind), clean(c.Name))
-		for _, line := range strings.Split(strings.TrimSuffix(approval.Visible(c.Diff), "\n"), "\n") {
+		for _, line := range strings.Split(strings.TrimSuffix(screen(c.Diff), "\n"), "\n") {
 			if line != "" {
 				fmt.Fprintf(w, "    %s\n", line)
 			}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -177,3 +178,39 @@ func readSmall(file string) ([]byte, error) {
 
 // trimLine drops the line end that editors leave in a file of one value.
 func trimLine(raw []byte) string { return strings.TrimRight(string(raw), "\r\n") }
+
+// writeOutput gives write a file, or standard output. The file appears when it
+// is complete and never replaces another; it is for the owner alone, because
+// recordings hold data. What goes to a terminal is made safe for it.
+func writeOutput(stdout io.Writer, file string, write func(io.Writer) error) error {
+	if file == "" {
+		if f, ok := stdout.(*os.File); ok {
+			if i, err := f.Stat(); err == nil && i.Mode()&os.ModeCharDevice != 0 {
+				return write(screenWriter{f})
+			}
+		}
+		return write(stdout)
+	}
+	if _, err := os.Lstat(file); err == nil {
+		return &hintError{fmt.Errorf("%s exists already", file), "Choose another name.", exitConflict}
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".sallyport-*") // made with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails when the file got its name
+	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
+
+// screenWriter makes what is written safe for a terminal.
+type screenWriter struct{ w io.Writer }
+
+func (s screenWriter) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(s.w, screen(string(b))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}

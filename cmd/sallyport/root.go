@@ -19,7 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-gateway/sallyport/internal/api"
-	"github.com/sallyport-gateway/sallyport/internal/approval"
+	"github.com/sallyport-gateway/sallyport/internal/record"
 )
 
 // The exit codes, the same for every subcommand.
@@ -198,7 +198,18 @@ func placeText(p api.Place) string {
 }
 
 // clean makes text that came from elsewhere safe for a terminal, in one line.
-func clean(s string) string { return approval.VisibleLine(s) }
+// record.Safe doubles backslashes, so that they can be told from its escapes;
+// file names and texts that are escaped already are easier to read without.
+func clean(s string) string { return strings.ReplaceAll(record.Safe(s), `\\`, `\`) }
+
+// screen is clean for text of several lines.
+func screen(s string) string {
+	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
+	for i, line := range lines {
+		lines[i] = clean(line)
+	}
+	return strings.Join(lines, "\n")
+}
 
 // table writes rows in columns, every cell made safe.
 func table(w io.Writer, head []string, rows [][]string) error {

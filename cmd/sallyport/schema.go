@@ -1,6 +1,9 @@
 package main
 
 import (
+	"reflect"
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-gateway/sallyport/internal/api"
@@ -26,8 +29,15 @@ func newSchemaCommand() *cobra.Command {
 // adds the checks.
 func schemaKinds() []config.Kind {
 	return append(config.Kinds(),
-		config.Kind{Name: "Issuer", Doc: "Whose tokens are accepted, and what they mean.", New: func() any { return new(identity.Issuer) }},
+		config.Kind{Name: "Issuer", Doc: "Whose tokens are accepted, and what they mean.", New: func() any { return reflect.New(issuerForm()).Interface() }},
 		config.Kind{Name: "Policy", Doc: "Rules that decide commands.", New: func() any { return new(policy.Document) }})
+}
+
+// issuerForm is the type of Issuer documents without the member kind, which the
+// schema gives to every document.
+func issuerForm() reflect.Type {
+	return reflect.StructOf(slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[identity.Issuer]()),
+		func(f reflect.StructField) bool { return f.Name == "Kind" }))
 }
 
 func newSchema(use, short string, make func() ([]byte, error)) *cobra.Command {
