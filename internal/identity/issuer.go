@@ -46,61 +46,58 @@ const (
 // Issuer is the document of kind Issuer: whose tokens are accepted, and what
 // they mean. The zero value accepts nothing and is not valid.
 type Issuer struct {
-	// Kind is the document's kind. It may be empty where the reader of the
-	// document has consumed it; otherwise it must be "Issuer".
-	Kind string `json:"kind,omitempty" yaml:"kind,omitempty"`
 	// Name is what policies, logs and people call the issuer: lower-case
 	// letters, digits, "-", "_" and ".". Required, unique. Example: corp.
-	Name string `json:"name" yaml:"name"`
+	Name string `json:"name" yaml:"name" required:"true" doc:"Name of the issuer for policies, logs and people." example:"corp"`
 	// URL is the issuer identifier exactly as the iss claim has it; "/" at the
 	// end counts. It must be https, or http with a loopback address. Required.
 	// Example: https://idp.corp.example/realms/agents.
-	URL string `json:"url" yaml:"url"`
+	URL string `json:"url" yaml:"url" required:"true" doc:"Issuer identifier exactly as the iss claim has it; https, or http with a loopback address." example:"https://idp.corp.example/realms/agents"`
 	// Audience is the value that a token's aud claim must contain, exactly. It
 	// must stand for this gateway and nothing else. Required. Example: sallyport.
-	Audience string `json:"audience" yaml:"audience"`
+	Audience string `json:"audience" yaml:"audience" required:"true" doc:"Value that the aud claim must contain exactly; it stands for this gateway and nothing else." example:"sallyport"`
 	// Tokens is the one kind of token that the issuer sends: at+jwt or jwt.
 	// Required; there is no default because guessing wrong confuses kinds.
 	// Example: at+jwt.
-	Tokens string `json:"tokens" yaml:"tokens"`
+	Tokens string `json:"tokens" yaml:"tokens" required:"true" enum:"at+jwt,jwt" doc:"The one kind of token that the issuer sends: at+jwt for access tokens of RFC 9068, jwt for others." example:"at+jwt"`
 	// Identifies says whom the tokens name: agents, who open sessions, or
 	// people, who approve and operate. Default: agents. Example: people.
-	Identifies string `json:"identifies,omitempty" yaml:"identifies,omitempty"`
+	Identifies string `json:"identifies,omitempty" yaml:"identifies,omitempty" enum:"agents,people" doc:"Whom the tokens name: agents open sessions, people approve and operate." default:"agents" example:"people"`
 	// Algorithms are the accepted signature algorithms: RS256, ES256, EdDSA, and
 	// on request PS256 and ES384. Default: [RS256, ES256, EdDSA]. Example: [ES256].
-	Algorithms []string `json:"algorithms,omitempty" yaml:"algorithms,omitempty"`
+	Algorithms []string `json:"algorithms,omitempty" yaml:"algorithms,omitempty" enum:"RS256,ES256,EdDSA,PS256,ES384" doc:"Accepted signature algorithms." default:"[RS256, ES256, EdDSA]" example:"[ES256]"`
 	// MaxLifetime is the longest time from iat to exp that is accepted, however
 	// long the issuer makes its tokens; up to 24h. Default: 1h. Example: 15m.
-	MaxLifetime Duration `json:"max_lifetime,omitempty" yaml:"max_lifetime,omitempty"`
+	MaxLifetime Duration `json:"max_lifetime,omitempty" yaml:"max_lifetime,omitempty" doc:"Longest time from iat to exp that is accepted; up to 24h." default:"1h" example:"15m"`
 	// Leeway is how far the clocks of issuer and gateway may differ; up to 60s.
 	// Default: 30s. Example: 5s.
-	Leeway *Duration `json:"leeway,omitempty" yaml:"leeway,omitempty"`
+	Leeway *Duration `json:"leeway,omitempty" yaml:"leeway,omitempty" doc:"How far the clocks of issuer and gateway may differ; up to 60s." default:"30s" example:"5s"`
 	// MaxAudiences is how many audiences a token may have. 0 means any number, but
 	// a token of kind jwt with several must then name its client (azp). Default:
 	// 0. Example: 1.
-	MaxAudiences int `json:"max_audiences,omitempty" yaml:"max_audiences,omitempty"`
+	MaxAudiences int `json:"max_audiences,omitempty" yaml:"max_audiences,omitempty" doc:"How many audiences a token may have; 0 is any number." default:"0" example:"1"`
 	// Bound are the conditions that make the issuer's tokens ours: for each claim
 	// (a name, or a JSON Pointer that starts with "/") the exact value, or the
 	// exact values of which one must match. Numbers and booleans are compared as
 	// written; a claim that is a list matches if one element does. There are no
 	// patterns. Required: an issuer that anyone can get a token from must not
 	// open this gateway. Example: {azp: [reporting-agent, support-agent]}.
-	Bound map[string]OneOrMore `json:"bound" yaml:"bound"`
+	Bound map[string]OneOrMore `json:"bound" yaml:"bound" doc:"Required. For each claim (a name, or a JSON Pointer) the exact value or values that make a token ours; there are no patterns." example:"{azp: [reporting-agent, support-agent]}"`
 	// Claims say where in the token the agent's name, groups and attributes are.
-	Claims Claims `json:"claims,omitzero" yaml:"claims,omitempty"`
+	Claims Claims `json:"claims,omitzero" yaml:"claims,omitempty" doc:"Where in the token the agent's name, groups and attributes are." example:"{agent: azp, attributes: {purpose: purpose}}"`
 	// JWKSURL is where the keys are, for an issuer without OpenID discovery; same
 	// rules as URL. Default: what discovery says. Example:
 	// https://spire.corp.example/keys.
-	JWKSURL string `json:"jwks_url,omitempty" yaml:"jwks_url,omitempty"`
+	JWKSURL string `json:"jwks_url,omitempty" yaml:"jwks_url,omitempty" doc:"Where the keys are, for an issuer without OpenID discovery." default:"what discovery says" example:"https://spire.corp.example/keys"`
 	// CA is the certificate authority of a private identity provider: the path of
 	// a PEM file, or the PEM text itself. It replaces the system's authorities.
 	// Default: the system's. Example: /etc/sallyport/idp-ca.pem.
-	CA string `json:"ca,omitempty" yaml:"ca,omitempty"`
+	CA string `json:"ca,omitempty" yaml:"ca,omitempty" doc:"Certificate authority of a private provider: the path of a PEM file, or the PEM text. It replaces the system's." default:"the system's" example:"/etc/sallyport/idp-ca.pem"`
 	// AllowUnprovenCnf accepts a token that is bound to a key or certificate (the
 	// cnf claim, RFC 7800) as a plain bearer token. PostgreSQL, MySQL and SSH
 	// passwords cannot prove possession, so this gives up the binding. Default:
 	// false. Example: true.
-	AllowUnprovenCnf bool `json:"allow_unproven_cnf,omitempty" yaml:"allow_unproven_cnf,omitempty"`
+	AllowUnprovenCnf bool `json:"allow_unproven_cnf,omitempty" yaml:"allow_unproven_cnf,omitempty" doc:"Accept tokens that are bound to a key (cnf) as plain bearer tokens." default:"false" example:"true"`
 }
 
 // Claims maps claims to what policies speak of. Each is the name of a top-level
@@ -109,29 +106,29 @@ type Issuer struct {
 type Claims struct {
 	// Agent is the claim with the agent's name. It must be a string. Default: the
 	// subject of the acting party. Example: azp.
-	Agent string `json:"agent,omitempty" yaml:"agent,omitempty"`
+	Agent string `json:"agent,omitempty" yaml:"agent,omitempty" doc:"Claim with the agent's name." default:"the acting party's subject" example:"azp"`
 	// Actor is the claim with the acting party's subject, for issuers that put
 	// the agent into a client claim and not into act. It counts where the token
 	// has no act claim and differs from sub. Default: none. Example: azp.
-	Actor string `json:"actor,omitempty" yaml:"actor,omitempty"`
+	Actor string `json:"actor,omitempty" yaml:"actor,omitempty" doc:"Claim with the acting party's subject, where the token has no act claim." default:"none" example:"azp"`
 	// Groups is the claim with a person's groups: a list of strings, or one
 	// string. Default: none. Example: groups.
-	Groups string `json:"groups,omitempty" yaml:"groups,omitempty"`
+	Groups string `json:"groups,omitempty" yaml:"groups,omitempty" doc:"Claim with a person's groups." default:"none" example:"groups"`
 	// Attributes are the facts that policies may use, by the name that policies
 	// call them. Default: none. Example: {purpose: purpose, risk_tier:
 	// {claim: /tags/risk, trust: provider}}.
-	Attributes map[string]AttributeClaim `json:"attributes,omitempty" yaml:"attributes,omitempty"`
+	Attributes map[string]AttributeClaim `json:"attributes,omitempty" yaml:"attributes,omitempty" doc:"The facts that policies may use, by the name that policies call them: a claim, or {claim, trust}." default:"none" example:"{purpose: purpose, risk_tier: {claim: /tags/risk, trust: provider}}"`
 }
 
 // AttributeClaim is where an attribute comes from. In a document it is the claim
 // alone, or both members.
 type AttributeClaim struct {
 	// Claim is the claim's name or JSON Pointer. Required. Example: risk_tier.
-	Claim string `json:"claim" yaml:"claim"`
+	Claim string `json:"claim" yaml:"claim" required:"true" doc:"The claim's name or JSON Pointer." example:"risk_tier"`
 	// Trust says who chose the value: provider, its administrator, or caller, who
 	// asked for it with the token (a requested scope, a request tag). Default:
 	// provider. Example: caller.
-	Trust string `json:"trust,omitempty" yaml:"trust,omitempty"`
+	Trust string `json:"trust,omitempty" yaml:"trust,omitempty" enum:"provider,caller" doc:"Who chose the value: the administrator of the provider, or the caller with its request." default:"provider" example:"caller"`
 }
 
 // OneOrMore is a list that a document may write as its single element.
@@ -151,9 +148,6 @@ func (i Issuer) Validate() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("issuer %q: %s: "+format, append([]any{i.Name, field}, args...)...))
-	}
-	if i.Kind != "" && i.Kind != "Issuer" {
-		bad("kind", "%q is not Issuer", i.Kind)
 	}
 	if !nameForm.MatchString(i.Name) {
 		bad("name", "must be lower-case letters, digits, '-', '_' or '.', at most 63")

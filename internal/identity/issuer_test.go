@@ -22,7 +22,6 @@ import (
 )
 
 const document = `
-kind: Issuer
 name: corp
 url: https://idp.corp.example/realms/agents
 audience: sallyport
@@ -48,7 +47,7 @@ func TestADocumentIsReadFromYAMLAndJSONAlike(t *testing.T) {
 	}
 	leeway := identity.Duration(5 * time.Second)
 	want := identity.Issuer{
-		Kind: "Issuer", Name: "corp", URL: "https://idp.corp.example/realms/agents", Audience: "sallyport", Tokens: "at+jwt",
+		Name: "corp", URL: "https://idp.corp.example/realms/agents", Audience: "sallyport", Tokens: "at+jwt",
 		MaxLifetime: identity.Duration(15 * time.Minute), Leeway: &leeway,
 		Bound: map[string]identity.OneOrMore{"azp": {"reporting-agent", "support-agent"}, "project_id": {"42"}, "protected": {"true"}},
 		Claims: identity.Claims{Agent: "azp", Attributes: map[string]identity.AttributeClaim{
@@ -134,7 +133,6 @@ func TestADocumentThatIsUnsafeIsRefusedWithItsReason(t *testing.T) {
 		"a leeway of two minutes":       {func(i *identity.Issuer) { i.Leeway = &over }, "60s"},
 		"tokens for a month":            {func(i *identity.Issuer) { i.MaxLifetime = identity.Duration(720 * time.Hour) }, "24h"},
 		"a name with a blank":           {func(i *identity.Issuer) { i.Name = "my issuer" }, "lower-case"},
-		"another kind of document":      {func(i *identity.Issuer) { i.Kind = "Target" }, "not Issuer"},
 		"an attribute name with a dot":  {func(i *identity.Issuer) { i.Claims.Attributes["a.b"] = identity.AttributeClaim{Claim: "a"} }, "lower-case"},
 		"an attribute of no claim":      {func(i *identity.Issuer) { i.Claims.Attributes["a"] = identity.AttributeClaim{} }, "empty"},
 		"an unknown trust": {func(i *identity.Issuer) {
