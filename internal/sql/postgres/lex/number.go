@@ -25,7 +25,7 @@ func (s *scanner) number() *Error {
 			i = j
 		}
 	}
-	if i < len(src) && identStart(src[i]) {
+	if i < len(src) && identCont(src[i]) { // a dollar sign too: some versions refuse it
 		return s.junk("trailing junk after numeric literal", from, i)
 	}
 	s.pos = i
@@ -105,7 +105,7 @@ func (s *scanner) param() *Error {
 	for i < len(s.src) && digit(s.src[i]) {
 		i++
 	}
-	if i < len(s.src) && identStart(s.src[i]) {
+	if i < len(s.src) && identCont(s.src[i]) {
 		return s.junk("trailing junk after parameter", from, i)
 	}
 	text := strings.TrimLeft(s.src[from+1:i], "0")
