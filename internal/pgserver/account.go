@@ -3,6 +3,7 @@ package pgserver
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"os/user"
 	"strconv"
 	"syscall"
@@ -53,4 +54,23 @@ func (a *account) attributes() *syscall.SysProcAttr {
 		attr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
 	}
 	return attr
+}
+
+// Unprivileged makes cmd run as the account that a server of this package would
+// run as, and gives the paths to that account. It does nothing when the process
+// is not root. It is for companions that refuse to run as root as well, such as
+// PgBouncer.
+func Unprivileged(cmd *exec.Cmd, paths ...string) error {
+	acct, err := serverAccount()
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if err := acct.own(path); err != nil {
+			return err
+		}
+	}
+	cmd.SysProcAttr = acct.attributes()
+	dieWithParent(cmd.SysProcAttr)
+	return nil
 }
