@@ -91,6 +91,7 @@ func runGroup(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	text := fmt.Sprintf("there is no command %q", args[0])
+	c.SuggestionsMinimumDistance = 2 // letters that may differ
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		text += "; did you mean " + strings.Join(near, " or ") + "?"
 	}

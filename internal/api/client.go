@@ -35,8 +35,8 @@ type ClientConfig struct {
 	// URL is the console's address, https://host:port. Only https is accepted:
 	// the token goes there.
 	URL string
-	// CA is a PEM bundle to trust instead of the system's roots; empty means
-	// the system's.
+	// CA is a PEM bundle to trust instead of the system's roots. Nil means the
+	// system's; an empty bundle is an error.
 	CA []byte
 	// Token returns the token to send. It is asked for every call; required.
 	Token func(context.Context) (gate.Secret, error)
@@ -81,7 +81,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, errors.New("no token source")
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(cfg.CA) > 0 {
+	if cfg.CA != nil {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(cfg.CA) {
 			return nil, errors.New("the CA file holds no PEM certificate")

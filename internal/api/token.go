@@ -29,7 +29,8 @@ type TokenRequest struct {
 	Scope    string
 	Audience string
 	Resource string
-	// CA is a PEM bundle to trust instead of the system's roots.
+	// CA is a PEM bundle to trust instead of the system's roots. Nil means the
+	// system's; an empty bundle is an error.
 	CA []byte
 }
 
@@ -81,7 +82,7 @@ func RequestToken(ctx context.Context, r TokenRequest) (gate.Secret, error) {
 
 func issuerClient(ca []byte) (*http.Client, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(ca) > 0 {
+	if ca != nil {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(ca) {
 			return nil, errors.New("the issuer's CA file holds no PEM certificate")
