@@ -32,19 +32,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// crashEvent is the n-th event of the killed writer: some are large.
-func crashEvent(n int) *gate.Event {
-	r := rand.New(rand.NewPCG(uint64(n), 9))
-	e := command(uint64(n), fmt.Sprint("SELECT ", n))
-	switch n % 7 {
-	case 3:
-		e = &gate.Event{Kind: gate.EventAnswer, Command: uint64(n), Data: []byte(strings.Repeat(fmt.Sprint(n, " "), r.IntN(9000)+1))}
-	case 5:
-		e = &gate.Event{Kind: gate.EventEffect, Command: uint64(n - 1), Text: "SELECT 1"}
-	}
-	return e
-}
-
 // writeUntilKilled says on its standard output how many events it committed.
 func writeUntilKilled(dir string) error {
 	if lim, err := strconv.ParseUint(os.Getenv("RECORD_TEST_FSIZE"), 10, 64); err == nil {

@@ -299,3 +299,16 @@ func TestWaitingEffectIsWrittenByTheBackground(t *testing.T) {
 		t.Error("the idle recording keeps a buffer")
 	}
 }
+
+// crashEvent is the n-th event of the killed writer: some are large.
+func crashEvent(n int) *gate.Event {
+	r := rand.New(rand.NewPCG(uint64(n), 9))
+	e := command(uint64(n), fmt.Sprint("SELECT ", n))
+	switch n % 7 {
+	case 3:
+		e = &gate.Event{Kind: gate.EventAnswer, Command: uint64(n), Data: []byte(strings.Repeat(fmt.Sprint(n, " "), r.IntN(9000)+1))}
+	case 5:
+		e = &gate.Event{Kind: gate.EventEffect, Command: uint64(n - 1), Text: "SELECT 1"}
+	}
+	return e
+}

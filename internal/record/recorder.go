@@ -196,9 +196,12 @@ func (r *Recorder) sweep() {
 	dirty, named := r.dirty, r.named
 	r.dirty, r.named = nil, false
 	r.mu.Unlock()
-	for _, g := range dirty {
-		if err := g.settle(); err != nil {
-			r.cfg.Log.Error("recording failed", "session", g.info.ID, "error", err)
+	// All are written before any is synced: syncing many files takes seconds.
+	for _, visit := range []func(*Recording) error{(*Recording).flush, (*Recording).sync} {
+		for _, g := range dirty {
+			if err := visit(g); err != nil {
+				r.cfg.Log.Error("recording failed", "session", g.info.ID, "error", err)
+			}
 		}
 	}
 	if named {

@@ -369,25 +369,32 @@ func (g *Recording) fail(err error) error {
 	return g.err
 }
 
-// settle is the background's visit: it commits what waits, syncs the files and
-// closes a .rec that was not written to since the last visit.
-func (g *Recording) settle() error {
+// flush is the background's first visit: it commits what waits, which frees the
+// buffer.
+func (g *Recording) flush() error {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.touched = false
+	if g.closed || g.err != nil {
+		return nil
+	}
+	return g.commit()
+}
+
+// sync is the background's second visit: it syncs the files and closes a .rec
+// that was not written to meanwhile.
+func (g *Recording) sync() error {
+	g.mu.Lock()
 	if g.closed || g.err != nil {
 		g.mu.Unlock()
 		return nil
 	}
-	err := g.commit()
 	tail, rec := g.tail, g.rec
 	g.recNew = false
 	g.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	// Syncing takes milliseconds; the session goes on meanwhile. Close may close
 	// the files under us, after it has synced them itself.
-	err = tail.Sync()
+	err := tail.Sync()
 	if rec != nil {
 		err = errors.Join(err, rec.Sync())
 	}
