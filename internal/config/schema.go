@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ func Schema(kinds []Kind) ([]byte, error) {
 		s.Title, s.Description = k.Name, k.Doc
 		var word any = k.Name
 		s.Properties["kind"] = &jsonschema.Schema{Const: &word, Description: "The sort of document."}
-		s.PropertyOrder = append([]string{"kind"}, s.PropertyOrder...)
+		order := slices.DeleteFunc(s.PropertyOrder, func(p string) bool { return p == "kind" })
+		s.PropertyOrder = append([]string{"kind"}, order...)
 		s.Required = append([]string{"kind"}, s.Required...)
 		root.Defs[k.Name] = s
 		root.OneOf = append(root.OneOf, &jsonschema.Schema{Ref: "#/$defs/" + k.Name})

@@ -31,8 +31,9 @@ type Document struct {
 	places map[string]ast.Node
 }
 
-// Source returns the document's text, without document markers.
-func (d *Document) Source() string { return d.chunk.text() }
+// Source returns the document's text, without document markers and blank lines
+// around it.
+func (d *Document) Source() string { return strings.Trim(d.chunk.text(), "\n") }
 
 // Digest returns "sha256:…" over the document's text.
 func (d *Document) Digest() string {
@@ -285,6 +286,12 @@ func (b *builder) name(doc *Document, k Kind) bool {
 func (s *Set) place(doc *Document, err error) Errors {
 	var many Errors
 	if errors.As(err, &many) {
+		return many
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			many = append(many, s.place(doc, e)...)
+		}
 		return many
 	}
 	var one *Error

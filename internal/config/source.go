@@ -20,6 +20,7 @@ const (
 	maxDepth     = 48      // nesting of mappings and lists
 	maxNodes     = 400_000 // values decoded from one file, aliases expanded
 	maxErrors    = 50      // reported of one read
+	maxFields    = 10_000  // of one document; the YAML parser takes quadratic time over them
 )
 
 // chunk is one document of a file: the lines between two "---" markers.
@@ -132,7 +133,7 @@ func (c *chunk) parse() (body *ast.MappingNode, err *Error) {
 
 // guard bounds the nesting before the parser, which is recursive, sees it.
 func (c *chunk) guard(tokens token.Tokens) *Error {
-	flow, line, inLine := 0, 0, 0
+	flow, line, inLine, fields := 0, 0, 0, 0
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, inLine = t.Position.Line, 0
@@ -144,6 +145,10 @@ func (c *chunk) guard(tokens token.Tokens) *Error {
 			flow--
 		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType:
 			inLine++
+		case token.MappingValueType:
+			if fields++; fields > maxFields {
+				return c.errorAt(c.line+line-1, 1, "", "the document has more than %d fields", maxFields)
+			}
 		case token.DirectiveType:
 			return c.errorAt(c.line+line-1, 1, "", "YAML directives are not accepted")
 		}

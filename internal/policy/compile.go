@@ -217,12 +217,20 @@ func (c *compiler) approvers(path string, r *Rule, out *rule) {
 }
 
 // expression compiles one condition. It returns nil after an error.
-func (c *compiler) expression(path string, text Expression) *expression {
+func (c *compiler) expression(path string, text Expression) (out *expression) {
 	start := len(c.errs)
 	report := func(e *Error) {
 		e.Policy, e.Path, e.text = c.doc.Name, path, string(text)
 		c.errs = append(c.errs, e)
 	}
+	defer func() {
+		// Folding a constant panics in cel-go for a map with a key of type bytes;
+		// a document must not end the process.
+		if p := recover(); p != nil {
+			report(&Error{Line: 1, Column: 1, Message: "the condition cannot be compiled"})
+			out = nil
+		}
+	}()
 	if strings.TrimSpace(string(text)) == "" {
 		c.fail(path, "write true for always", "the condition is empty")
 		return nil
@@ -302,14 +310,14 @@ func (c *compiler) program(report func(*Error), text string, checked *cel.Ast) *
 		report(&Error{Line: 1, Column: 1, Message: err.Error()})
 		return nil
 	}
-	out := &expression{text: text, program: program, target: true, vars: c.env.references(checked)}
-	for _, v := range out.vars {
-		out.volatile = out.volatile || v.volatile
-		out.target = out.target && v.target
+	x := &expression{text: text, program: program, target: true, vars: c.env.references(checked)}
+	for _, v := range x.vars {
+		x.volatile = x.volatile || v.volatile
+		x.target = x.target && v.target
 	}
-	slices.SortFunc(out.vars, func(a, b variable) int { return cmp.Compare(a.name, b.name) })
-	out.vars = slices.CompactFunc(out.vars, func(a, b variable) bool { return a.name == b.name })
-	return out
+	slices.SortFunc(x.vars, func(a, b variable) int { return cmp.Compare(a.name, b.name) })
+	x.vars = slices.CompactFunc(x.vars, func(a, b variable) bool { return a.name == b.name })
+	return x
 }
 
 // firstIssue translates CEL's first error; later ones follow from it.

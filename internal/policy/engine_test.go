@@ -188,8 +188,8 @@ func TestTheStricterMaskWins(t *testing.T) {
 		{"plain", "last4", "last4"}, {"last4", "plain", "last4"}, {"token", "last4", "token"}, {"null", "token", "null"},
 		{"redact", "null", "redact"}, {"plain", "redact", "redact"}, {"last4", "email", "redact"}, {"last4", "last4", "last4"},
 	} {
-		e := with(t, fmt.Sprintf(`{name: a, when: true, then: allow, mask: {pii: %s}}`, c.a),
-			fmt.Sprintf(`{name: b, when: true, then: allow, mask: {pii: %s, card: last4}}`, c.b))
+		e := with(t, fmt.Sprintf(`{name: a, when: true, then: allow, mask: {pii: "%s"}}`, c.a),
+			fmt.Sprintf(`{name: b, when: true, then: allow, mask: {pii: "%s", card: last4}}`, c.b))
 		v := decide(t, e, session(nil), &gate.Command{})
 		if !maps.Equal(v.Masks, gate.Masks{"pii": c.want, "card": "last4"}) {
 			t.Errorf("%s and %s: %v", c.a, c.b, v.Masks)
