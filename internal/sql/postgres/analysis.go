@@ -1,0 +1,207 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
+)
+
+// maxWalk bounds how deep the analysis recurses, views within views included.
+// The lexer bounds the tree of one text far below it.
+const maxWalk = 10_000
+
+// maxViewDepth bounds views within views; PostgreSQL itself has no such limit.
+const maxViewDepth = 64
+
+// analysis looks at one text. It reads values of literals only through
+// constant and exact, which note the literal: everything else it finds is a
+// function of the shape, and the shape cache rests on that.
+type analysis struct {
+	in     *Inspector
+	env    *Env
+	tokens *lex.Tokens // nil inside definitions read from the catalog
+
+	facts      factSet
+	effects    gate.Effects
+	statements []Statement
+	edits      []edit
+	refusals   []refusal
+	labels     labelSet
+	control    labelSet // labels that the existence of rows depends on
+
+	literals []int32 // byte offsets of constants whose values mattered
+	allExact bool    // every literal matters
+
+	ranges     []rangeUse // labelled relations that are read
+	names      []tokenSpan
+	from, to   int // the tokens of the statement being read
+	joinAlias  bool
+	explain    explainMode
+	depth      int
+	outside    bool                  // reading a definition: no edits, no refusals
+	opaque     bool                  // something shows what cannot be traced
+	onView     func(*Relation) *view // while definitions are read
+	onRelation func(*Relation)
+	typeSeen   map[oid]bool
+	written    []oid
+	secrets    []tokenSpan
+}
+
+type explainMode uint8
+
+const (
+	explainNone  explainMode = iota
+	explainPlain             // shows costs or timings
+	explainBare              // COSTS OFF and not ANALYZE
+)
+
+// edit is a place where the text changes once the masks are known.
+type edit struct {
+	from, to int // tokens
+	pieces   []editPiece
+	labels   labelSet // the edit applies if one of these is masked
+}
+
+// editPiece is text, a span of the original, or masked columns.
+type editPiece struct {
+	text     string
+	from, to int // a span if to > from
+	columns  []maskedColumn
+	scope    string // prefix of the columns, with its dot
+}
+
+// maskedColumn is a column in a select list.
+type maskedColumn struct {
+	column *Column
+	labels labelSet
+	as     string // empty for the column's own name
+}
+
+// refusal is a use of labels that cannot be masked.
+type refusal struct {
+	labels labelSet
+	what   string // the column or object, "public.customers.ssn"
+	use    string // "in WHERE"
+	hint   string
+}
+
+// factSet collects facts.
+type factSet struct {
+	statements, tables, written, columns, functions, settings, unreviewed []string
+	unbounded, notUnderstood, created, createdPermanent                   bool
+}
+
+func (f *factSet) facts() *Facts {
+	verb := ""
+	if len(f.statements) > 0 {
+		verb = f.statements[0]
+	}
+	tables := unique(f.tables)
+	var schemas []string
+	for _, t := range tables {
+		schema, _, _ := strings.Cut(t, ".")
+		schemas = append(schemas, schema)
+	}
+	return &Facts{
+		Verb: verb, Statements: unique(f.statements), Schemas: unique(schemas), Tables: tables,
+		Written: unique(f.written), Columns: unique(f.columns), Functions: unique(f.functions),
+		Settings: unique(f.settings), Unreviewed: unique(f.unreviewed), Understood: !f.notUnderstood,
+		Unbounded: f.unbounded, Temporary: f.created && !f.createdPermanent,
+	}
+}
+
+// unique sorts a copy and drops duplicates. It never returns nil.
+func unique(list []string) []string {
+	out := slices.Clone(list)
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if out == nil {
+		out = []string{}
+	}
+	return out
+}
+
+// add adds effects.
+func (a *analysis) add(e gate.Effects) { a.effects |= e }
+
+// unknown marks what was not understood at all.
+func (a *analysis) unknown() {
+	a.effects |= gate.EffectUnknown
+	a.facts.notUnderstood = true
+}
+
+// unreviewed marks an object that can run and that nobody reviewed.
+func (a *analysis) unreviewed(what string) {
+	a.effects |= gate.EffectUnknown
+	a.facts.unreviewed = append(a.facts.unreviewed, what)
+}
+
+// exact makes every literal of the text part of the shape.
+func (a *analysis) exact() { a.allExact = true }
+
+// constant returns the value of a constant and makes it part of the shape.
+func (a *analysis) constant(c *pg_query.A_Const) constant {
+	a.literals = append(a.literals, c.GetLocation())
+	switch v := c.GetVal().(type) {
+	case *pg_query.A_Const_Ival:
+		return constant{kind: 'i', i: int64(v.Ival.GetIval())}
+	case *pg_query.A_Const_Fval:
+		return constant{kind: 'f', s: v.Fval.GetFval()}
+	case *pg_query.A_Const_Sval:
+		return constant{kind: 's', s: v.Sval.GetSval()}
+	case *pg_query.A_Const_Boolval:
+		return constant{kind: 'b', b: v.Boolval.GetBoolval()}
+	}
+	if c.GetIsnull() {
+		return constant{kind: 'n'}
+	}
+	return constant{}
+}
+
+// constant is a constant's value; kind 0 is one that was not read.
+type constant struct {
+	kind byte // i, f, s, b, n
+	i    int64
+	s    string
+	b    bool
+}
+
+// refuse notes a use that cannot be masked.
+func (a *analysis) refuse(l labelSet, what, use, hint string) {
+	if l == 0 || a.outside {
+		return
+	}
+	a.labels |= l
+	a.refusals = append(a.refusals, refusal{l, what, use, hint})
+}
+
+// refuseAll notes something that can show any labelled value.
+func (a *analysis) refuseAll(what, why, hint string) {
+	a.opaque = true
+	a.refuse(a.in.labels.all, what, why, hint)
+}
+
+// enter bounds the recursion.
+func (a *analysis) enter() bool {
+	a.depth++
+	if a.depth > maxWalk {
+		a.unknown()
+		return false
+	}
+	return true
+}
+
+func (a *analysis) leave() { a.depth-- }
+
+// strs returns the strings of a list of String nodes.
+func strs(nodes []*pg_query.Node) []string {
+	out := make([]string, 0, len(nodes))
+	for _, n := range nodes {
+		out = append(out, n.GetString_().GetSval())
+	}
+	return out
+}

@@ -1,0 +1,272 @@
+package postgres
+
+import (
+	"strings"
+)
+
+// oid is PostgreSQL's object identifier.
+type oid uint32
+
+// firstUserOID is where objects that initdb did not make begin
+// (access/transam.h, FirstNormalObjectId).
+const firstUserOID oid = 16384
+
+// Catalog is a snapshot of what names mean at one target. It is immutable and
+// shared by every session of the target.
+type Catalog struct {
+	version   int // server_version_num
+	epoch     string
+	schemas   map[oid]string
+	relations map[oid]*Relation
+	byName    map[qualified]*Relation
+	types     map[oid]*typeInfo
+	typeNames map[string][]*typeInfo // by type name; of pg_catalog none
+	functions map[string][]*function // by function name, user functions only
+	funcByOID map[oid]*function
+	operators map[string][]operator // by operator name, user operators only
+	casts     map[oid][]cast        // user casts that call a function, by each user type of theirs; 0 has those without one
+	// builtinNames are the names of pg_catalog's own functions.
+	builtinNames map[string]bool
+}
+
+// qualified is a name with its schema.
+type qualified struct{ schema, name string }
+
+func (q qualified) String() string { return q.schema + "." + q.name }
+
+// Relation is a table, view, sequence or the like.
+type Relation struct {
+	oid     oid
+	schema  string
+	name    string
+	kind    byte // pg_class.relkind
+	rls     bool
+	columns []Column
+	more    *relationExtras
+}
+
+// relationExtras is what few relations have; nil means none of it.
+type relationExtras struct {
+	parents     []oid
+	children    []oid
+	definition  string // of a view or materialised view, as pg_get_viewdef prints it
+	triggers    []trigger
+	rules       []rule
+	policies    []policy
+	indexes     []index
+	checks      []check
+	referencing []foreignKey
+	defaults    map[int16]string // by attnum: default or generation expression
+}
+
+// Column is one live column.
+type Column struct {
+	name      string
+	num       int16
+	typ       oid
+	typeSQL   string // as format_type prints it
+	generated bool
+	notNull   bool
+	hasDef    bool
+}
+
+type trigger struct {
+	name     string
+	function oid
+	events   uint16 // pg_trigger.tgtype
+	when     string // the whole definition when it has a WHEN clause
+}
+
+// Bits of pg_trigger.tgtype (catalog/pg_trigger.h).
+const (
+	triggerInsert   = 1 << 2
+	triggerDelete   = 1 << 3
+	triggerUpdate   = 1 << 4
+	triggerTruncate = 1 << 5
+)
+
+type rule struct {
+	name  string
+	event byte // '2' update, '3' insert, '4' delete (pg_rewrite.ev_type)
+}
+
+type policy struct {
+	name  string
+	exprs []string
+}
+
+type index struct {
+	name    string
+	unique  bool // unique or exclusion
+	columns []int16
+	exprs   []string // expressions and predicate
+}
+
+type check struct {
+	name    string
+	columns []int16
+	expr    string
+}
+
+// foreignKey is a constraint of another relation that points here and acts.
+type foreignKey struct {
+	relation oid
+	onDelete byte
+	onUpdate byte
+}
+
+type typeInfo struct {
+	oid       oid
+	schema    string
+	name      string
+	kind      byte // pg_type.typtype
+	category  byte
+	base      oid // of a domain
+	relation  oid // of a composite
+	elem      oid // of an array
+	functions []oid
+	checks    []string // domain constraints
+	baseSQL   string   // of a domain: what it is based on, as format_type prints it
+}
+
+type function struct {
+	oid       oid
+	schema    string
+	name      string
+	arguments string // as oidvectortypes prints them
+	language  string
+	extension string
+	returns   oid
+	kind      byte
+	argCount  int
+}
+
+// signature is the name under which a function is reviewed.
+func (f *function) signature() string { return f.schema + "." + f.name + "(" + f.arguments + ")" }
+
+type operator struct {
+	schema   string
+	name     string
+	function oid
+}
+
+type cast struct {
+	source, target oid
+	function       oid
+}
+
+func (r *Relation) extras() *relationExtras {
+	if r.more == nil {
+		return &noExtras
+	}
+	return r.more
+}
+
+var noExtras relationExtras
+
+// Name returns the relation's name as schema.name.
+func (r *Relation) Name() string { return r.schema + "." + r.name }
+
+func (r *Relation) column(name string) *Column {
+	for i := range r.columns {
+		if r.columns[i].name == name {
+			return &r.columns[i]
+		}
+	}
+	return nil
+}
+
+func (r *Relation) columnByNum(num int16) *Column {
+	for i := range r.columns {
+		if r.columns[i].num == num {
+			return &r.columns[i]
+		}
+	}
+	return nil
+}
+
+func (r *Relation) isView() bool { return r.kind == 'v' || r.kind == 'm' }
+
+func (r *Relation) isSystem() bool { return isSystemSchema(r.schema) && r.oid < firstUserOID }
+
+func isSystemSchema(s string) bool { return s == "pg_catalog" || s == "information_schema" }
+
+// relation finds a relation as PostgreSQL would under the search path:
+// pg_catalog first unless the path names it later.
+func (c *Catalog) relation(schema, name string, path []string) *Relation {
+	if schema != "" {
+		return c.byName[qualified{schema, name}]
+	}
+	for _, s := range effectivePath(path) {
+		if r := c.byName[qualified{s, name}]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// effectivePath puts pg_catalog in front unless it is named.
+func effectivePath(path []string) []string {
+	for _, s := range path {
+		if s == "pg_catalog" {
+			return path
+		}
+	}
+	return append([]string{"pg_catalog"}, path...)
+}
+
+// Epoch returns what [Epoch] returned when the snapshot was taken.
+func (c *Catalog) Epoch() string { return c.epoch }
+
+// Version returns the server's version number, 150004 for 15.4.
+func (c *Catalog) Version() int { return c.version }
+
+// userFunctions returns the functions of that name that initdb did not make,
+// limited to a schema if one is given.
+func (c *Catalog) userFunctions(schema, name string) []*function {
+	all := c.functions[name]
+	if schema == "" || len(all) == 0 {
+		return all
+	}
+	var found []*function
+	for _, f := range all {
+		if f.schema == schema {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// nearest returns the name of the list that differs least from name, or empty.
+func nearest(name string, names func(yield func(string) bool)) string {
+	best, bestDistance := "", 1+len(name)/3
+	for n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n), bestDistance); d < bestDistance || d == bestDistance && best == "" {
+			best, bestDistance = n, d
+		}
+	}
+	return best
+}
+
+// distance is the edit distance of two names, at most limit+1.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) > limit || len(b)-len(a) > limit {
+		return limit + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		previous := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := previous
+			if a[i-1] != b[j-1] {
+				cost = 1 + min(previous, row[j], row[j-1])
+			}
+			previous, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,270 @@
+package postgres
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+)
+
+// columnRef resolves a column, a whole row or an attribute call.
+func (a *analysis) columnRef(c *pg_query.ColumnRef, sc *scope, u use) taint {
+	fields := c.GetFields()
+	if len(fields) == 0 {
+		a.unknown()
+		return taint{}
+	}
+	if fields[len(fields)-1].GetAStar() != nil {
+		// A star that is not a target of its own: count(t.*), ROW(t.*).
+		cols, ok := a.star(&pg_query.Node{Node: &pg_query.Node_ColumnRef{ColumnRef: c}}, sc)
+		if !ok {
+			return taint{}
+		}
+		t := union(cols)
+		t.row = true
+		a.useColumn(t, u)
+		return t
+	}
+	names := strs(fields)
+	t, found := a.lookup(names, sc)
+	if !found && len(names) > 1 {
+		// x.f where f is no column of x calls the function f on the row of x.
+		a.attribute(names[len(names)-1])
+		if row, ok := a.wholeRow(names[:len(names)-1], sc); ok {
+			t = row
+		}
+	}
+	a.useColumn(t, u)
+	return t
+}
+
+// useColumn notes the use of a column or row.
+func (a *analysis) useColumn(t taint, u use) {
+	if t.labels == 0 {
+		return
+	}
+	if t.row && u.kind == useKindRefuse && u.text == "in a cast" {
+		return
+	}
+	a.flow(t, u)
+}
+
+// lookup finds what a name means, from the inside out.
+func (a *analysis) lookup(names []string, sc *scope) (taint, bool) {
+	if len(names) == 1 {
+		return a.lookupPlain(names[0], sc)
+	}
+	if len(names) > 4 {
+		a.unknown()
+		return taint{}, false
+	}
+	column := names[len(names)-1]
+	it := a.findItem(names[:len(names)-1], sc)
+	if it == nil {
+		if row, ok := a.wholeRow(names, sc); ok { // schema.table
+			return row, true
+		}
+		return taint{}, false
+	}
+	return a.itemColumn(it, column)
+}
+
+func (a *analysis) lookupPlain(name string, sc *scope) (taint, bool) {
+	var t taint
+	found := false
+	for s := sc; s != nil; s = s.parent {
+		open := false
+		for _, it := range s.items {
+			v, ok := a.itemColumn(it, name)
+			if ok && (!it.open || v.labels != 0 || namesColumn(it, name)) {
+				t.join(v)
+				t.typ = v.typ
+				found = true
+			}
+			open = open || it.open
+		}
+		if found && !open {
+			return t, true
+		}
+	}
+	if found {
+		return t, true
+	}
+	return a.wholeRow([]string{name}, sc)
+}
+
+func namesColumn(it *item, name string) bool {
+	for i := range it.cols {
+		if it.cols[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// itemColumn finds a column of one item.
+func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
+	var t taint
+	found := false
+	for i := range it.cols {
+		c := &it.cols[i]
+		if c.name == name || c.name == "" {
+			t.join(taint{labels: c.labels, src: c.src})
+			t.typ = c.typ
+			found = found || c.name == name
+		}
+	}
+	if it.rel != nil && found {
+		a.facts.columns = append(a.facts.columns, it.rel.Name()+"."+name)
+		a.touchType(t.typ)
+	}
+	if !found && it.rel != nil && isSystemColumn(name) {
+		return taint{}, true
+	}
+	return t, found || it.open
+}
+
+func isSystemColumn(name string) bool {
+	switch name {
+	case "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid":
+		return true
+	}
+	return false
+}
+
+// findItem finds a range item by alias, or by schema and name.
+func (a *analysis) findItem(qualifier []string, sc *scope) *item {
+	name := qualifier[len(qualifier)-1]
+	schema := ""
+	if len(qualifier) > 1 {
+		schema = qualifier[len(qualifier)-2]
+	}
+	for s := sc; s != nil; s = s.parent {
+		for _, it := range s.items {
+			if it.alias != name || it.hidden {
+				continue
+			}
+			if schema == "" || schema == it.schema {
+				return it
+			}
+		}
+	}
+	return nil
+}
+
+// wholeRow finds a row named by its alias.
+func (a *analysis) wholeRow(names []string, sc *scope) (taint, bool) {
+	it := a.findItem(names, sc)
+	if it == nil {
+		return taint{}, false
+	}
+	t := union(it.cols)
+	t.row = true
+	a.wholeRowFacts(it)
+	return t, true
+}
+
+func (a *analysis) wholeRowFacts(it *item) {
+	if it.rel == nil {
+		return
+	}
+	a.facts.columns = append(a.facts.columns, it.rel.Name()+".*")
+	for i := range it.cols {
+		a.touchType(it.cols[i].typ)
+	}
+}
+
+// star expands *, x.* and (expr).*; ok is false for anything else.
+func (a *analysis) star(n *pg_query.Node, sc *scope) (cols []outCol, ok bool) {
+	if i := n.GetAIndirection(); i != nil {
+		list := i.GetIndirection()
+		if len(list) == 0 || list[len(list)-1].GetAStar() == nil {
+			return nil, false
+		}
+		t := a.indirection(i, sc, useTarget)
+		return []outCol{{labels: t.labels, src: t.src}}, true
+	}
+	fields := n.GetColumnRef().GetFields()
+	if len(fields) == 0 || fields[len(fields)-1].GetAStar() == nil {
+		return nil, false
+	}
+	if len(fields) == 1 {
+		for _, it := range sc.items {
+			if it.target && it.hidden {
+				continue
+			}
+			a.wholeRowFacts(it)
+		}
+		return sc.star, true
+	}
+	it := a.findItem(strs(fields[:len(fields)-1]), sc)
+	if it == nil {
+		return nil, true
+	}
+	a.wholeRowFacts(it)
+	return it.cols, true
+}
+
+// outputName is the name that PostgreSQL gives an output column without an
+// alias (parser/parse_target.c, FigureColname).
+func outputName(n *pg_query.Node) string {
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		for i := len(e.ColumnRef.GetFields()) - 1; i >= 0; i-- {
+			if s := e.ColumnRef.GetFields()[i].GetString_().GetSval(); s != "" {
+				return s
+			}
+		}
+	case *pg_query.Node_AIndirection:
+		list := e.AIndirection.GetIndirection()
+		for i := len(list) - 1; i >= 0; i-- {
+			if s := list[i].GetString_().GetSval(); s != "" {
+				return s
+			}
+		}
+		return outputName(e.AIndirection.GetArg())
+	case *pg_query.Node_FuncCall:
+		return operatorName(e.FuncCall.GetFuncname())
+	case *pg_query.Node_TypeCast:
+		if name := outputName(e.TypeCast.GetArg()); name != "?column?" {
+			return name
+		}
+		if names := strs(e.TypeCast.GetTypeName().GetNames()); len(names) > 0 {
+			return names[len(names)-1]
+		}
+	case *pg_query.Node_CollateClause:
+		return outputName(e.CollateClause.GetArg())
+	case *pg_query.Node_CaseExpr:
+		if name := outputName(e.CaseExpr.GetDefresult()); name != "?column?" {
+			return name
+		}
+		return "case"
+	case *pg_query.Node_CoalesceExpr:
+		return "coalesce"
+	case *pg_query.Node_AArrayExpr:
+		return "array"
+	case *pg_query.Node_RowExpr:
+		return "row"
+	case *pg_query.Node_MinMaxExpr:
+		return strings.ToLower(strings.TrimPrefix(e.MinMaxExpr.GetOp().String(), "IS_"))
+	case *pg_query.Node_SubLink:
+		return subLinkName(e.SubLink)
+	}
+	return "?column?"
+}
+
+func subLinkName(s *pg_query.SubLink) string {
+	switch s.GetSubLinkType() {
+	case pg_query.SubLinkType_EXISTS_SUBLINK:
+		return "exists"
+	case pg_query.SubLinkType_ARRAY_SUBLINK:
+		return "array"
+	case pg_query.SubLinkType_EXPR_SUBLINK:
+		if t := s.GetSubselect().GetSelectStmt().GetTargetList(); len(t) > 0 {
+			if name := t[0].GetResTarget().GetName(); name != "" {
+				return name
+			}
+			return outputName(t[0].GetResTarget().GetVal())
+		}
+	}
+	return "?column?"
+}

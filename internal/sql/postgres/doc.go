@@ -1,0 +1,25 @@
+// Package postgres says what a PostgreSQL statement does, and rewrites it so
+// that labelled columns never leave the table scan.
+//
+// A statement takes these steps: the lexer guards it and writes it in canonical
+// form; PostgreSQL's own grammar (libpg_query) parses the canonical form; names
+// are resolved against a [Catalog] snapshot as PostgreSQL would resolve them
+// under the pinned search_path; every node, function, operator, cast, type and
+// relation adds its effects; and every read of a relation with labelled columns
+// becomes a place where [Inspection.AppendSQL] puts a sub-select in which the
+// labelled columns are masks. What was judged is what is sent: the canonical
+// text, with those places spliced by token, never a deparsed tree.
+//
+// Soundness rests on two allow-lists and on substitution at the source. What is
+// not on a list has the effect unknown. A relation is left alone only if no
+// labelled column, no whole row and no star of it can be named by any
+// identifier of the statement, a test that needs no scoping. The analysis of
+// scopes serves messages and views; it can only add refusals.
+//
+// The package does not decide, does not connect to anything (a [Querier] loads
+// the catalog) and does not mask what the server sends back: errors, notices
+// and parameter status are the wire loop's to filter.
+//
+// Specification: PostgreSQL 13 to 18, "SQL Commands", "Lexical Structure",
+// "Type Conversion", "System Catalogs"; https://www.postgresql.org/docs/15/.
+package postgres

@@ -1,0 +1,397 @@
+package postgres
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+)
+
+// taint is what an expression shows.
+type taint struct {
+	labels labelSet
+	src    string
+	typ    oid // the type if it is known
+	row    bool
+}
+
+// join adds what another expression shows; the result has no known type.
+func (t *taint) join(o taint) {
+	t.labels |= o.labels
+	if t.src == "" {
+		t.src = o.src
+	}
+	t.typ, t.row = 0, false
+}
+
+// use says where an expression stands, and so what a labelled column does there.
+type use struct {
+	kind useKind
+	text string
+	hint string
+}
+
+type useKind uint8
+
+const (
+	useKindRefuse  useKind = iota // the value flows on, in another form
+	useKindControl                // rows or their order depend on the value
+	useKindShow                   // the value is shown as it is
+	useKindNull                   // only whether it is null
+)
+
+var (
+	useTarget = use{kind: useKindShow}
+	useNull   = use{kind: useKindNull}
+)
+
+// The other uses. They are constants in all but syntax.
+var (
+	useWhere    = use{useKindControl, "in WHERE", "leave it out of WHERE; IS NULL is allowed"}
+	useHaving   = use{useKindControl, "in HAVING", "leave it out of HAVING"}
+	useGroup    = use{useKindControl, "in GROUP BY", "group by another column"}
+	useOrder    = use{useKindControl, "in ORDER BY", "order by another column"}
+	useDistinct = use{useKindControl, "in DISTINCT ON", "leave it out of DISTINCT ON"}
+	useJoin     = use{useKindControl, "in a join condition", "join on another column"}
+	useWindow   = use{useKindControl, "in a window definition", "use another column"}
+	useLimit    = use{useKindControl, "in LIMIT, OFFSET or TABLESAMPLE", "use a constant"}
+	useCase     = use{useKindControl, "in a condition", "select the column by itself"}
+	useCompare  = use{useKindControl, "in a comparison", "select the column by itself"}
+	useValue    = use{useKindRefuse, "in an expression", "select the column by itself"}
+)
+
+// useArgument is an argument of a function.
+func useArgument(name string) use {
+	return use{useKindRefuse, "as an argument of " + name + "()", "select the column by itself"}
+}
+
+// under returns how an operand is used inside an expression used as u: a
+// condition stays one.
+func (u use) under(inner use) use {
+	if u.kind == useKindControl {
+		return u
+	}
+	return inner
+}
+
+// expr reads an expression. Every kind of node that PostgreSQL's parser can
+// make in an expression is listed; any other is unknown.
+func (a *analysis) expr(n *pg_query.Node, sc *scope, u use) taint {
+	if n == nil || n.GetNode() == nil || !a.enter() {
+		return taint{}
+	}
+	defer a.leave()
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		return a.columnRef(e.ColumnRef, sc, u)
+	case *pg_query.Node_AConst, *pg_query.Node_ParamRef, *pg_query.Node_SetToDefault, *pg_query.Node_CurrentOfExpr,
+		*pg_query.Node_String_, *pg_query.Node_Integer, *pg_query.Node_Float, *pg_query.Node_Boolean:
+		return taint{}
+	case *pg_query.Node_SqlvalueFunction:
+		return taint{}
+	case *pg_query.Node_AExpr:
+		return a.operatorExpr(e.AExpr, sc, u)
+	case *pg_query.Node_FuncCall:
+		return a.funcCall(e.FuncCall, sc, u)
+	case *pg_query.Node_TypeCast:
+		return a.typeCast(e.TypeCast, sc, u)
+	case *pg_query.Node_SubLink:
+		return a.subLink(e.SubLink, sc, u)
+	case *pg_query.Node_AIndirection:
+		return a.indirection(e.AIndirection, sc, u)
+	case *pg_query.Node_CaseExpr:
+		return a.caseExpr(e.CaseExpr, sc, u)
+	case *pg_query.Node_NullTest:
+		a.expr(e.NullTest.GetArg(), sc, useNull)
+		return taint{}
+	default:
+		if t, ok := a.plainExpr(n, sc, u); ok {
+			return t
+		}
+		return a.standardExpr(n, sc, u)
+	}
+}
+
+// plainExpr reads expressions that only combine others.
+func (a *analysis) plainExpr(n *pg_query.Node, sc *scope, u use) (taint, bool) {
+	inner := u.under(useValue)
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_BoolExpr:
+		return a.exprs(e.BoolExpr.GetArgs(), sc, u.under(useCase)), true
+	case *pg_query.Node_BooleanTest:
+		return a.exprs([]*pg_query.Node{e.BooleanTest.GetArg()}, sc, u.under(useCase)), true
+	case *pg_query.Node_CoalesceExpr:
+		return a.exprs(e.CoalesceExpr.GetArgs(), sc, inner), true
+	case *pg_query.Node_MinMaxExpr:
+		return a.exprs(e.MinMaxExpr.GetArgs(), sc, u.under(useCompare)), true
+	case *pg_query.Node_AArrayExpr:
+		return a.exprs(e.AArrayExpr.GetElements(), sc, u), true
+	case *pg_query.Node_RowExpr:
+		return a.exprs(e.RowExpr.GetArgs(), sc, u), true
+	case *pg_query.Node_List:
+		return a.exprs(e.List.GetItems(), sc, u), true
+	case *pg_query.Node_CollateClause:
+		t := a.expr(e.CollateClause.GetArg(), sc, inner)
+		return t, true
+	case *pg_query.Node_NamedArgExpr:
+		return a.expr(e.NamedArgExpr.GetArg(), sc, u), true
+	case *pg_query.Node_MultiAssignRef:
+		return a.expr(e.MultiAssignRef.GetSource(), sc, u), true
+	case *pg_query.Node_GroupingFunc:
+		return a.exprs(e.GroupingFunc.GetArgs(), sc, useGroup), true
+	case *pg_query.Node_AIndices:
+		return a.exprs([]*pg_query.Node{e.AIndices.GetLidx(), e.AIndices.GetUidx()}, sc, inner), true
+	case *pg_query.Node_ResTarget:
+		return a.expr(e.ResTarget.GetVal(), sc, u), true
+	case *pg_query.Node_GroupingSet:
+		return a.exprs(e.GroupingSet.GetContent(), sc, useGroup), true
+	default:
+		return taint{}, false
+	}
+}
+
+// standardExpr reads what the SQL/XML and SQL/JSON standards add.
+func (a *analysis) standardExpr(n *pg_query.Node, sc *scope, u use) taint {
+	inner := u.under(useValue)
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_XmlExpr:
+		t := a.exprs(e.XmlExpr.GetNamedArgs(), sc, inner)
+		t.join(a.exprs(e.XmlExpr.GetArgs(), sc, inner))
+		return t
+	case *pg_query.Node_XmlSerialize:
+		a.typeName(e.XmlSerialize.GetTypeName())
+		return a.expr(e.XmlSerialize.GetExpr(), sc, inner)
+	case *pg_query.Node_JsonValueExpr:
+		return a.jsonValue(e.JsonValueExpr, sc, inner)
+	case *pg_query.Node_JsonArgument:
+		return a.jsonValue(e.JsonArgument.GetVal(), sc, inner)
+	case *pg_query.Node_JsonKeyValue:
+		return a.jsonPair(e.JsonKeyValue, sc, inner)
+	case *pg_query.Node_JsonObjectConstructor:
+		a.jsonOutput(e.JsonObjectConstructor.GetOutput())
+		return a.exprs(e.JsonObjectConstructor.GetExprs(), sc, inner)
+	case *pg_query.Node_JsonArrayConstructor:
+		a.jsonOutput(e.JsonArrayConstructor.GetOutput())
+		return a.exprs(e.JsonArrayConstructor.GetExprs(), sc, inner)
+	case *pg_query.Node_JsonArrayQueryConstructor:
+		a.jsonOutput(e.JsonArrayQueryConstructor.GetOutput())
+		return union(a.nested(e.JsonArrayQueryConstructor.GetQuery(), lateralScope(sc)))
+	case *pg_query.Node_JsonObjectAgg:
+		t := a.jsonAggregate(e.JsonObjectAgg.GetConstructor(), sc)
+		t.join(a.jsonPair(e.JsonObjectAgg.GetArg(), sc, inner))
+		return t
+	case *pg_query.Node_JsonArrayAgg:
+		t := a.jsonAggregate(e.JsonArrayAgg.GetConstructor(), sc)
+		t.join(a.jsonValue(e.JsonArrayAgg.GetArg(), sc, inner))
+		return t
+	case *pg_query.Node_JsonParseExpr:
+		a.jsonOutput(e.JsonParseExpr.GetOutput())
+		return a.jsonValue(e.JsonParseExpr.GetExpr(), sc, inner)
+	case *pg_query.Node_JsonScalarExpr:
+		a.jsonOutput(e.JsonScalarExpr.GetOutput())
+		return a.expr(e.JsonScalarExpr.GetExpr(), sc, inner)
+	case *pg_query.Node_JsonSerializeExpr:
+		a.jsonOutput(e.JsonSerializeExpr.GetOutput())
+		return a.jsonValue(e.JsonSerializeExpr.GetExpr(), sc, inner)
+	case *pg_query.Node_JsonIsPredicate:
+		return a.expr(e.JsonIsPredicate.GetExpr(), sc, u.under(useCase))
+	case *pg_query.Node_JsonFuncExpr:
+		return a.jsonFunc(e.JsonFuncExpr, sc, inner)
+	default:
+		a.unknown()
+		return taint{}
+	}
+}
+
+func (a *analysis) exprs(list []*pg_query.Node, sc *scope, u use) taint {
+	var t taint
+	for _, n := range list {
+		t.join(a.expr(n, sc, u))
+	}
+	return t
+}
+
+func union(cols []outCol) taint {
+	var t taint
+	for _, c := range cols {
+		t.join(taint{labels: c.labels, src: c.src})
+	}
+	return t
+}
+
+func (a *analysis) jsonFunc(f *pg_query.JsonFuncExpr, sc *scope, u use) taint {
+	a.jsonOutput(f.GetOutput())
+	t := a.jsonValue(f.GetContextItem(), sc, u)
+	t.join(a.expr(f.GetPathspec(), sc, u))
+	t.join(a.exprs(f.GetPassing(), sc, u))
+	t.join(a.jsonBehavior(f.GetOnEmpty(), sc, u))
+	t.join(a.jsonBehavior(f.GetOnError(), sc, u))
+	return t
+}
+
+func (a *analysis) jsonValue(v *pg_query.JsonValueExpr, sc *scope, u use) taint {
+	if v == nil {
+		return taint{}
+	}
+	t := a.expr(v.GetRawExpr(), sc, u)
+	t.join(a.expr(v.GetFormattedExpr(), sc, u))
+	return t
+}
+
+func (a *analysis) jsonPair(p *pg_query.JsonKeyValue, sc *scope, u use) taint {
+	t := a.expr(p.GetKey(), sc, u)
+	t.join(a.jsonValue(p.GetValue(), sc, u))
+	return t
+}
+
+func (a *analysis) jsonBehavior(b *pg_query.JsonBehavior, sc *scope, u use) taint {
+	if b == nil {
+		return taint{}
+	}
+	return a.expr(b.GetExpr(), sc, u)
+}
+
+func (a *analysis) jsonOutput(o *pg_query.JsonOutput) {
+	if o != nil && o.GetTypeName() != nil {
+		a.typeName(o.GetTypeName())
+	}
+}
+
+func (a *analysis) jsonAggregate(c *pg_query.JsonAggConstructor, sc *scope) taint {
+	a.jsonOutput(c.GetOutput())
+	a.expr(c.GetAggFilter(), sc, useWhere)
+	for _, n := range c.GetAggOrder() {
+		a.operator(n.GetSortBy().GetUseOp())
+		a.expr(n.GetSortBy().GetNode(), sc, useOrder)
+	}
+	a.window(c.GetOver(), sc)
+	return taint{}
+}
+
+// operatorExpr reads an operator with its operands.
+func (a *analysis) operatorExpr(e *pg_query.A_Expr, sc *scope, u use) taint {
+	a.operatorOf(e)
+	inner := u.under(useCompare)
+	name := "in the expression " + operatorName(e.GetName())
+	if inner.kind != useKindControl || u.kind != useKindControl {
+		inner.text = name
+	}
+	t := a.expr(e.GetLexpr(), sc, inner)
+	t.join(a.expr(e.GetRexpr(), sc, inner))
+	return t
+}
+
+func operatorName(parts []*pg_query.Node) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	return parts[len(parts)-1].GetString_().GetSval()
+}
+
+// operatorOf adds the effects of the operators behind an expression
+// (parser/parse_expr.c says which).
+func (a *analysis) operatorOf(e *pg_query.A_Expr) {
+	names := func(list ...string) {
+		for _, n := range list {
+			a.operator([]*pg_query.Node{pg_query.MakeStrNode(n)})
+		}
+	}
+	switch e.GetKind() {
+	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_OP_ANY, pg_query.A_Expr_Kind_AEXPR_OP_ALL,
+		pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NULLIF,
+		pg_query.A_Expr_Kind_AEXPR_IN, pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE,
+		pg_query.A_Expr_Kind_AEXPR_SIMILAR:
+		a.operator(e.GetName())
+	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN,
+		pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
+		names("<=", ">=", "<", ">")
+	default:
+		a.unknown()
+	}
+}
+
+func (a *analysis) caseExpr(e *pg_query.CaseExpr, sc *scope, u use) taint {
+	condition := u.under(useCase)
+	if e.GetArg() != nil {
+		a.operator([]*pg_query.Node{pg_query.MakeStrNode("=")})
+		a.expr(e.GetArg(), sc, condition)
+	}
+	t := a.expr(e.GetDefresult(), sc, u.under(useValue))
+	for _, n := range e.GetArgs() {
+		w := n.GetCaseWhen()
+		c := a.expr(w.GetExpr(), sc, condition)
+		t.join(c) // which branch is taken shows the condition
+		t.join(a.expr(w.GetResult(), sc, u.under(useValue)))
+	}
+	return t
+}
+
+// subLink reads a sub-query in an expression.
+func (a *analysis) subLink(s *pg_query.SubLink, sc *scope, u use) taint {
+	if len(s.GetOperName()) > 0 {
+		a.operator(s.GetOperName())
+	} else if s.GetTestexpr() != nil {
+		a.operator([]*pg_query.Node{pg_query.MakeStrNode("=")})
+	}
+	test := a.expr(s.GetTestexpr(), sc, u.under(useCompare))
+	before := a.control
+	a.control = 0
+	t := union(a.nested(s.GetSubselect(), lateralScope(sc)))
+	inner := a.control
+	a.control |= before
+	if s.GetSubLinkType() == pg_query.SubLinkType_EXISTS_SUBLINK {
+		return taint{labels: inner}
+	}
+	compared := s.GetTestexpr() != nil
+	if t.labels != 0 && (compared || u.kind != useKindShow) {
+		if compared {
+			u = u.under(useCompare)
+		}
+		a.flow(t, u)
+	}
+	t.join(test)
+	t.labels |= inner
+	return t
+}
+
+// flow notes that a labelled value that is already computed is used.
+func (a *analysis) flow(t taint, u use) {
+	switch u.kind {
+	case useKindShow, useKindNull:
+	case useKindControl:
+		a.control |= t.labels
+		a.refuse(t.labels, t.src, u.text, u.hint)
+	default:
+		a.refuse(t.labels, t.src, u.text, u.hint)
+	}
+}
+
+// indirection reads (expr).field and expr[i].
+func (a *analysis) indirection(e *pg_query.A_Indirection, sc *scope, u use) taint {
+	t := a.expr(e.GetArg(), sc, u)
+	t.typ = 0
+	for _, n := range e.GetIndirection() {
+		switch i := n.GetNode().(type) {
+		case *pg_query.Node_AIndices:
+			t.join(a.expr(n, sc, u))
+		case *pg_query.Node_String_:
+			a.attribute(i.String_.GetSval())
+		case *pg_query.Node_AStar:
+		default:
+			a.unknown()
+		}
+	}
+	return t
+}
+
+func (a *analysis) typeCast(c *pg_query.TypeCast, sc *scope, u use) taint {
+	a.typeName(c.GetTypeName())
+	t := a.expr(c.GetArg(), sc, u.under(useShowRow(a, c, u)))
+	t.typ, t.row = 0, false
+	return t
+}
+
+// useShowRow lets a whole row be cast to text, but no single column.
+func useShowRow(_ *analysis, c *pg_query.TypeCast, u use) use {
+	if c.GetArg().GetAConst() != nil {
+		return u
+	}
+	return use{useKindRefuse, "in a cast", "select the column without the cast"}
+}

@@ -1,0 +1,44 @@
+package postgres
+
+// Facts is what a policy may ask of a statement, as sql.NAME. Lists are sorted
+// and have no duplicates. A Facts value is immutable; equal pointers mean equal
+// facts.
+type Facts struct {
+	// Verb is the kind of the first statement: "select", "insert", "set", …;
+	// empty for a text without a statement.
+	Verb string `cel:"verb"`
+	// Statements are the kinds of all statements in the text, those inside
+	// WITH, EXPLAIN, COPY, PREPARE and DECLARE included.
+	Statements []string `cel:"statements"`
+	// Schemas are the schemas of Tables.
+	Schemas []string `cel:"schemas"`
+	// Tables are the relations read or changed, as schema.name, those behind
+	// views included.
+	Tables []string `cel:"tables"`
+	// Written are the relations that rows are inserted into, changed in or
+	// deleted from, as schema.name.
+	Written []string `cel:"written"`
+	// Columns are the columns named, as schema.table.column; schema.table.*
+	// stands for all.
+	Columns []string `cel:"columns"`
+	// Functions are the functions called, as schema.name.
+	Functions []string `cel:"functions"`
+	// Settings are the run-time parameters set, reset or shown.
+	Settings []string `cel:"settings"`
+	// Unreviewed are the objects that nobody reviewed and that the statement
+	// can run: functions, triggers, operators, casts, types, relations that the
+	// catalog does not know.
+	Unreviewed []string `cel:"unreviewed"`
+	// Understood says that every node, name and option was understood, apart
+	// from what Unreviewed lists. A statement that is not understood has the
+	// effect unknown.
+	Understood bool `cel:"understood"`
+	// Unbounded says that an UPDATE or DELETE has no WHERE, or one that is
+	// always true, or that a TRUNCATE is in the text.
+	Unbounded bool `cel:"unbounded"`
+	// Temporary says that every object the text creates is temporary.
+	Temporary bool `cel:"temporary"`
+	// Limit is the largest constant LIMIT of the outermost query; -1 without
+	// one.
+	Limit int64 `cel:"limit"`
+}

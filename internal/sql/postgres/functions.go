@@ -1,0 +1,231 @@
+package postgres
+
+import (
+	_ "embed"
+	"strings"
+	"sync"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+//go:embed functions.txt
+var functionsText string
+
+// builtin says what a function of pg_catalog does.
+type builtin struct {
+	effects gate.Effects
+	others  bool // shows content that cannot be masked
+}
+
+// builtins is the reviewed table of pg_catalog functions by name.
+var builtins = sync.OnceValue(func() map[string]builtin {
+	classes := map[string]builtin{
+		"read": {effects: gate.EffectRead}, "others": {effects: gate.EffectRead, others: true},
+		"write": {effects: gate.EffectWrite}, "delete": {effects: gate.EffectDelete},
+		"tunnel": {effects: gate.EffectTunnel}, "execute": {effects: gate.EffectExecute}, "admin": {effects: gate.EffectAdmin},
+	}
+	table := make(map[string]builtin, 2000)
+	for line := range strings.Lines(functionsText) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] == "#" {
+			continue
+		}
+		class := classes[words[0]]
+		for _, name := range words[1:] {
+			table[name] = class
+		}
+	}
+	return table
+})
+
+// funcCall reads a call: the function by name, then its arguments.
+func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
+	names := strs(f.GetFuncname())
+	name := names[len(names)-1]
+	if name == "set_config" && (len(names) == 1 || names[0] == "pg_catalog") && len(a.in.cat.userFunctions("", name)) == 0 {
+		return a.setConfig(f, sc)
+	}
+	a.function(names)
+	argument := useArgument(name)
+	if countsOnly(f, name) {
+		argument = useNull
+	}
+	argument = u.under(argument)
+	if u.kind == useKindControl && argument.kind == useKindControl && countsOnly(f, name) {
+		argument = useNull
+	}
+	var t taint
+	for _, n := range f.GetArgs() {
+		v := a.argument(n, sc, argument, name)
+		if argument.kind != useKindNull {
+			t.join(v)
+		}
+	}
+	for _, n := range f.GetAggOrder() {
+		a.operator(n.GetSortBy().GetUseOp())
+		t.join(a.expr(n.GetSortBy().GetNode(), sc, useOrder))
+	}
+	a.expr(f.GetAggFilter(), sc, useWhere)
+	a.window(f.GetOver(), sc)
+	return t
+}
+
+// countsOnly is count(x) without DISTINCT: it shows only whether x is null.
+func countsOnly(f *pg_query.FuncCall, name string) bool {
+	return name == "count" && !f.GetAggDistinct() && len(f.GetFuncname()) <= 2
+}
+
+// argument reads an argument. Functions that write a whole row as a document
+// may have one: the row that they see is made of masks.
+func (a *analysis) argument(n *pg_query.Node, sc *scope, u use, function string) taint {
+	if u.kind == useKindRefuse && writesRows(function) && n.GetColumnRef() != nil {
+		v := a.expr(n, sc, useTarget)
+		if !v.row {
+			a.flow(v, u)
+		}
+		return v
+	}
+	return a.expr(n, sc, u)
+}
+
+func writesRows(function string) bool {
+	switch function {
+	case "row_to_json", "to_json", "to_jsonb", "json_agg", "jsonb_agg", "array_agg":
+		return true
+	}
+	return false
+}
+
+// function adds the effects of every function that a name can mean.
+func (a *analysis) function(names []string) {
+	name := names[len(names)-1]
+	schema := ""
+	switch {
+	case len(names) == 2:
+		schema = names[0]
+	case len(names) == 3 && names[0] == a.env.Database:
+		schema = names[1]
+	case len(names) > 2:
+		a.unknown()
+		return
+	}
+	user := a.in.cat.userFunctions(schema, name)
+	for _, f := range user {
+		a.userFunction(f)
+	}
+	switch schema {
+	case "", "pg_catalog":
+		a.builtinFunction(name, len(user) > 0)
+	case "information_schema":
+		a.facts.functions = append(a.facts.functions, schema+"."+name)
+		if !strings.HasPrefix(name, "_pg_") {
+			a.unknown()
+		}
+	default:
+		if len(user) == 0 {
+			a.missing("function " + schema + "." + name)
+		}
+	}
+}
+
+// builtinFunction adds the effects of a function of pg_catalog.
+func (a *analysis) builtinFunction(name string, userToo bool) {
+	b, ok := builtins()[name]
+	if !ok {
+		if !a.in.cat.builtinNames[name] {
+			if !userToo {
+				a.missing("function " + name)
+			}
+			return
+		}
+		a.facts.functions = append(a.facts.functions, "pg_catalog."+name)
+		a.unknown()
+		a.add(gate.EffectExecute)
+		a.refuseAll(name+"()", "is not on the list of functions that are known to be safe", "use another function")
+		return
+	}
+	a.facts.functions = append(a.facts.functions, "pg_catalog."+name)
+	a.add(b.effects)
+	if b.others {
+		a.refuseAll(name+"()", "shows content that cannot be masked", "select from the tables themselves")
+	}
+}
+
+// userFunction adds what was reviewed of a function, or marks it.
+func (a *analysis) userFunction(f *function) {
+	a.facts.functions = append(a.facts.functions, f.schema+"."+f.name)
+	if e, ok := a.in.reviewed(f); ok {
+		a.add(e)
+		return
+	}
+	a.unreviewed("function " + f.signature())
+	switch f.language {
+	case "sql", "plpgsql":
+		a.add(gate.EffectExecute)
+	default: // untrusted code can reach files and the network
+		a.add(gate.EffectExecute | gate.EffectAdmin)
+	}
+	a.refuseAll(f.signature(), "was not reviewed, so what it returns cannot be traced", "select from the tables themselves, or have it reviewed")
+}
+
+// missing marks a name that the catalog does not have.
+func (a *analysis) missing(what string) {
+	a.unreviewed(what + " (not in the catalog)")
+	a.refuseAll(what, "is not in the catalog, so what it shows cannot be traced", "check the name")
+}
+
+// functionOID adds the effects of a function that the catalog names by OID.
+func (a *analysis) functionOID(o oid) {
+	if o < firstUserOID {
+		return
+	}
+	if f := a.in.cat.funcByOID[o]; f != nil {
+		a.userFunction(f)
+		return
+	}
+	a.unknown()
+}
+
+// attribute is .f where f may be a function on a row instead of a field.
+func (a *analysis) attribute(name string) {
+	for _, f := range a.in.cat.userFunctions("", name) {
+		if f.argCount >= 1 {
+			a.userFunction(f)
+		}
+	}
+	if b, ok := builtins()[name]; ok && b.effects != gate.EffectRead {
+		a.add(b.effects)
+	}
+}
+
+// operator adds the effects of every operator that a name can mean. If all
+// candidates are pg_catalog's, no types are needed: every function behind an
+// operator of pg_catalog is harmless (see TestOperators…).
+func (a *analysis) operator(name []*pg_query.Node) {
+	if len(name) == 0 {
+		return
+	}
+	parts := strs(name)
+	op := parts[len(parts)-1]
+	schema := ""
+	if len(parts) > 1 {
+		schema = parts[len(parts)-2]
+	}
+	for _, o := range a.in.cat.operatorsNamed(op) {
+		if schema == "" || o.schema == schema {
+			a.functionOID(o.function)
+		}
+	}
+}
+
+// operatorsNamed returns the user operators that an operator name can mean.
+// LIKE and its relatives are parsed to names of their own.
+func (c *Catalog) operatorsNamed(name string) []operator {
+	list := c.operators[name]
+	if name == "<>" {
+		list = append(list[:len(list):len(list)], c.operators["="]...)
+	}
+	return list
+}

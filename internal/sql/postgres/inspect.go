@@ -1,0 +1,381 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/parse"
+)
+
+// Parser turns canonical text into PostgreSQL's parse tree.
+type Parser interface {
+	// Parse must be safe for concurrent use. Errors for the agent are
+	// *parse.Error.
+	Parse(ctx context.Context, canonical string) (*pg_query.ParseResult, error)
+}
+
+// Options are what an Inspector knows of its target besides the catalog.
+type Options struct {
+	// Parser parses texts and the catalog's definitions. Required.
+	Parser Parser
+	// Database is the name of the target's database: names may be qualified
+	// with it.
+	Database string
+	// Marks are the labelled columns: label → "schema.table.column"
+	// (gate.Target.Marks).
+	Marks map[string][]string
+	// Functions are what was reviewed (gate.Target.Functions):
+	//   schema.name(type, type)          one function
+	//   schema.name(*)                   all functions of that name
+	//   extension NAME                   all functions of an extension
+	//   rule NAME on schema.table        a rewrite rule
+	//   table schema.name                a foreign table
+	// A reviewed function must not return labelled values: they are not masked.
+	Functions map[string]gate.Effects
+	// Limits bound a text; zero members have the defaults of package lex.
+	Limits lex.Limits
+}
+
+// Inspector inspects texts for one target, one generation of its documents and
+// one catalog snapshot. It is safe for concurrent use.
+type Inspector struct {
+	cat       *Catalog
+	parser    Parser
+	database  string
+	limits    lex.Limits
+	functions map[string]gate.Effects
+	labels    *labelTable
+	domains   map[oid]*summary
+	reads     map[oid]*summary
+	writes    map[oid]*summary
+	views     map[oid]*view
+	cache     *shapeCache
+}
+
+// Env is the session context that changes what a text means. An Env must not
+// change once it was used; sessions share one per combination.
+type Env struct {
+	// SearchPath are the schemas of the pinned search_path, "$user" resolved.
+	SearchPath []string
+	// Database is the name of the session's database.
+	Database string
+	// StatementTimeout bounds the timeouts that an agent may set; zero lets it
+	// set any.
+	StatementTimeout time.Duration
+}
+
+// Buffer is memory for one session, used again for each text. What an
+// Inspection says of a text is valid until the Buffer's next use.
+type Buffer struct {
+	tokens     lex.Tokens
+	key        []byte
+	inspection Inspection
+}
+
+// Shape is what texts that differ only in harmless literals have in common. It
+// is immutable: a decision may be remembered under its pointer.
+type Shape struct {
+	Facts      *Facts
+	Effects    gate.Effects
+	Labels     []string
+	Statements []Statement
+}
+
+// NewInspector resolves the labels and reads every definition of the catalog
+// that a statement can run. A label that names nothing is an error with the
+// nearest name.
+func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, error) {
+	if o.Parser == nil {
+		return nil, errors.New("inspector without a parser")
+	}
+	labels, err := newLabelTable(cat, o.Marks)
+	if err != nil {
+		return nil, err
+	}
+	in := &Inspector{
+		cat: cat, parser: o.Parser, database: o.Database, limits: o.Limits, labels: labels,
+		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{}, reads: map[oid]*summary{},
+		writes: map[oid]*summary{}, views: map[oid]*view{}, cache: newShapeCache(),
+	}
+	for name, e := range o.Functions {
+		in.functions[normalSignature(name)] = e
+	}
+	if err := in.propagate(ctx); err != nil {
+		return nil, err
+	}
+	if err := in.summarise(ctx); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Catalog returns the snapshot that the Inspector works with.
+func (in *Inspector) Catalog() *Catalog { return in.cat }
+
+// Inspect says what a text does. The error is an *Error for the agent, or ctx's.
+func (in *Inspector) Inspect(ctx context.Context, env *Env, sql string, buf *Buffer) (*Inspection, error) {
+	t := &buf.tokens
+	if err := lex.Scan(t, sql, in.limits); err != nil {
+		return nil, lexError(err)
+	}
+	buf.key = env.appendKey(buf.key[:0])
+	buf.key = t.AppendShape(buf.key)
+	v := in.cache.find(buf.key, t)
+	if v == nil {
+		var err error
+		if v, err = in.analyse(ctx, env, t); err != nil {
+			return nil, err
+		}
+		in.cache.put(buf.key, v)
+	}
+	buf.inspection = Inspection{Shape: v.shape, tokens: t, analysed: v.analysed}
+	return &buf.inspection, nil
+}
+
+func (e *Env) appendKey(dst []byte) []byte {
+	dst = append(append(dst, e.Database...), 0)
+	for _, s := range e.SearchPath {
+		dst = append(append(dst, s...), 0)
+	}
+	dst = append(dst, 1)
+	for t := uint64(e.StatementTimeout); t > 0; t >>= 8 {
+		dst = append(dst, byte(t))
+	}
+	return append(dst, 0, 1)
+}
+
+func lexError(err error) error {
+	var e *lex.Error
+	if errors.As(err, &e) {
+		return &Error{SQLSTATE: e.Code, Message: e.Message, Hint: e.Hint, Position: e.Position}
+	}
+	return err
+}
+
+// analyse parses and reads a text that is not in the cache.
+func (in *Inspector) analyse(ctx context.Context, env *Env, t *lex.Tokens) (*variant, error) {
+	tree, err := in.parser.Parse(ctx, t.Canonical())
+	if err != nil {
+		var e *parse.Error
+		if errors.As(err, &e) {
+			return nil, &Error{SQLSTATE: e.Code, Message: e.Message, Position: t.SourcePosition(e.Position)}
+		}
+		return nil, fmt.Errorf("parse: %w", err)
+	}
+	a := &analysis{in: in, env: env, tokens: t}
+	for _, c := range in.cat.casts[0] {
+		a.functionOID(c.function)
+	}
+	for _, s := range tree.GetStmts() {
+		a.from, a.to = statementTokens(t, s)
+		a.statement(s.GetStmt())
+	}
+	if len(tree.GetStmts()) == 0 {
+		a.add(gate.EffectRead)
+	}
+	return a.variant(), nil
+}
+
+// statementTokens returns the tokens of one statement of a text.
+func statementTokens(t *lex.Tokens, s *pg_query.RawStmt) (from, to int) {
+	from = t.TokenAt(int(s.GetStmtLocation()))
+	if s.GetStmtLen() == 0 {
+		return from, t.Len()
+	}
+	return from, t.TokenAt(int(s.GetStmtLocation() + s.GetStmtLen()))
+}
+
+// variant freezes what the analysis found.
+func (a *analysis) variant() *variant {
+	if a.effects == 0 {
+		a.unknown()
+	}
+	v := &variant{
+		shape:    &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements},
+		analysed: &analysed{in: a.in, edits: a.edits, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
+	}
+	seen := map[int32]bool{}
+	note := func(n int) {
+		if !seen[int32(n)] {
+			seen[int32(n)] = true
+			v.literals = append(v.literals, int32(n))
+			v.values = append(v.values, string(a.tokens.Text(int(a.tokens.Literals()[n]))))
+		}
+	}
+	slots := a.tokens.Literals()
+	if a.allExact {
+		for n := range slots {
+			note(n)
+		}
+		return v
+	}
+	for _, at := range a.literals {
+		token := int32(a.tokens.TokenAt(int(at)))
+		for n, slot := range slots {
+			if slot == token || slot == token+1 { // a sign belongs to the constant
+				note(n)
+			}
+		}
+	}
+	return v
+}
+
+// Inspection is what was found of one text. It is valid until its Buffer is
+// used again.
+type Inspection struct {
+	// Shape is shared with other texts.
+	Shape    *Shape
+	tokens   *lex.Tokens
+	analysed *analysed
+}
+
+// Text returns the canonical text without masks. It is for a reader and for
+// digests; [Inspection.AppendSQL] is what is sent.
+func (i *Inspection) Text() string { return i.tokens.Canonical() }
+
+// AppendSQL appends the text to send: the canonical text with every labelled
+// value masked at its source. The error is an *Error for the agent: what column
+// or object, why, and what would work.
+func (i *Inspection) AppendSQL(dst []byte, masks gate.Masks) ([]byte, error) {
+	a := i.analysed
+	if a.labels == 0 {
+		return i.tokens.AppendCanonical(dst), nil
+	}
+	masked := a.in.labels.masked(a.labels, masks)
+	if masked == 0 {
+		return i.tokens.AppendCanonical(dst), nil
+	}
+	if err := a.refused(masked, masks); err != nil {
+		return dst, err
+	}
+	t, err := a.template(i.tokens, masks)
+	if err != nil {
+		return dst, fmt.Errorf("rewrite: %w", err)
+	}
+	return t.Append(dst, i.tokens)
+}
+
+// refused words the first use that cannot be masked.
+func (a *analysed) refused(masked labelSet, masks gate.Masks) error {
+	for _, l := range a.in.labels.list(masked) {
+		if _, known := MaskLeaks(masks.For(l)); !known {
+			return &Error{SQLSTATE: "42501", Message: fmt.Sprintf("label %s has the mask %q, which this protocol does not have", l, masks.For(l))}
+		}
+	}
+	for _, r := range a.refusals {
+		if l := r.labels & masked; l != 0 {
+			names := strings.Join(a.in.labels.list(l), ", ")
+			detail := fmt.Sprintf("%s is masked here (label %s).", r.what, names)
+			if r.labels == a.in.labels.all {
+				detail = fmt.Sprintf("Columns of this target are masked (label %s), and %s could show them.", names, r.what)
+			}
+			return &Error{SQLSTATE: "42501", Message: r.what + " " + r.use, Detail: detail, Hint: sentence(r.hint)}
+		}
+	}
+	return nil
+}
+
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+// lexEdits turns edits into those of the lexer, for one choice of masks.
+func (in *Inspector) lexEdits(edits []edit, masks gate.Masks) []lex.Edit {
+	var out []lex.Edit
+	for _, e := range edits {
+		if in.labels.masked(e.labels, masks) == 0 {
+			continue
+		}
+		var pieces []lex.Piece
+		var b strings.Builder
+		for _, p := range e.pieces {
+			b.WriteString(p.text)
+			for i, c := range p.columns {
+				if i > 0 {
+					b.WriteString(", ")
+				}
+				in.maskedColumn(&b, c, p.scope, masks)
+			}
+		}
+		if b.Len() > 0 {
+			pieces = append(pieces, lex.Text(b.String()))
+		}
+		out = append(out, lex.Edit{From: e.from, To: e.to, Pieces: pieces})
+	}
+	return out
+}
+
+func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope string, masks gate.Masks) {
+	mask := gate.MaskPlain
+	if c.labels != 0 {
+		mask = in.labels.maskFor(c.labels, masks)
+	}
+	in.columnSQL(b, c.column, scope, mask)
+	if mask != gate.MaskPlain && c.as != "-" {
+		b.WriteString(" AS " + quoteIdent(c.column.name))
+	}
+}
+
+// SourcePosition maps a position in the text that AppendSQL made with these
+// masks to one in the agent's text, both counted in characters from 1, for field
+// P of an ErrorResponse. It returns 0 for inserted text.
+func (i *Inspection) SourcePosition(position int, masks gate.Masks) int {
+	if i.analysed.in.labels.masked(i.analysed.labels, masks) == 0 {
+		return i.tokens.SourcePosition(position)
+	}
+	t, err := i.analysed.template(i.tokens, masks)
+	if err != nil {
+		return 0
+	}
+	return t.SourcePosition(i.tokens, position)
+}
+
+// Combine returns what a statement that runs another does: EXECUTE, FETCH and
+// MOVE with the statements behind their names.
+func Combine(shapes ...*Shape) *Shape {
+	out := &Shape{}
+	var f factSet
+	understood := true
+	for i, s := range shapes {
+		if s == nil {
+			understood = false
+			out.Effects |= gate.EffectUnknown
+			continue
+		}
+		out.Effects |= s.Effects
+		if s.Effects == 0 {
+			out.Effects |= gate.EffectUnknown
+		}
+		out.Labels = append(out.Labels, s.Labels...)
+		if i == 0 {
+			out.Statements = s.Statements
+		}
+		x := s.Facts
+		f.statements = append(f.statements, x.Statements...)
+		f.tables = append(f.tables, x.Tables...)
+		f.written = append(f.written, x.Written...)
+		f.columns = append(f.columns, x.Columns...)
+		f.functions = append(f.functions, x.Functions...)
+		f.settings = append(f.settings, x.Settings...)
+		f.unreviewed = append(f.unreviewed, x.Unreviewed...)
+		f.unbounded = f.unbounded || x.Unbounded
+		understood = understood && x.Understood
+	}
+	f.notUnderstood = !understood
+	out.Facts = f.facts()
+	if len(shapes) > 0 && shapes[0] != nil {
+		out.Facts.Verb = shapes[0].Facts.Verb
+	}
+	out.Labels = unique(out.Labels)
+	return out
+}

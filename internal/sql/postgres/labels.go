@@ -1,0 +1,239 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// labelSet is a set of label names of one target, by number.
+type labelSet uint64
+
+// maxLabels is how many names fit a labelSet.
+const maxLabels = 64
+
+// labelTable says which columns carry which labels.
+type labelTable struct {
+	names    []string // sorted
+	all      labelSet
+	tables   map[oid]*columnLabels
+	declares map[oid]bool // relations named by a label document
+}
+
+// columnLabels are the labels of one relation; nil means none.
+type columnLabels struct {
+	columns map[int16]labelSet
+}
+
+func (l *columnLabels) column(num int16) labelSet {
+	if l == nil {
+		return 0
+	}
+	return l.columns[num]
+}
+
+func (l *columnLabels) any() labelSet {
+	var set labelSet
+	if l != nil {
+		for _, s := range l.columns {
+			set |= s
+		}
+	}
+	return set
+}
+
+func (t *labelTable) of(rel *Relation) *columnLabels { return t.tables[rel.oid] }
+
+// declared says that a label document names columns of the relation, so that
+// somebody knows what it shows.
+func (t *labelTable) declared(rel *Relation) bool { return t.declares[rel.oid] }
+
+// list returns the names of a set, sorted.
+func (t *labelTable) list(s labelSet) []string {
+	out := []string{}
+	for i, n := range t.names {
+		if s&(1<<i) != 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (t *labelTable) add(rel *Relation, num int16, s labelSet) bool {
+	l := t.tables[rel.oid]
+	if l == nil {
+		l = &columnLabels{columns: map[int16]labelSet{}}
+		t.tables[rel.oid] = l
+	}
+	before := l.columns[num]
+	l.columns[num] = before | s
+	return l.columns[num] != before
+}
+
+// setView gives a view the labels that its definition shows.
+func (t *labelTable) setView(rel *Relation, v *view) {
+	for i, s := range v.cols {
+		if s != 0 && i < len(rel.columns) {
+			t.add(rel, rel.columns[i].num, s)
+		}
+	}
+	if v.control == t.all && t.all != 0 && v.summary != nil && v.summary.refused {
+		for i := range rel.columns {
+			t.add(rel, rel.columns[i].num, t.all)
+		}
+	}
+}
+
+// newLabelTable resolves the paths of label documents. A path that names
+// nothing is an error with the nearest name.
+func newLabelTable(cat *Catalog, marks map[string][]string) (*labelTable, error) {
+	t := &labelTable{names: slices.Sorted(maps.Keys(marks)), tables: map[oid]*columnLabels{}, declares: map[oid]bool{}}
+	if len(t.names) > maxLabels {
+		return nil, fmt.Errorf("%d labels: at most %d can apply to one target", len(t.names), maxLabels)
+	}
+	var errs []error
+	for i, name := range t.names {
+		t.all |= 1 << i
+		for _, path := range marks[name] {
+			rel, num, err := cat.column(path)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("label %s: %w", name, err))
+				continue
+			}
+			t.declares[rel.oid] = true
+			t.add(rel, num, 1<<i)
+		}
+	}
+	return t, errors.Join(errs...)
+}
+
+// column resolves schema.relation.column. What follows the column names a part
+// of its value; the whole column is labelled then.
+func (c *Catalog) column(path string) (*Relation, int16, error) {
+	parts := splitPath(path)
+	if len(parts) < 3 {
+		return nil, 0, fmt.Errorf("%q is not of the form schema.table.column", path)
+	}
+	rel := c.byName[qualified{parts[0], parts[1]}]
+	if rel == nil {
+		hint := nearest(parts[0]+"."+parts[1], c.relationNames())
+		return nil, 0, fmt.Errorf("%q: there is no relation %s.%s%s", path, parts[0], parts[1], didYouMean(hint))
+	}
+	col := rel.column(parts[2])
+	if col == nil {
+		names := func(yield func(string) bool) {
+			for i := range rel.columns {
+				if !yield(rel.columns[i].name) {
+					return
+				}
+			}
+		}
+		return nil, 0, fmt.Errorf("%q: %s has no column %s%s", path, rel.Name(), parts[2], didYouMean(nearest(parts[2], names)))
+	}
+	return rel, col.num, nil
+}
+
+func didYouMean(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "; did you mean " + name + "?"
+}
+
+func (c *Catalog) relationNames() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for q := range c.byName {
+			if !isSystemSchema(q.schema) && !yield(q.String()) {
+				return
+			}
+		}
+	}
+}
+
+// splitPath splits at dots outside double quotes.
+func splitPath(path string) []string {
+	var parts []string
+	var b strings.Builder
+	quoted := false
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '"' && quoted && i+1 < len(path) && path[i+1] == '"':
+			b.WriteByte('"')
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == '.' && !quoted:
+			parts = append(parts, b.String())
+			b.Reset()
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return append(parts, b.String())
+}
+
+// propagate carries labels along inheritance, in both directions because a
+// parent shows its children's rows, and into generated columns, until nothing
+// changes.
+func (in *Inspector) propagate(ctx context.Context) error {
+	work := slices.Sorted(maps.Keys(in.labels.tables))
+	for len(work) > 0 {
+		rel := in.cat.relations[work[0]]
+		work = work[1:]
+		if rel == nil {
+			continue
+		}
+		if in.propagateGenerated(ctx, rel) {
+			work = append(work, rel.oid)
+		}
+		more := rel.extras()
+		for _, o := range append(slices.Clone(more.children), more.parents...) {
+			if other := in.cat.relations[o]; other != nil && in.copyLabels(rel, other) {
+				work = append(work, o)
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("propagate labels: %w", err)
+		}
+	}
+	return nil
+}
+
+// copyLabels copies labels by column name, as inheritance matches columns.
+func (in *Inspector) copyLabels(from, to *Relation) bool {
+	changed := false
+	labels := in.labels.of(from)
+	for i := range from.columns {
+		c := &from.columns[i]
+		if s := labels.column(c.num); s != 0 {
+			if other := to.column(c.name); other != nil && in.labels.add(to, other.num, s) {
+				changed = true
+			}
+		}
+	}
+	return changed
+}
+
+func (in *Inspector) propagateGenerated(ctx context.Context, rel *Relation) bool {
+	changed := false
+	for i := range rel.columns {
+		c := &rel.columns[i]
+		if !c.generated {
+			continue
+		}
+		a := in.defining()
+		t := in.expression(ctx, a, rel.Name()+"."+c.name, rel.extras().defaults[c.num], rel)
+		if s := t.labels | a.control; s != 0 && in.labels.add(rel, c.num, s) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+// indexLabels are the labels that a unique index over expressions can tell of:
+// all of the relation's, because an expression can use any column.
+func (in *Inspector) indexLabels(rel *Relation, _ index) labelSet { return in.labels.of(rel).any() }

@@ -1,0 +1,202 @@
+package postgres
+
+// userSchemas leaves out what initdb made and other sessions' temporary
+// objects.
+const userSchemas = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp_)'`
+
+func (l *loader) steps() []step {
+	return append(append(l.relationSteps(), l.constraintSteps()...), l.codeSteps()...)
+}
+
+func (l *loader) relationSteps() []step {
+	c := l.cat
+	return []step{
+		{"version", `SELECT pg_catalog.current_setting('server_version_num')`, 1, func(r record) error {
+			c.version = r.int(0)
+			return nil
+		}},
+		{"schemas", `SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast|temp_)'`, 2, func(r record) error {
+			c.schemas[r.oid(0)] = r.name(1)
+			return nil
+		}},
+		{"relations", `SELECT oid, relnamespace, relname, relkind, relrowsecurity FROM pg_catalog.pg_class WHERE relkind IN ('r','p','v','m','f','S','c') AND relnamespace IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast|temp_)')`, 5, func(r record) error {
+			rel := &Relation{oid: r.oid(0), schema: c.schemas[r.oid(1)], name: r.name(2), kind: r.byte(3), rls: r.bool(4)}
+			c.relations[rel.oid] = rel
+			if rel.kind != 'c' {
+				c.byName[qualified{rel.schema, rel.name}] = rel
+			}
+			return nil
+		}},
+		{"columns", `SELECT a.attrelid, a.attname, a.attnum, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attnotnull, a.atthasdef FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relkind IN ('r','p','v','m','f','c','S') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`, 8, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				rel.columns = append(rel.columns, Column{name: r.name(1), num: int16(r.int(2)), typ: r.oid(3), typeSQL: r.name(4), generated: r.bool(5), notNull: r.bool(6), hasDef: r.bool(7)})
+			}
+			return nil
+		}},
+		{"inheritance", `SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits`, 2, func(r record) error {
+			child, parent := c.relations[r.oid(0)], c.relations[r.oid(1)]
+			if child != nil && parent != nil { // indexes of partitions are here too
+				child.extend().parents = append(child.extend().parents, parent.oid)
+				parent.extend().children = append(parent.extend().children, child.oid)
+			}
+			return nil
+		}},
+		{"view definitions", `SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v','m') AND (c.oid >= 16384 OR ` + userSchemas + `)`, 2, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				rel.extend().definition = r.text(1)
+			}
+			return nil
+		}},
+		{"defaults", `SELECT d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef d WHERE d.adrelid >= 16384`, 3, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				e := rel.extend()
+				if e.defaults == nil {
+					e.defaults = map[int16]string{}
+				}
+				e.defaults[int16(r.int(1))] = r.l.intern(r.fields[2])
+			}
+			return nil
+		}},
+	}
+}
+
+func (r *Relation) extend() *relationExtras {
+	if r.more == nil {
+		r.more = &relationExtras{}
+	}
+	return r.more
+}
+
+func (l *loader) constraintSteps() []step {
+	c := l.cat
+	return []step{
+		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid >= 16384 AND (i.indisunique OR i.indisexclusion OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)`, 6, func(r record) error {
+			rel := c.relations[r.oid(0)]
+			if rel == nil {
+				return nil
+			}
+			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3)}
+			for _, i := range []int{4, 5} {
+				if !r.null(i) {
+					x.exprs = append(x.exprs, r.text(i))
+				}
+			}
+			rel.extend().indexes = append(rel.extend().indexes, x)
+			return nil
+		}},
+		{"checks", `SELECT conrelid, contypid, conname, conkey, pg_catalog.pg_get_expr(conbin, conrelid) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND oid >= 16384`, 5, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				rel.extend().checks = append(rel.extend().checks, check{name: r.name(2), columns: r.nums(3), expr: r.text(4)})
+			}
+			return nil
+		}},
+		{"foreign keys", `SELECT confrelid, conrelid, confdeltype, confupdtype FROM pg_catalog.pg_constraint WHERE contype = 'f' AND (confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d'))`, 4, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				rel.extend().referencing = append(rel.extend().referencing, foreignKey{relation: r.oid(1), onDelete: r.byte(2), onUpdate: r.byte(3)})
+			}
+			return nil
+		}},
+		{"triggers", `SELECT t.tgrelid, t.tgname, t.tgfoid, t.tgtype, CASE WHEN t.tgqual IS NOT NULL THEN pg_catalog.pg_get_triggerdef(t.oid) END FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`, 5, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				t := trigger{name: r.name(1), function: r.oid(2), events: uint16(r.int(3))}
+				if !r.null(4) {
+					t.when = r.text(4)
+				}
+				rel.extend().triggers = append(rel.extend().triggers, t)
+			}
+			return nil
+		}},
+		{"rules", `SELECT ev_class, rulename, ev_type FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND oid >= 16384`, 3, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				rel.extend().rules = append(rel.extend().rules, rule{name: r.name(1), event: r.byte(2)})
+			}
+			return nil
+		}},
+		{"policies", `SELECT polrelid, polname, pg_catalog.pg_get_expr(polqual, polrelid), pg_catalog.pg_get_expr(polwithcheck, polrelid) FROM pg_catalog.pg_policy`, 4, func(r record) error {
+			rel := c.relations[r.oid(0)]
+			if rel == nil {
+				return nil
+			}
+			p := policy{name: r.name(1)}
+			for _, i := range []int{2, 3} {
+				if !r.null(i) {
+					p.exprs = append(p.exprs, r.text(i))
+				}
+			}
+			rel.extend().policies = append(rel.extend().policies, p)
+			return nil
+		}},
+	}
+}
+
+func (l *loader) codeSteps() []step {
+	c := l.cat
+	return []step{
+		{"functions", `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.oidvectortypes(p.proargtypes), l.lanname, p.prorettype, p.prokind, p.pronargs, coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass), '') FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384`, 9, func(r record) error {
+			f := &function{oid: r.oid(0), schema: c.schemaName(r.oid(1)), name: r.name(2), arguments: r.name(3), language: r.name(4), returns: r.oid(5), kind: r.byte(6), argCount: r.int(7), extension: r.name(8)}
+			c.functions[f.name] = append(c.functions[f.name], f)
+			c.funcByOID[f.oid] = f
+			return nil
+		}},
+		{"built-in functions", `SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE oid < 16384 AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace`, 1, func(r record) error {
+			c.builtinNames[r.name(0)] = true
+			return nil
+		}},
+		{"operators", `SELECT oprnamespace, oprname, oprcode::pg_catalog.oid FROM pg_catalog.pg_operator WHERE oid >= 16384`, 3, func(r record) error {
+			o := operator{schema: c.schemaName(r.oid(0)), name: r.name(1), function: r.oid(2)}
+			c.operators[o.name] = append(c.operators[o.name], o)
+			return nil
+		}},
+		{"casts", `SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc >= 16384`, 3, func(r record) error {
+			x := cast{source: r.oid(0), target: r.oid(1), function: r.oid(2)}
+			key := oid(0)
+			for _, o := range []oid{x.source, x.target} {
+				if o >= firstUserOID {
+					key = o
+					c.casts[o] = append(c.casts[o], x)
+				}
+			}
+			if key == 0 {
+				c.casts[0] = append(c.casts[0], x)
+			}
+			return nil
+		}},
+		// Row types of tables are left out, but for their names: a table's
+		// name is also a type's.
+		{"types", `SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typbasetype, t.typrelid, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid, t.typreceive::pg_catalog.oid, t.typsend::pg_catalog.oid, t.typmodin::pg_catalog.oid, coalesce(r.rngcanonical::pg_catalog.oid, 0), coalesce(r.rngsubdiff::pg_catalog.oid, 0), coalesce(r.rngsubtype, 0), CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid`, 17, l.typeRow},
+		{"domain checks", `SELECT contypid, pg_catalog.pg_get_expr(conbin, 0) FROM pg_catalog.pg_constraint WHERE contypid <> 0 AND contype = 'c'`, 2, func(r record) error {
+			if t := c.types[r.oid(0)]; t != nil {
+				t.checks = append(t.checks, r.text(1))
+			}
+			return nil
+		}},
+	}
+}
+
+func (c *Catalog) schemaName(o oid) string {
+	if s, ok := c.schemas[o]; ok {
+		return s
+	}
+	return "pg_temp" // the only schemas that are not loaded
+}
+
+func (l *loader) typeRow(r record) error {
+	c := l.cat
+	t := &typeInfo{oid: r.oid(0), schema: c.schemaName(r.oid(1)), name: r.name(2), kind: r.byte(3), category: r.byte(4), base: r.oid(5), relation: r.oid(6), elem: r.oid(7)}
+	if subtype := r.oid(15); subtype != 0 && t.base == 0 {
+		t.base = subtype
+	}
+	if !r.null(16) {
+		t.baseSQL = r.name(16)
+	}
+	for i := 8; i <= 14; i++ {
+		if f := r.oid(i); f >= firstUserOID {
+			t.functions = append(t.functions, f)
+		}
+	}
+	c.types[t.oid] = t
+	if t.oid >= firstUserOID {
+		c.typeNames[t.name] = append(c.typeNames[t.name], t)
+	}
+	return nil
+}

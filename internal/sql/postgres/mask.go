@@ -1,0 +1,183 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// The masks of this package besides gate.MaskPlain and gate.MaskRedact.
+const (
+	// MaskNull shows NULL.
+	MaskNull = "null"
+	// MaskLast4 shows the last four characters of a text of at least eight. It
+	// leaks those.
+	MaskLast4 = "last4"
+	// MaskEmail shows the first character and the domain. It leaks those.
+	MaskEmail = "email"
+	// MaskDateYear shows the year. It leaks that.
+	MaskDateYear = "date-year"
+	// MaskDigits replaces digits by zeros and leaves the format. It leaks the
+	// length and everything that is not a digit.
+	MaskDigits = "digits"
+)
+
+// redactedText is what redact makes of a text.
+const redactedText = "[redacted]"
+
+// MaskLeaks reports whether a mask shows a part of the value, and what; known
+// is false for a name that is no mask.
+func MaskLeaks(mask string) (what string, known bool) {
+	switch mask {
+	case gate.MaskRedact, MaskNull:
+		return "", true
+	case gate.MaskPlain:
+		return "the value", true
+	case MaskLast4:
+		return "the last four characters", true
+	case MaskEmail:
+		return "the first character and the domain", true
+	case MaskDateYear:
+		return "the year", true
+	case MaskDigits:
+		return "the length and everything but the digits", true
+	}
+	return "", false
+}
+
+// strictest picks the mask of a column with several labels: one that all agree
+// on, else redact.
+func strictest(names []string) string {
+	mask := ""
+	for _, n := range names {
+		if n == gate.MaskPlain {
+			continue
+		}
+		if mask != "" && mask != n {
+			return gate.MaskRedact
+		}
+		mask = n
+	}
+	if mask == "" {
+		return gate.MaskPlain
+	}
+	return mask
+}
+
+// maskFor returns the mask of a set of labels.
+func (t *labelTable) maskFor(s labelSet, masks gate.Masks) string {
+	var names []string
+	for _, l := range t.list(s) {
+		names = append(names, masks.For(l))
+	}
+	return strictest(names)
+}
+
+// masked returns the labels of a set that are not shown plainly.
+func (t *labelTable) masked(s labelSet, masks gate.Masks) labelSet {
+	var out labelSet
+	for i, n := range t.names {
+		if s&(1<<i) != 0 && masks.For(n) != gate.MaskPlain {
+			out |= 1 << i
+		}
+	}
+	return out
+}
+
+// columnSQL writes a column of a select list under a mask. The result has the
+// column's type, except that a domain becomes its base type, which is what
+// PostgreSQL announces to a client anyway; a domain's checks would refuse masks.
+//
+// redact makes '[redacted]' of every kind of text, the same as a JSON string of
+// json, and NULL of every other type: a zero would look like a value. All masks
+// but null keep NULL as it is for types that they can show.
+func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string) {
+	ref := scope + quoteIdent(c.name)
+	if mask == gate.MaskPlain {
+		b.WriteString(ref)
+		return
+	}
+	t := in.cat.types[c.typ]
+	typeSQL := c.typeSQL
+	for t != nil && t.kind == 'd' {
+		typeSQL = t.baseSQL
+		t = in.cat.types[t.base]
+	}
+	value := in.maskValue(t, typeSQL, ref, mask, 0)
+	if value == "" {
+		fmt.Fprintf(b, "CAST ( NULL AS %s )", typeSQL)
+		return
+	}
+	fmt.Fprintf(b, "CASE WHEN %s IS NOT NULL THEN CAST ( %s AS %s ) END", ref, value, typeSQL)
+}
+
+// maxMaskDepth bounds composites within composites.
+const maxMaskDepth = 8
+
+// maskValue returns an expression for a value that is not null; empty means NULL.
+func (in *Inspector) maskValue(t *typeInfo, typeSQL, ref, mask string, depth int) string {
+	if t == nil || depth > maxMaskDepth {
+		return ""
+	}
+	text := t.category == 'S' && t.elem == 0
+	switch {
+	case mask == MaskNull:
+		return ""
+	case mask == MaskDateYear && t.category == 'D' && strings.HasPrefix(t.name, "timestamp") || mask == MaskDateYear && t.name == "date":
+		return "pg_catalog.date_trunc ( 'year' , " + ref + " )"
+	case mask == MaskDateYear && text:
+		return "pg_catalog.\"left\" ( " + ref + " :: pg_catalog.text , 4 )"
+	case mask == MaskLast4 && text:
+		return "CASE WHEN pg_catalog.length ( " + ref + " :: pg_catalog.text ) OPERATOR(pg_catalog.>=) 8 THEN pg_catalog.concat ( '****' , pg_catalog.\"right\" ( " + ref + " :: pg_catalog.text , 4 ) ) ELSE '****' END"
+	case mask == MaskEmail && text:
+		return "CASE WHEN pg_catalog.strpos ( " + ref + " :: pg_catalog.text , '@' ) OPERATOR(pg_catalog.>) 1 THEN pg_catalog.concat ( pg_catalog.\"left\" ( " + ref + " :: pg_catalog.text , 1 ) , '***@' , pg_catalog.split_part ( " + ref + " :: pg_catalog.text , '@' , 2 ) ) ELSE '***' END"
+	case mask == MaskDigits && text:
+		return "pg_catalog.translate ( " + ref + " :: pg_catalog.text , '123456789' , '000000000' )"
+	}
+	return in.redactValue(t, typeSQL, ref, depth)
+}
+
+// redactValue returns the constant for a type; empty means NULL.
+func (in *Inspector) redactValue(t *typeInfo, typeSQL, ref string, depth int) string {
+	switch {
+	case t.elem != 0 && t.category == 'A':
+		elem := in.cat.types[t.elem]
+		if elem != nil && elem.category == 'S' && elem.kind == 'b' {
+			return "ARRAY [ '" + redactedText + "' ]"
+		}
+		return ""
+	case t.category == 'S' && t.kind == 'b':
+		return "'" + redactedText + "'"
+	case t.name == "json" || t.name == "jsonb":
+		return `'"` + redactedText + `"'`
+	case t.kind == 'c':
+		rel := in.cat.relations[t.relation]
+		if rel == nil || len(rel.columns) == 0 {
+			return ""
+		}
+		fields := make([]string, len(rel.columns))
+		for i := range rel.columns {
+			c := &rel.columns[i]
+			ft, sql := in.cat.types[c.typ], c.typeSQL
+			for ft != nil && ft.kind == 'd' {
+				sql = ft.baseSQL
+				ft = in.cat.types[ft.base]
+			}
+			field := "( " + ref + " ) . " + quoteIdent(c.name)
+			value := in.maskValue(ft, sql, field, gate.MaskRedact, depth+1)
+			if value == "" {
+				fields[i] = "NULL"
+				continue
+			}
+			fields[i] = "CASE WHEN " + field + " IS NOT NULL THEN CAST ( " + value + " AS " + sql + " ) END"
+		}
+		return "ROW ( " + strings.Join(fields, " , ") + " )"
+	}
+	return ""
+}
+
+// quoteIdent writes an identifier in quotes.
+func quoteIdent(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}

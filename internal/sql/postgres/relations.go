@@ -1,0 +1,281 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// readRelation adds what reading a relation does.
+func (a *analysis) readRelation(rel *Relation) {
+	a.facts.tables = append(a.facts.tables, rel.Name())
+	if a.onRelation != nil {
+		a.onRelation(rel)
+	}
+	if rel.isSystem() {
+		a.systemRelation(rel)
+		return
+	}
+	a.include(a.in.reads[rel.oid])
+	a.explained(rel)
+	switch rel.kind {
+	case 'r', 'p', 'S':
+	case 'v', 'm':
+		v := a.view(rel)
+		if rel.kind == 'v' {
+			a.include(v.summary)
+		} else if v.summary != nil && v.summary.refused {
+			a.refuseAll(rel.Name(), "shows what nobody can trace", "select from the tables themselves")
+		}
+		a.control |= v.control
+		if !a.in.labels.declared(rel) {
+			a.refuse(v.control, rel.Name(), "has rows that depend on labelled columns", "select from the tables themselves")
+		}
+	case 'f':
+		if e, ok := a.in.functions["table "+rel.Name()]; ok {
+			a.add(e)
+			return
+		}
+		a.unreviewed("foreign table " + rel.Name())
+		a.add(gate.EffectExecute)
+		if !a.in.labels.declared(rel) {
+			a.refuseAll(rel.Name(), "is a foreign table, so what it shows cannot be traced", "label its columns, or have it reviewed")
+		}
+	default:
+		a.unknown()
+	}
+}
+
+// view returns what a view does.
+func (a *analysis) view(rel *Relation) *view {
+	if a.onView != nil {
+		return a.onView(rel)
+	}
+	if v := a.in.views[rel.oid]; v != nil {
+		return v
+	}
+	a.unknown()
+	return &view{control: a.in.labels.all, summary: &summary{effects: gate.EffectUnknown, notUnderstood: true, refused: true}}
+}
+
+// explained refuses estimates over labelled relations: they are made from
+// statistics of the values.
+func (a *analysis) explained(rel *Relation) {
+	if a.explain != explainPlain {
+		return
+	}
+	if l := a.in.labels.of(rel).any(); l != 0 {
+		a.refuse(l, rel.Name(), "under EXPLAIN shows estimates that are made from labelled columns", "use EXPLAIN (COSTS OFF)")
+	}
+}
+
+// systemRelation says what reading a relation of PostgreSQL itself does.
+func (a *analysis) systemRelation(rel *Relation) {
+	if rel.schema == "information_schema" {
+		if strings.HasPrefix(rel.name, "user_mapping") || rel.name == "_pg_user_mappings" {
+			a.add(gate.EffectAdmin)
+		}
+		return
+	}
+	switch rel.name {
+	case "pg_authid", "pg_shadow", "pg_user_mapping", "pg_user_mappings", "pg_hba_file_rules", "pg_ident_file_mappings",
+		"pg_file_settings", "pg_subscription", "pg_config":
+		a.add(gate.EffectAdmin) // passwords, connection strings, files
+	case "pg_statistic", "pg_stats", "pg_statistic_ext_data", "pg_stats_ext", "pg_stats_ext_exprs":
+		a.refuseAll(rel.Name(), "holds values of labelled columns as statistics", "use pg_class and pg_attribute")
+	case "pg_stat_activity", "pg_largeobject", "pg_prepared_xacts":
+		a.refuseAll(rel.Name(), "shows content that cannot be masked", "select from the tables themselves")
+	default:
+		if !knownSystemRelation(rel.name) {
+			a.unknown()
+			a.refuseAll(rel.Name(), "is not on the list of catalogs that are known to be safe", "use another catalog")
+		}
+	}
+}
+
+// systemRelations are the other catalogs and views of pg_catalog, 13 to 18.
+const systemRelations = " pg_aggregate pg_aios pg_am pg_amop pg_amproc pg_attrdef pg_attribute pg_auth_members " +
+	"pg_available_extension_versions pg_available_extensions pg_backend_memory_contexts pg_cast pg_class pg_collation " +
+	"pg_constraint pg_conversion pg_cursors pg_database pg_db_role_setting pg_default_acl pg_depend pg_description pg_enum " +
+	"pg_event_trigger pg_extension pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_group pg_index pg_indexes " +
+	"pg_inherits pg_init_privs pg_language pg_largeobject_metadata pg_locks pg_matviews pg_namespace pg_opclass pg_operator " +
+	"pg_opfamily pg_parameter_acl pg_partitioned_table pg_policies pg_policy pg_prepared_statements pg_proc pg_publication " +
+	"pg_publication_namespace pg_publication_rel pg_publication_tables pg_range pg_replication_origin " +
+	"pg_replication_origin_status pg_replication_slots pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence " +
+	"pg_sequences pg_settings pg_shdepend pg_shdescription pg_shmem_allocations pg_shmem_allocations_numa pg_shseclabel " +
+	"pg_subscription_rel pg_tables pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger pg_ts_config " +
+	"pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user pg_views pg_wait_events "
+
+func knownSystemRelation(name string) bool {
+	return strings.Contains(systemRelations, " "+name+" ") ||
+		strings.HasPrefix(name, "pg_stat_") || strings.HasPrefix(name, "pg_statio_") || name == "pg_statistic_ext"
+}
+
+// writes adds what changing rows of a relation runs: triggers, rules, defaults,
+// checks, indexes, policies, and what foreign keys do elsewhere. columns are
+// those that get values; nil means all of them or, for deletes, none.
+func (a *analysis) writes(rel *Relation, event uint16, columns []int16) {
+	if slices.Contains(a.written, rel.oid) || !a.enter() {
+		return
+	}
+	defer a.leave()
+	a.written = append(a.written, rel.oid)
+	a.facts.tables = append(a.facts.tables, rel.Name())
+	a.facts.written = append(a.facts.written, rel.Name())
+	a.explained(rel)
+	if rel.isSystem() {
+		a.add(gate.EffectAdmin | gate.EffectSchema)
+		return
+	}
+	a.include(a.in.reads[rel.oid])
+	if event != triggerDelete && event != triggerTruncate {
+		a.include(a.in.writes[rel.oid])
+		for i := range rel.columns {
+			a.touchType(rel.columns[i].typ)
+		}
+		a.constraints(rel, event, columns)
+	}
+	more := rel.extras()
+	a.triggers(rel, event)
+	a.ruleActions(rel, event)
+	switch rel.kind {
+	case 'v':
+		for _, base := range a.view(rel).bases {
+			a.writes(base, event, nil)
+		}
+	case 'f':
+		a.unreviewed("foreign table " + rel.Name())
+		a.add(gate.EffectExecute)
+	}
+	for _, child := range more.children {
+		if c := a.in.cat.relations[child]; c != nil {
+			a.writes(c, event, columns)
+		}
+	}
+	a.cascades(rel, event)
+}
+
+func (a *analysis) triggers(rel *Relation, event uint16) {
+	for _, t := range rel.extras().triggers {
+		// ON CONFLICT DO UPDATE and row movement between partitions fire the
+		// others too, so every row trigger of an insert or update counts.
+		fires := t.events&event != 0
+		if event == triggerInsert || event == triggerUpdate {
+			fires = fires || event == triggerUpdate && rel.kind == 'p' && t.events&(triggerInsert|triggerDelete) != 0
+		}
+		if !fires {
+			continue
+		}
+		f := a.in.cat.funcByOID[t.function]
+		if f == nil {
+			if t.function >= firstUserOID {
+				a.unknown()
+			}
+			continue
+		}
+		if e, ok := a.in.reviewed(f); ok {
+			a.add(e)
+			continue
+		}
+		a.unreviewed("trigger " + t.name + " on " + rel.Name() + " → " + f.signature())
+		a.add(gate.EffectExecute)
+		a.refuseAll(rel.Name(), "has the trigger "+t.name+", which was not reviewed and can show or copy labelled values", "have the function "+f.signature()+" reviewed")
+	}
+}
+
+func (a *analysis) ruleActions(rel *Relation, event uint16) {
+	for _, r := range rel.extras().rules {
+		if r.event == '2' && event != triggerUpdate || r.event == '3' && event != triggerInsert || r.event == '4' && event != triggerDelete {
+			continue
+		}
+		name := "rule " + r.name + " on " + rel.Name()
+		if e, ok := a.in.functions[name]; ok {
+			a.add(e)
+			continue
+		}
+		a.unreviewed(name)
+		a.add(gate.EffectExecute)
+		a.refuseAll(rel.Name(), "has the rule "+r.name+", which was not reviewed and can copy labelled values", "have it reviewed as \""+name+"\"")
+	}
+}
+
+// cascades follows foreign keys that change rows elsewhere.
+func (a *analysis) cascades(rel *Relation, event uint16) {
+	for _, k := range rel.extras().referencing {
+		other := a.in.cat.relations[k.relation]
+		if other == nil {
+			continue
+		}
+		action := k.onDelete
+		if event == triggerUpdate {
+			action = k.onUpdate
+		}
+		switch {
+		case event == triggerInsert || event == triggerTruncate:
+		case action == 'c' && event == triggerDelete:
+			a.add(gate.EffectDelete)
+			a.writes(other, triggerDelete, nil)
+		case action == 'c' || action == 'n' || action == 'd':
+			a.add(gate.EffectWrite)
+			a.writes(other, triggerUpdate, []int16{})
+		}
+	}
+}
+
+// constraints refuses writes whose success depends on labelled values of other
+// rows or of the same row.
+func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
+	labels := a.in.labels.of(rel)
+	if labels.any() == 0 {
+		return
+	}
+	touches := func(nums []int16) bool {
+		return columns == nil || slices.ContainsFunc(nums, func(n int16) bool { return slices.Contains(columns, n) })
+	}
+	for _, x := range rel.extras().indexes {
+		// An insert that leaves the labelled column out puts NULL in it, which
+		// equals nothing.
+		for _, n := range x.columns {
+			l := labels.column(n)
+			if l == 0 || !x.unique {
+				continue
+			}
+			written := touches([]int16{n})
+			if event == triggerUpdate {
+				written = touches(x.columns)
+			}
+			if written || a.hasDefault(rel, n) && event == triggerInsert {
+				a.refuse(l, a.columnName(rel, n), "is unique, so the answer to this write would show whether a value exists", "leave the column out")
+			}
+		}
+		if x.unique && len(x.exprs) > 0 && slices.Contains(x.columns, 0) {
+			a.refuse(a.in.indexLabels(rel, x), rel.Name(), "has the unique index "+x.name+" over labelled columns", "ask an administrator")
+		}
+	}
+	for _, c := range rel.extras().checks {
+		if !touches(c.columns) && event == triggerUpdate {
+			continue
+		}
+		var l labelSet
+		for _, n := range c.columns {
+			l |= labels.column(n)
+		}
+		if event == triggerInsert || len(c.columns) == 1 {
+			continue // only the agent's own values are checked
+		}
+		a.refuse(l, rel.Name(), "has the check "+c.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
+	}
+}
+
+func (a *analysis) hasDefault(rel *Relation, num int16) bool {
+	c := rel.columnByNum(num)
+	return c != nil && c.hasDef && !c.generated
+}
+
+func (a *analysis) columnName(rel *Relation, num int16) string {
+	if c := rel.columnByNum(num); c != nil {
+		return rel.Name() + "." + c.name
+	}
+	return rel.Name()
+}

@@ -1,0 +1,376 @@
+package postgres
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// word notes the kind of a statement.
+func (a *analysis) word(w string) {
+	if !a.outside {
+		a.facts.statements = append(a.facts.statements, w)
+	}
+}
+
+// statement reads one statement of the text.
+func (a *analysis) statement(n *pg_query.Node) {
+	before := a.effects
+	a.effects = 0
+	a.ranges, a.names, a.joinAlias = nil, nil, false
+	st := a.dispatch(n)
+	a.substituteAll()
+	st.Effects = a.effects
+	if st.Effects == 0 {
+		st.Effects = gate.EffectUnknown
+	}
+	a.effects = before | st.Effects
+	a.statements = append(a.statements, st)
+}
+
+// dispatch reads a statement of any kind. What is not listed here or in
+// utilityOf is unknown.
+func (a *analysis) dispatch(n *pg_query.Node) Statement {
+	switch s := n.GetNode().(type) {
+	case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt:
+		at := len(a.facts.statements)
+		a.nested(n, nil)
+		word := "select"
+		if len(a.facts.statements) > at {
+			word = a.facts.statements[at]
+		}
+		return Statement{Word: word}
+	case *pg_query.Node_TransactionStmt:
+		return a.transaction(s.TransactionStmt)
+	case *pg_query.Node_VariableSetStmt:
+		st := a.setStatement(s.VariableSetStmt)
+		a.word(st.Word)
+		return st
+	case *pg_query.Node_VariableShowStmt:
+		name := strings.ToLower(s.VariableShowStmt.GetName())
+		a.word("show")
+		a.facts.settings = append(a.facts.settings, name)
+		a.add(gate.EffectRead)
+		return Statement{Kind: KindShow, Word: "show", Name: name}
+	case *pg_query.Node_ExplainStmt:
+		return a.explainStmt(s.ExplainStmt)
+	case *pg_query.Node_CopyStmt:
+		return a.copyStmt(s.CopyStmt)
+	default:
+		if st, ok := a.named(n); ok {
+			return st
+		}
+		return a.other(n)
+	}
+}
+
+// named reads statements about prepared statements and cursors.
+func (a *analysis) named(n *pg_query.Node) (Statement, bool) {
+	st := Statement{}
+	switch s := n.GetNode().(type) {
+	case *pg_query.Node_PrepareStmt:
+		st = Statement{Kind: KindPrepare, Word: "prepare", Name: s.PrepareStmt.GetName()}
+		a.word(st.Word)
+		for _, t := range s.PrepareStmt.GetArgtypes() {
+			a.typeName(t.GetTypeName())
+		}
+		a.nested(s.PrepareStmt.GetQuery(), nil)
+	case *pg_query.Node_ExecuteStmt:
+		st = Statement{Kind: KindExecute, Word: "execute", Name: s.ExecuteStmt.GetName()}
+		a.word(st.Word)
+		a.add(gate.EffectRead)
+		a.exprs(s.ExecuteStmt.GetParams(), &scope{}, useArgument("EXECUTE"))
+	case *pg_query.Node_DeallocateStmt:
+		st = Statement{Kind: KindDeallocate, Word: "deallocate", Name: s.DeallocateStmt.GetName()}
+		if s.DeallocateStmt.GetIsall() || st.Name == "" {
+			st.Kind, st.Name = KindDeallocateAll, ""
+		}
+		a.word(st.Word)
+		a.add(gate.EffectRead)
+	case *pg_query.Node_DeclareCursorStmt:
+		const hold = 0x0020 // CURSOR_OPT_HOLD, nodes/parsenodes.h
+		st = Statement{Kind: KindDeclare, Word: "declare", Name: s.DeclareCursorStmt.GetPortalname(), Hold: s.DeclareCursorStmt.GetOptions()&hold != 0}
+		a.word(st.Word)
+		a.nested(s.DeclareCursorStmt.GetQuery(), nil)
+	case *pg_query.Node_FetchStmt:
+		a.exact()
+		st = Statement{Kind: KindFetch, Word: "fetch", Name: s.FetchStmt.GetPortalname()}
+		if s.FetchStmt.GetIsmove() {
+			st.Kind, st.Word = KindMove, "move"
+		}
+		a.word(st.Word)
+		a.add(gate.EffectRead)
+	case *pg_query.Node_ClosePortalStmt:
+		st = Statement{Kind: KindClose, Word: "close", Name: s.ClosePortalStmt.GetPortalname()}
+		if st.Name == "" {
+			st.Kind = KindCloseAll
+		}
+		a.word(st.Word)
+		a.add(gate.EffectRead)
+	default:
+		return st, false
+	}
+	return st, true
+}
+
+// other reads everything that is neither a query nor about the session. All its
+// literals belong to the shape.
+func (a *analysis) other(n *pg_query.Node) Statement {
+	a.exact()
+	a.keepsSecrets(n)
+	switch s := n.GetNode().(type) {
+	case *pg_query.Node_CreateTableAsStmt:
+		return a.createTableAs(s.CreateTableAsStmt)
+	case *pg_query.Node_CreateStmt:
+		return a.createTable(s.CreateStmt)
+	case *pg_query.Node_ViewStmt:
+		return a.createView(s.ViewStmt)
+	case *pg_query.Node_TruncateStmt:
+		return a.truncate(s.TruncateStmt)
+	case *pg_query.Node_LockStmt:
+		return a.lock(s.LockStmt)
+	case *pg_query.Node_DoStmt:
+		a.word("do")
+		a.add(gate.EffectExecute | gate.EffectUnknown)
+		a.unreviewed("DO block")
+		a.refuseAll("DO", "runs code that cannot be traced", "send the statements themselves")
+		return Statement{Word: "do"}
+	case *pg_query.Node_CallStmt:
+		a.word("call")
+		a.add(gate.EffectExecute)
+		a.funcCall(s.CallStmt.GetFunccall(), &scope{}, useTarget)
+		return Statement{Word: "call"}
+	case *pg_query.Node_NotifyStmt:
+		a.word("notify")
+		a.add(gate.EffectTunnel)
+		return Statement{Word: "notify"}
+	case *pg_query.Node_ListenStmt:
+		a.word("listen")
+		a.add(gate.EffectTunnel)
+		a.refuseAll("LISTEN", "shows what other sessions send, which cannot be masked", "poll a table instead")
+		return Statement{Word: "listen"}
+	case *pg_query.Node_UnlistenStmt:
+		a.word("unlisten")
+		a.add(gate.EffectRead)
+		return Statement{Word: "unlisten"}
+	case *pg_query.Node_DiscardStmt:
+		return a.discard(s.DiscardStmt)
+	case *pg_query.Node_ConstraintsSetStmt:
+		a.word("set constraints")
+		a.add(gate.EffectWrite) // deferred checks can run here
+		return Statement{Word: "set constraints"}
+	}
+	u, ok := utilityOf(n)
+	if !ok {
+		a.word("unknown")
+		a.unknown()
+		a.refuseAll("the statement", "is not understood", "use another statement")
+		return Statement{Word: "unknown"}
+	}
+	a.word(u.word)
+	a.add(u.effects)
+	a.facts.created, a.facts.createdPermanent = true, true
+	// A definition can keep a query that reads labelled columns, and run later.
+	a.refuseAll(strings.ToUpper(u.word), "can make a definition that shows labelled columns under another name", "ask an administrator")
+	return Statement{Word: u.word}
+}
+
+func (a *analysis) transaction(s *pg_query.TransactionStmt) Statement {
+	st := Statement{Name: s.GetSavepointName(), Chain: s.GetChain()}
+	effects := gate.EffectRead
+	switch s.GetKind() {
+	case pg_query.TransactionStmtKind_TRANS_STMT_BEGIN, pg_query.TransactionStmtKind_TRANS_STMT_START:
+		st.Kind, st.Word = KindBegin, "begin"
+		a.transactionModes(s.GetOptions())
+	case pg_query.TransactionStmtKind_TRANS_STMT_COMMIT:
+		st.Kind, st.Word = KindCommit, "commit"
+	case pg_query.TransactionStmtKind_TRANS_STMT_ROLLBACK:
+		st.Kind, st.Word = KindRollback, "rollback"
+	case pg_query.TransactionStmtKind_TRANS_STMT_SAVEPOINT:
+		st.Kind, st.Word = KindSavepoint, "savepoint"
+	case pg_query.TransactionStmtKind_TRANS_STMT_RELEASE:
+		st.Kind, st.Word = KindRelease, "release"
+	case pg_query.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
+		st.Kind, st.Word = KindRollbackTo, "rollback to"
+	case pg_query.TransactionStmtKind_TRANS_STMT_PREPARE, pg_query.TransactionStmtKind_TRANS_STMT_COMMIT_PREPARED,
+		pg_query.TransactionStmtKind_TRANS_STMT_ROLLBACK_PREPARED:
+		a.exact()
+		st.Word, effects = "prepare transaction", gate.EffectAdmin
+	default:
+		a.unknown()
+		st.Word = "unknown"
+	}
+	a.word(st.Word)
+	a.add(effects)
+	return st
+}
+
+// explainStmt reads EXPLAIN. Planning runs functions that are declared
+// immutable, so whatever the statement cannot be trusted with stays.
+func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
+	a.exact()
+	a.word("explain")
+	analyze, costs := false, true
+	for _, n := range s.GetOptions() {
+		d := n.GetDefElem()
+		on, ok := boolOption(d)
+		switch {
+		case !ok && d.GetDefname() != "format" && d.GetDefname() != "serialize":
+			a.unknown()
+		case d.GetDefname() == "analyze":
+			analyze = on
+		case d.GetDefname() == "costs":
+			costs = on
+		}
+	}
+	outer := a.effects
+	a.effects = 0
+	a.explain = explainPlain
+	if !costs && !analyze {
+		a.explain = explainBare
+	}
+	inner := a.dispatch(s.GetQuery())
+	a.explain = explainNone
+	if !analyze {
+		a.effects &^= gate.EffectWrite | gate.EffectDelete | gate.EffectSchema
+		a.facts.unbounded = false
+	}
+	a.effects |= outer | gate.EffectRead
+	st := Statement{Word: "explain", Explain: true}
+	if inner.Kind == KindExecute {
+		st.Kind, st.Name = inner.Kind, inner.Name
+	}
+	return st
+}
+
+// boolOption reads an option that is on, off or bare.
+func boolOption(d *pg_query.DefElem) (on, ok bool) {
+	switch v := d.GetArg().GetNode().(type) {
+	case nil:
+		return true, true
+	case *pg_query.Node_Boolean:
+		return v.Boolean.GetBoolval(), true
+	case *pg_query.Node_Integer:
+		return v.Integer.GetIval() != 0, v.Integer.GetIval() == 0 || v.Integer.GetIval() == 1
+	case *pg_query.Node_String_:
+		switch strings.ToLower(v.String_.GetSval()) {
+		case "true", "on":
+			return true, true
+		case "false", "off":
+			return false, true
+		}
+	}
+	return false, false
+}
+
+func (a *analysis) discard(s *pg_query.DiscardStmt) Statement {
+	a.word("discard")
+	switch s.GetTarget() {
+	case pg_query.DiscardMode_DISCARD_PLANS, pg_query.DiscardMode_DISCARD_SEQUENCES:
+		a.add(gate.EffectRead)
+	case pg_query.DiscardMode_DISCARD_TEMP:
+		a.add(gate.EffectWrite)
+	default: // ALL: resets what the session pins
+		a.add(gate.EffectAdmin)
+	}
+	return Statement{Kind: KindDiscard, Word: "discard"}
+}
+
+// into reads the table that a query makes.
+func (a *analysis) into(into *pg_query.IntoClause, word string) {
+	a.exact()
+	a.word(word)
+	a.creates(into.GetRel())
+	a.add(gate.EffectSchema | gate.EffectWrite)
+}
+
+// creates notes a new relation.
+func (a *analysis) creates(rv *pg_query.RangeVar) {
+	a.facts.created = true
+	if rv.GetRelpersistence() != "t" && !strings.HasPrefix(rv.GetSchemaname(), "pg_temp") {
+		a.facts.createdPermanent = true
+	}
+	a.facts.written = append(a.facts.written, qualifyUnknown(rv))
+}
+
+func (a *analysis) createTableAs(s *pg_query.CreateTableAsStmt) Statement {
+	word := "create table as"
+	if s.GetObjtype() == pg_query.ObjectType_OBJECT_MATVIEW {
+		word = "create materialized view"
+	}
+	a.into(s.GetInto(), word)
+	st := Statement{Word: word}
+	if e := s.GetQuery().GetExecuteStmt(); e != nil {
+		inner, _ := a.named(s.GetQuery())
+		st.Kind, st.Name = inner.Kind, inner.Name
+		return st
+	}
+	a.nested(s.GetQuery(), nil)
+	return st
+}
+
+func (a *analysis) createView(s *pg_query.ViewStmt) Statement {
+	a.word("create view")
+	a.creates(s.GetView())
+	a.add(gate.EffectSchema)
+	a.nested(s.GetQuery(), nil)
+	return Statement{Word: "create view"}
+}
+
+func (a *analysis) createTable(s *pg_query.CreateStmt) Statement {
+	a.word("create table")
+	a.creates(s.GetRelation())
+	a.add(gate.EffectSchema)
+	if len(s.GetInhRelations()) > 0 || s.GetPartbound() != nil || s.GetOfTypename() != nil {
+		a.refuseAll("CREATE TABLE", "can make a child of a relation with labelled columns", "ask an administrator")
+	}
+	for _, n := range s.GetTableElts() {
+		if n.GetTableLikeClause() != nil {
+			continue
+		}
+		a.columnDefinition(n)
+	}
+	return Statement{Word: "create table"}
+}
+
+// columnDefinition reads what runs when rows are written to a new table.
+func (a *analysis) columnDefinition(n *pg_query.Node) {
+	constraints := []*pg_query.Node{n}
+	if d := n.GetColumnDef(); d != nil {
+		a.typeName(d.GetTypeName())
+		constraints = d.GetConstraints()
+	}
+	for _, c := range constraints {
+		a.expr(c.GetConstraint().GetRawExpr(), &scope{items: []*item{{open: true, hidden: true}}}, useTarget)
+	}
+}
+
+func (a *analysis) truncate(s *pg_query.TruncateStmt) Statement {
+	a.word("truncate")
+	a.add(gate.EffectDelete)
+	a.facts.unbounded = true
+	for _, n := range s.GetRelations() {
+		if rel := a.resolve(n.GetRangeVar()); rel != nil {
+			a.writes(rel, triggerTruncate, nil)
+		}
+	}
+	return Statement{Word: "truncate"}
+}
+
+// lock reads LOCK. ACCESS SHARE is what every SELECT takes.
+func (a *analysis) lock(s *pg_query.LockStmt) Statement {
+	const accessShare = 1 // storage/lockdefs.h
+	a.word("lock")
+	if s.GetMode() != accessShare {
+		a.add(gate.EffectWrite)
+	}
+	a.add(gate.EffectRead)
+	for _, n := range s.GetRelations() {
+		if rel := a.resolve(n.GetRangeVar()); rel != nil {
+			a.facts.tables = append(a.facts.tables, rel.Name())
+		}
+	}
+	return Statement{Word: "lock"}
+}

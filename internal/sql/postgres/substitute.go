@@ -1,0 +1,299 @@
+package postgres
+
+import (
+	"slices"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
+)
+
+// tokenSpan is tokens from up to, not including, to.
+type tokenSpan struct{ from, to int }
+
+// rangeUse is a labelled relation in a FROM clause.
+type rangeUse struct {
+	rel     *Relation
+	alias   string
+	renamed []string  // alias column list
+	name    tokenSpan // the relation expression: [ONLY] name [*]
+	bare    bool      // without an alias
+	only    bool
+	table   bool // TABLE name: the span covers the keyword
+	sampled bool
+}
+
+// nameSpan returns the tokens of a qualified name at a byte offset.
+func (a *analysis) nameSpan(location int32) tokenSpan {
+	i := a.tokens.TokenAt(int(location))
+	j := i + 1
+	for j+1 < a.tokens.Len() && a.tokens.At(j).Kind == lex.Dot {
+		j += 2
+	}
+	return tokenSpan{i, j}
+}
+
+// noteName remembers where a relation is named, so that the name itself does
+// not count as a whole row.
+func (a *analysis) noteName(rv *pg_query.RangeVar) {
+	if a.outside || a.tokens == nil {
+		return
+	}
+	a.names = append(a.names, a.nameSpan(rv.GetLocation()))
+}
+
+// substitute remembers a relation that is read. Whether it is replaced is
+// decided when the whole statement was seen.
+func (a *analysis) substitute(rv *pg_query.RangeVar, rel *Relation, sampled bool) {
+	if a.outside || a.tokens == nil {
+		return
+	}
+	a.noteName(rv)
+	if a.in.labels.of(rel).any() == 0 {
+		return
+	}
+	u := rangeUse{rel: rel, alias: rv.GetRelname(), bare: rv.GetAlias() == nil, only: !rv.GetInh(), sampled: sampled}
+	u.name = a.nameSpan(rv.GetLocation())
+	if !u.bare {
+		u.alias, u.renamed = rv.GetAlias().GetAliasname(), strs(rv.GetAlias().GetColnames())
+		a.noteAlias(u.name.to)
+	}
+	n := a.tokens.Len()
+	if u.only {
+		if u.name.from > 1 && u.name.to < n && a.tokens.At(u.name.from-1).Kind == lex.LeftParen && a.tokens.Is(u.name.from-2, "only") {
+			u.name = tokenSpan{u.name.from - 2, u.name.to + 1}
+		} else if u.name.from > 0 && a.tokens.Is(u.name.from-1, "only") {
+			u.name.from--
+		} else {
+			a.unknown()
+		}
+	} else if u.name.to < n && a.tokens.At(u.name.to).Kind == lex.Star {
+		u.name.to++
+	}
+	if u.name.from > 0 && a.tokens.Is(u.name.from-1, "table") {
+		u.table = true
+		u.name.from--
+	}
+	a.ranges = append(a.ranges, u)
+}
+
+// noteAlias remembers the alias that follows a relation expression.
+func (a *analysis) noteAlias(at int) {
+	for at < a.tokens.Len() {
+		switch k := a.tokens.At(at).Kind; {
+		case k == lex.Star || k == lex.RightParen || a.tokens.Is(at, "as"):
+			at++
+			continue
+		case k == lex.Word || k == lex.QuotedIdent:
+			a.names = append(a.names, tokenSpan{at, at + 1})
+		}
+		return
+	}
+}
+
+// substituteAll replaces every labelled relation of which a labelled column, a
+// whole row or a star can be named by the tokens of the statement. The test
+// looks at tokens alone: no mistake in resolving names can defeat it.
+func (a *analysis) substituteAll() {
+	for _, u := range a.ranges {
+		hit := a.reach(u)
+		if hit == 0 {
+			continue
+		}
+		a.labels |= hit
+		if u.sampled {
+			a.refuse(hit, u.rel.Name(), "cannot be masked under TABLESAMPLE", "leave TABLESAMPLE out, or select other columns")
+			continue
+		}
+		a.edits = append(a.edits, a.replacement(u, hit))
+		if u.bare {
+			a.unqualify(u, hit)
+		}
+	}
+}
+
+// unqualify drops the schema from schema.relation.column: a sub-select has an
+// alias, but no schema.
+func (a *analysis) unqualify(u rangeUse, hit labelSet) {
+	for i := a.from; i+3 < a.to; i++ {
+		if a.tokens.At(i+1).Kind != lex.Dot || a.tokens.At(i+3).Kind != lex.Dot || a.isName(i) ||
+			a.tokens.Value(i) != u.rel.schema || a.tokens.Value(i+2) != u.alias {
+			continue
+		}
+		from := i
+		if i >= a.from+2 && a.tokens.At(i-1).Kind == lex.Dot {
+			from -= 2 // the database
+		}
+		e := edit{from: from, to: i + 2, labels: hit}
+		if !slices.ContainsFunc(a.edits, func(x edit) bool { return x.from == e.from && x.to == e.to }) {
+			a.edits = append(a.edits, e)
+		}
+	}
+}
+
+// replacement is the sub-select that stands for a labelled relation.
+func (a *analysis) replacement(u rangeUse, hit labelSet) edit {
+	head, tail := "( SELECT ", " FROM "
+	if u.table {
+		head = "SELECT * FROM " + head
+	}
+	if u.only {
+		tail += "ONLY "
+	}
+	tail += quoteIdent(u.rel.schema) + "." + quoteIdent(u.rel.name) + " )"
+	if u.bare {
+		tail += " AS " + quoteIdent(u.alias)
+	}
+	return edit{from: u.name.from, to: u.name.to, labels: hit, pieces: []editPiece{
+		{text: head}, {columns: a.maskedColumns(u.rel, nil)}, {text: tail},
+	}}
+}
+
+// maskedColumns are a relation's columns, in order, or those of a list.
+func (a *analysis) maskedColumns(rel *Relation, only []string) []maskedColumn {
+	labels := a.in.labels.of(rel)
+	var out []maskedColumn
+	if only == nil {
+		for i := range rel.columns {
+			c := &rel.columns[i]
+			out = append(out, maskedColumn{column: c, labels: labels.column(c.num)})
+		}
+		return out
+	}
+	for _, name := range only {
+		if c := rel.column(name); c != nil {
+			out = append(out, maskedColumn{column: c, labels: labels.column(c.num)})
+		}
+	}
+	return out
+}
+
+// reach returns the labels of a relation that the statement's tokens can name.
+func (a *analysis) reach(u rangeUse) labelSet {
+	labels := a.in.labels.of(u.rel)
+	all := labels.any()
+	if a.joinAlias {
+		return all // the alias of a join can stand for the relation's row
+	}
+	visible := map[string]labelSet{}
+	for i := range u.rel.columns {
+		c := &u.rel.columns[i]
+		name := c.name
+		if i < len(u.renamed) {
+			name = u.renamed[i]
+		}
+		visible[name] |= labels.column(c.num)
+	}
+	var hit labelSet
+	for i := a.from; i < a.to; i++ {
+		hit |= a.tokenHit(u, i, visible, all)
+	}
+	return hit
+}
+
+// tokenHit returns the labels that one token can name.
+func (a *analysis) tokenHit(u rangeUse, i int, visible map[string]labelSet, all labelSet) labelSet {
+	switch a.tokens.At(i).Kind {
+	case lex.Star:
+		if a.starHit(u, i) {
+			return all
+		}
+		return 0
+	case lex.Word:
+		if a.tokens.Is(i, "natural") || a.tokens.Is(i, "table") {
+			return all
+		}
+	case lex.QuotedIdent:
+	default:
+		return 0
+	}
+	value := a.tokens.Value(i)
+	hit := visible[value]
+	if value != u.alias || a.isName(i) {
+		return hit
+	}
+	if i+2 < a.to && a.tokens.At(i+1).Kind == lex.Dot {
+		switch next := a.tokens.At(i + 2); next.Kind {
+		case lex.Word, lex.QuotedIdent:
+			name := a.tokens.Value(i + 2)
+			if _, ok := visible[name]; ok || isSystemColumn(name) {
+				return hit // that column is judged by its own token
+			}
+		}
+	}
+	return all // a whole row, or a function on one
+}
+
+// starHit says whether a star can stand for the relation's columns. A star that
+// multiplies is followed by an operand, and count(*) is not a star.
+func (a *analysis) starHit(u rangeUse, i int) bool {
+	if i > a.from+1 && a.tokens.At(i-1).Kind == lex.Dot {
+		if k := a.tokens.At(i - 2).Kind; k == lex.Word || k == lex.QuotedIdent {
+			return a.tokens.Value(i-2) == u.alias
+		}
+		return false // (expression).*: the expression is judged by its tokens
+	}
+	if i+1 >= a.to {
+		return true
+	}
+	switch next := a.tokens.At(i + 1); next.Kind {
+	case lex.RightParen:
+		return i == a.from || a.tokens.At(i-1).Kind != lex.LeftParen
+	case lex.Comma, lex.Semicolon:
+		return true
+	case lex.Word:
+		switch a.tokens.Value(i + 1) {
+		case "from", "into", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset", "fetch", "for", "on":
+			return true
+		}
+	}
+	return false
+}
+
+func (a *analysis) isName(i int) bool {
+	for _, n := range a.names {
+		if i >= n.from && i < n.to {
+			return true
+		}
+	}
+	return false
+}
+
+// substituteCopy turns COPY relation TO into COPY (SELECT …) TO.
+func (a *analysis) substituteCopy(s *pg_query.CopyStmt, rel *Relation) {
+	labels := a.in.labels.of(rel)
+	if labels.any() == 0 {
+		return
+	}
+	names := strs(s.GetAttlist())
+	if len(names) == 0 { // generated columns are left out, as COPY does
+		for i := range rel.columns {
+			if !rel.columns[i].generated {
+				names = append(names, rel.columns[i].name)
+			}
+		}
+	}
+	columns := a.maskedColumns(rel, names)
+	var hit labelSet
+	for _, c := range columns {
+		hit |= c.labels
+	}
+	if hit == 0 {
+		return
+	}
+	a.labels |= hit
+	span := a.nameSpan(s.GetRelation().GetLocation())
+	if len(s.GetAttlist()) > 0 {
+		for span.to < a.tokens.Len() && a.tokens.At(span.to).Kind != lex.RightParen {
+			span.to++
+		}
+		span.to++
+	}
+	from := " FROM "
+	if rel.kind == 'r' {
+		from += "ONLY "
+	}
+	a.edits = append(a.edits, edit{from: span.from, to: span.to, labels: hit, pieces: []editPiece{
+		{text: "( SELECT "}, {columns: columns}, {text: from + quoteIdent(rel.schema) + "." + quoteIdent(rel.name) + " )"},
+	}})
+}

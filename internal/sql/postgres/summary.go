@@ -1,0 +1,221 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
+)
+
+// summary is what a definition of the catalog does when it runs. A nil summary
+// does nothing.
+type summary struct {
+	effects       gate.Effects
+	functions     []string
+	tables        []string
+	unreviewed    []string
+	notUnderstood bool
+	refused       bool // it can show labelled values that cannot be masked
+}
+
+// include adds what a definition does to the text that runs it.
+func (a *analysis) include(s *summary) {
+	if s == nil {
+		return
+	}
+	a.add(s.effects)
+	a.facts.functions = append(a.facts.functions, s.functions...)
+	a.facts.tables = append(a.facts.tables, s.tables...)
+	a.facts.unreviewed = append(a.facts.unreviewed, s.unreviewed...)
+	a.facts.notUnderstood = a.facts.notUnderstood || s.notUnderstood
+	if s.refused {
+		a.refuseAll(strings.Join(s.unreviewed, ", "), "was not reviewed, so what it shows cannot be traced", "ask for a review")
+	}
+}
+
+// summary returns what the analysis of a definition found; nil if it is
+// harmless.
+func (a *analysis) summary() *summary {
+	s := &summary{
+		effects: a.effects &^ gate.EffectRead, functions: unique(a.facts.functions), tables: unique(a.facts.tables),
+		unreviewed: unique(a.facts.unreviewed), notUnderstood: a.facts.notUnderstood, refused: a.opaque,
+	}
+	if s.effects == 0 && !s.refused && len(s.tables) == 0 {
+		return nil
+	}
+	return s
+}
+
+// defining is an analysis of definitions, in which names are qualified.
+func (in *Inspector) defining() *analysis {
+	return &analysis{in: in, env: &Env{Database: in.database}, outside: true}
+}
+
+// parseDefinition parses text of the catalog.
+func (in *Inspector) parseDefinition(ctx context.Context, sql string) (*pg_query.Node, error) {
+	var tokens lex.Tokens
+	if err := lex.Scan(&tokens, sql, lex.Limits{}); err != nil {
+		return nil, err
+	}
+	tree, err := in.parser.Parse(ctx, tokens.Canonical())
+	if err != nil {
+		return nil, err
+	}
+	if len(tree.GetStmts()) != 1 {
+		return nil, fmt.Errorf("%d statements in a definition", len(tree.GetStmts()))
+	}
+	return tree.GetStmts()[0].GetStmt(), nil
+}
+
+// expression reads an expression of the catalog over the columns of a relation.
+func (in *Inspector) expression(ctx context.Context, a *analysis, what, expr string, rel *Relation) taint {
+	n, err := in.parseDefinition(ctx, "SELECT ("+expr+")")
+	if err != nil {
+		if ctx.Err() == nil {
+			a.unreviewed(what + " (cannot be read)")
+			a.opaque = true
+		}
+		return taint{labels: in.labels.all}
+	}
+	sc := &scope{}
+	if rel != nil {
+		it := &item{alias: rel.name, cols: a.relationColumns(rel), rel: rel}
+		sc.items = append(sc.items, it)
+		// Policies and triggers name rows in these ways.
+		for _, alias := range []string{"new", "old"} {
+			sc.items = append(sc.items, &item{alias: alias, cols: it.cols})
+		}
+	} else {
+		sc.items = append(sc.items, &item{alias: "value", open: true, hidden: true})
+	}
+	targets := n.GetSelectStmt().GetTargetList()
+	if len(targets) != 1 {
+		a.unknown()
+		return taint{labels: in.labels.all}
+	}
+	return a.expr(targets[0].GetResTarget().GetVal(), sc, useTarget)
+}
+
+// summarise reads every definition of the catalog that can run.
+func (in *Inspector) summarise(ctx context.Context) error {
+	for o, t := range in.cat.types {
+		if len(t.checks) == 0 {
+			continue
+		}
+		a := in.defining()
+		for _, c := range t.checks {
+			in.expression(ctx, a, "domain "+t.schema+"."+t.name, c, nil)
+		}
+		if s := a.summary(); s != nil {
+			in.domains[o] = s
+		}
+	}
+	for o, rel := range in.cat.relations {
+		if rel.more == nil || rel.isSystem() {
+			continue
+		}
+		in.summariseRelation(ctx, o, rel)
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("read definitions: %w", err)
+		}
+	}
+	for _, rel := range in.cat.relations {
+		if rel.isView() && !rel.isSystem() {
+			in.viewOf(ctx, rel, 0)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("read definitions: %w", err)
+	}
+	return nil
+}
+
+func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation) {
+	a := in.defining()
+	if rel.rls {
+		for _, p := range rel.more.policies {
+			for _, e := range p.exprs {
+				in.expression(ctx, a, "policy "+p.name+" on "+rel.Name(), e, rel)
+			}
+		}
+	}
+	if s := a.summary(); s != nil {
+		in.reads[o] = s
+	}
+	for _, e := range rel.more.defaults {
+		if !plainDefault(e) {
+			in.expression(ctx, a, "a default of "+rel.Name(), e, rel)
+		}
+	}
+	for _, c := range rel.more.checks {
+		in.expression(ctx, a, "check "+c.name+" of "+rel.Name(), c.expr, rel)
+	}
+	for _, x := range rel.more.indexes {
+		for _, e := range x.exprs {
+			// Index expressions are printed as a list.
+			in.expression(ctx, a, "index "+x.name, "ROW("+e+")", rel)
+		}
+	}
+	for _, t := range rel.more.triggers {
+		if t.when == "" {
+			continue
+		}
+		n, err := in.parseDefinition(ctx, t.when)
+		if w := n.GetCreateTrigStmt().GetWhenClause(); err == nil && w != nil {
+			a.expr(w, &scope{items: []*item{{open: true, hidden: true}}}, useTarget)
+		} else {
+			a.unreviewed("trigger " + t.name + " (cannot be read)")
+		}
+	}
+	if s := a.summary(); s != nil {
+		in.writes[o] = s
+	}
+}
+
+// plainDefault is a default of a serial or identity column, or a constant: most
+// of them, and not worth a parse.
+func plainDefault(e string) bool {
+	return !strings.ContainsAny(e, "(") || strings.HasPrefix(e, "nextval('") && strings.HasSuffix(e, "'::regclass)")
+}
+
+// view is what reading a view does and shows.
+type view struct {
+	summary *summary
+	cols    []labelSet // by output column
+	src     []string
+	control labelSet
+	bases   []*Relation // what its definition reads directly
+}
+
+// viewOf reads a view's definition, once.
+func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view {
+	if v := in.views[rel.oid]; v != nil {
+		return v
+	}
+	a := in.defining()
+	v := &view{}
+	n, err := in.parseDefinition(ctx, rel.extras().definition)
+	if err != nil || n.GetSelectStmt() == nil || depth > maxViewDepth {
+		a.unreviewed("view " + rel.Name() + " (cannot be read)")
+		v.control = in.labels.all
+		a.opaque = true
+	} else {
+		a.onView = func(inner *Relation) *view { return in.viewOf(ctx, inner, depth+1) }
+		a.onRelation = func(r *Relation) { v.bases = append(v.bases, r) }
+		for _, c := range a.selectStmt(n.GetSelectStmt(), nil) {
+			v.cols = append(v.cols, c.labels)
+			v.src = append(v.src, c.src)
+		}
+		v.control = a.control
+	}
+	v.summary = a.summary()
+	if ctx.Err() == nil {
+		in.views[rel.oid] = v
+		in.labels.setView(rel, v)
+	}
+	return v
+}
