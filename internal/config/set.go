@@ -289,10 +289,14 @@ func (s *Set) place(doc *Document, err error) Errors {
 		return many
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		text := ""
 		for _, e := range joined.Unwrap() {
 			many = append(many, s.place(doc, e)...)
+			text += e.Error() + "\n"
 		}
-		return many
+		if text == err.Error()+"\n" { // errors.Join; fmt.Errorf says more than its parts
+			return many
+		}
 	}
 	var one *Error
 	if errors.As(err, &one) {

@@ -207,8 +207,8 @@ func (c *compiler) approvers(path string, r *Rule, out *rule) {
 	if a.Count < 0 || a.Count > maxApprovers {
 		c.fail(path+".approvers.count", "", "count is 1 to %d", maxApprovers)
 	}
-	if a.Within < 0 {
-		c.fail(path+".approvers.within", "", "within is not positive")
+	if a.Within < 0 || a.Within > maxWithin {
+		c.fail(path+".approvers.within", "", "within is at most %d hours", int(maxWithin.Hours()))
 	}
 	out.approval = gate.Approval{Groups: slices.Sorted(slices.Values(a.Groups)), Count: max(1, a.Count), Within: a.Within}
 	if out.approval.Within == 0 {

@@ -51,6 +51,9 @@ type Approvers struct {
 // DefaultWithin is how long a request lives when its rule does not say.
 const DefaultWithin = 15 * time.Minute
 
+// maxWithin bounds Approvers.Within: an approval is for work in hand.
+const maxWithin = 24 * time.Hour
+
 // maxApprovers bounds Approvers.Count; more people than that are a typing error.
 const maxApprovers = 20
 
