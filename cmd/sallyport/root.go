@@ -41,6 +41,10 @@ values are not valid; 7 the gateway cannot be reached.`
 // subcommands lists every subcommand. Each is made in the file of its name.
 func subcommands() []*cobra.Command {
 	return []*cobra.Command{
+		newServeCommand(),
+		newCheckCommand(),
+		newPolicyCommand(),
+		newCredentialCommand(),
 		newApprovalsCommand(),
 		newSessionsCommand(),
 		newRevokeCommand(),

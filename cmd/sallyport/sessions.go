@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport-gateway/sallyport/internal/api"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 	"github.com/sallyport-gateway/sallyport/internal/record"
 )
 
@@ -197,6 +198,8 @@ func (a *archive) read(id string, use func(*record.Reader) error) error {
 // them as escaped text.
 func rendererFor(protocol string) record.Renderer {
 	switch protocol {
+	case "postgres":
+		return new(wire.Renderer)
 	default:
 		return nil
 	}

@@ -1,0 +1,167 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
+)
+
+// refreshInterval is how old a catalog snapshot in use may be before the target
+// is asked whether its definitions have changed.
+const refreshInterval = 5 * time.Second
+
+// Catalogs keeps what the gateway knows of the definitions at each target. A
+// snapshot is shared by all sessions of a target. It is safe for concurrent use.
+type Catalogs struct {
+	parser sql.Parser
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	targets map[string]*catalog // guarded by mu; by target name
+}
+
+// NewCatalogs returns an empty collection. Statements are parsed by parser.
+func NewCatalogs(parser sql.Parser, log *slog.Logger) *Catalogs {
+	return &Catalogs{parser: parser, log: log, targets: map[string]*catalog{}}
+}
+
+// catalog is one target's snapshot and the inspector made from it.
+type catalog struct {
+	owner  *Catalogs
+	target *gate.Target
+
+	inspector atomic.Pointer[sql.Inspector] // nil before the first load
+	checked   atomic.Int64                  // Unix nanoseconds of the last comparison with the target
+	expired   atomic.Bool                   // a definition was changed through the gateway
+	refresh   sync.Mutex                    // held while the snapshot is compared and read
+}
+
+// of returns the catalog of a target as it is configured now.
+func (c *Catalogs) of(t *gate.Target) *catalog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.targets[t.Name]; e != nil && e.target.Generation == t.Generation {
+		return e
+	}
+	e := &catalog{owner: c, target: t}
+	c.targets[t.Name] = e
+	return e
+}
+
+// expire makes the next command wait until the snapshot was compared with the
+// target: a definition was changed through the gateway.
+func (e *catalog) expire() { e.expired.Store(true) }
+
+// current returns the inspector of the newest snapshot. The first call, and the
+// first after expire, waits for the target. A snapshot older than
+// refreshInterval is compared in the background, so that nobody waits for what
+// others may have changed.
+func (e *catalog) current(ctx context.Context, g *gate.Gateway) (*sql.Inspector, error) {
+	in := e.inspector.Load()
+	if in == nil || e.expired.Load() {
+		return e.wait(ctx, g)
+	}
+	if time.Since(time.Unix(0, e.checked.Load())) > refreshInterval && e.refresh.TryLock() {
+		go func() { // bounded by Probe
+			defer e.refresh.Unlock()
+			if err := e.probe(context.WithoutCancel(ctx), g); err != nil {
+				e.owner.log.Error("catalog not compared", "target", e.target.Name, "error", err)
+			}
+		}()
+	}
+	return in, nil
+}
+
+func (e *catalog) wait(ctx context.Context, g *gate.Gateway) (*sql.Inspector, error) {
+	e.refresh.Lock()
+	defer e.refresh.Unlock()
+	if in := e.inspector.Load(); in != nil && !e.expired.Load() {
+		return in, nil
+	}
+	e.expired.Store(false) // before reading: what expires it from now on counts
+	if err := e.probe(ctx, g); err != nil {
+		e.expired.Store(true)
+		return nil, fmt.Errorf("read the catalog of target %s: %w", e.target.Name, err)
+	}
+	return e.inspector.Load(), nil
+}
+
+// probe asks the target in a session of the gateway's own. The caller holds
+// e.refresh. The time of the attempt counts as a comparison even if it fails, so
+// that a target that is down is not asked at every command.
+func (e *catalog) probe(ctx context.Context, g *gate.Gateway) error {
+	e.checked.Store(time.Now().UnixNano())
+	var b backend
+	return g.Probe(ctx, e.target, func(ctx context.Context, conn net.Conn, t *gate.Target, c *gate.Credential) (net.Conn, error) {
+		pg, err := b.dial(ctx, conn, t, c)
+		if err != nil {
+			return nil, err
+		}
+		defer pg.Close(context.WithoutCancel(ctx))
+		return conn, e.update(ctx, querier{pg})
+	})
+}
+
+// update compares the snapshot with the target and reads it again if it is
+// stale. The caller holds e.refresh.
+func (e *catalog) update(ctx context.Context, q sql.Querier) error {
+	now := time.Now()
+	if old := e.inspector.Load(); old != nil {
+		epoch, err := sql.Epoch(ctx, q)
+		if err != nil {
+			return err
+		}
+		if epoch == old.Catalog().Epoch() {
+			return nil
+		}
+	}
+	snapshot, err := sql.LoadCatalog(ctx, q)
+	if err != nil {
+		return err
+	}
+	in, err := sql.NewInspector(ctx, snapshot, sql.Options{Parser: e.owner.parser, Database: e.target.Database,
+		Marks: e.target.Marks, Functions: e.target.Functions})
+	if err != nil {
+		return err
+	}
+	e.inspector.Store(in)
+	e.owner.log.Info("catalog read", "target", e.target.Name, "epoch", snapshot.Epoch(), "took", time.Since(now).Round(time.Millisecond))
+	return nil
+}
+
+// Describe says what a text would be as a command on a target, without running
+// it: for explaining a decision.
+func (c *Catalogs) Describe(ctx context.Context, g *gate.Gateway, t *gate.Target, text string) (*gate.Command, error) {
+	e := c.of(t)
+	var b backend
+	err := g.Probe(ctx, t, func(ctx context.Context, conn net.Conn, t *gate.Target, cred *gate.Credential) (net.Conn, error) {
+		pg, err := b.dial(ctx, conn, t, cred)
+		if err != nil {
+			return nil, err
+		}
+		defer pg.Close(context.WithoutCancel(ctx))
+		if err := b.describe(ctx, pg); err != nil {
+			return nil, err
+		}
+		e.refresh.Lock()
+		defer e.refresh.Unlock()
+		return conn, e.update(ctx, querier{pg})
+	})
+	if err != nil {
+		return nil, err
+	}
+	env := sql.Env{SearchPath: b.searchPath, Database: b.database, StatementTimeout: t.Limits.Statement}
+	var buf sql.Buffer
+	in, err := e.inspector.Load().Inspect(ctx, &env, text, &buf)
+	if err != nil {
+		return nil, err
+	}
+	return &gate.Command{Text: in.Record(), Effects: in.Shape.Effects, Labels: in.Shape.Labels, Facts: in.Shape.Facts}, nil
+}

@@ -1,0 +1,348 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+)
+
+// pipelineLimit is how many messages may wait for the target's answer before
+// the gateway asks for it: neither side's buffers can then fill up while the
+// other side waits.
+const pipelineLimit = 256
+
+// name checks a statement's or portal's name and copies it.
+func name(b []byte) (string, *wire.Fault) {
+	if len(b) > wire.MaxNameLength {
+		return "", fault(codeNameTooLong, "a statement or portal name is limited to %d bytes", wire.MaxNameLength)
+	}
+	return string(b), nil
+}
+
+// parse serves Parse. The text is judged before the server sees it, because
+// parse analysis already runs the input functions of its constants; what it does
+// is judged again at Bind, with its parameters.
+func (s *session) parse(ctx context.Context, n int) error {
+	body, ok, err := s.read(n, maxSQL+maxTarget+4*65536)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.failTooLong(ctx, "a statement of more than %d bytes", maxSQL)
+	}
+	m, err := wire.DecodeParse(body)
+	if err != nil {
+		return s.violation("invalid Parse message")
+	}
+	stmt, f := name(m.Name)
+	if f == nil && len(s.statements) >= maxStatements {
+		f = fault(codeLimit, "more than %d prepared statements in one session", maxStatements)
+	}
+	if f != nil {
+		return s.failUnjudged(ctx, string(m.SQL), f)
+	}
+	in, f, err := s.inspect(ctx, m.SQL)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.fail(f)
+	}
+	if len(in.Shape.Statements) > 1 {
+		return s.failUnjudged(ctx, in.Record(), fault("42601", "cannot insert multiple commands into a prepared statement"))
+	}
+	msg, at := wire.Begin(s.messageBuffer(), wire.Parse)
+	s.subject = subject{inspection: in, message: wire.AppendString(msg, stmt), refs: s.refs[:0]}
+	effects := in.Shape.Effects
+	if len(in.Shape.Statements) == 0 {
+		effects = gate.EffectRead // the empty statement
+	}
+	s.cmd = gate.Command{Text: in.Record(), Effects: effects, Labels: in.Shape.Labels, Facts: in.Shape.Facts,
+		Phase: gate.Prepare, Follow: gate.FollowMessages}
+	permit, f, err := s.judge(ctx, false)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.fail(f)
+	}
+	p := &prepared{name: stmt, shape: in.Shape, canonical: in.Text(), record: in.Record(), columns: -1,
+		types: append([]byte(nil), m.Types...), streamed: true}
+	p.remember(s.subject.masks)
+	s.msg = appendTypes(append(s.subject.message, 0), m.Types)
+	s.msg = wire.End(s.msg, at)
+	if p.stream, err = s.up.Open(permit, s.msg); err != nil {
+		return s.gateError(err)
+	}
+	return s.owe(expect{typ: wire.Parse, command: permit.Command(), shape: in.Shape, text: s.source, undo: s.setStatement(p)})
+}
+
+func appendTypes(dst, types []byte) []byte {
+	n := len(types) / 4
+	return append(append(dst, byte(n>>8), byte(n)), types...) //nolint:gosec // the count came from 16 bits
+}
+
+// bindPortal serves Bind: with it the command is complete, so here it is
+// decided, and held if it must be.
+func (s *session) bindPortal(ctx context.Context, n int) error {
+	body, ok, err := s.read(n, maxBind)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.failTooLong(ctx, "parameters of more than %d bytes", maxBind)
+	}
+	if err := s.bind.Decode(body); err != nil {
+		return s.violation("invalid Bind message")
+	}
+	pname, f := name(s.bind.Portal)
+	p := s.statements[string(s.bind.Statement)]
+	switch {
+	case f != nil:
+	case p == nil:
+		f = fault(codeStatementName, "prepared statement \"%s\" does not exist", s.bind.Statement)
+	case len(s.portals) >= maxPortals:
+		f = fault(codeLimit, "more than %d portals in one session", maxPortals)
+	}
+	if f != nil {
+		return s.failUnjudged(ctx, "[Bind]", f)
+	}
+	s.subject = subject{canonical: p.canonical, types: p.types, refs: append(s.refs[:0], p), formats: s.subject.formats[:0]}
+	shape, f := s.refer(p.shape)
+	if f != nil {
+		return s.failUnjudged(ctx, p.record, f)
+	}
+	effects := shape.Effects
+	if len(p.shape.Statements) == 0 {
+		effects = gate.EffectRead
+	}
+	s.cmd = gate.Command{Text: p.record, Params: s.showParams(), Effects: effects, Labels: shape.Labels, Facts: shape.Facts,
+		Follow: max(gate.FollowMessages, copyFollow(p.shape))}
+	permit, f, err := s.judge(ctx, s.status == wire.StatusIdle && !s.started && !s.executing())
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.fail(f)
+	}
+	po := &portal{name: pname, statement: p, command: permit.Command(), generation: s.gate.PolicyGeneration(),
+		sync: s.syncs + 1, columns: p.columns}
+	// The message was decoded in full and holds nothing else, so framing it
+	// again gives the same bytes.
+	s.msg = wire.AppendMessage(s.messageBuffer(), wire.Bind, body)
+	if po.stream, err = s.up.Open(permit, s.msg); err != nil {
+		return s.gateError(err)
+	}
+	return s.owe(expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po)})
+}
+
+// executing reports whether an Execute is on its way.
+func (s *session) executing() bool {
+	for i := range s.queue {
+		if s.queue[i].typ == wire.Execute {
+			return true
+		}
+	}
+	return false
+}
+
+// describe serves Describe.
+func (s *session) describe(ctx context.Context, n int) error {
+	kind, target, f, err := s.target(n)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.failUnjudged(ctx, "[Describe]", f)
+	}
+	e := expect{typ: wire.Describe, kind: kind, command: s.last}
+	var stream *gate.Stream
+	if kind == 'S' {
+		p := s.statements[target]
+		if p == nil {
+			return s.failUnjudged(ctx, "[Describe]", fault(codeStatementName, "prepared statement \"%s\" does not exist", target))
+		}
+		e.shape, e.result, stream = p.shape, &p.columns, &p.stream
+		if !p.streamed {
+			return s.again(ctx, p, gate.Prepare, s.appendTarget(wire.Describe, kind, target), e)
+		}
+	} else {
+		p := s.portals[target]
+		if p == nil {
+			return s.failUnjudged(ctx, "[Describe]", fault(codeCursorName, "portal \"%s\" does not exist", target))
+		}
+		e.shape, e.result, stream = p.statement.shape, &p.columns, &p.stream
+		if p.cursor {
+			return s.again(ctx, p.statement, gate.Prepare, s.appendTarget(wire.Describe, kind, target), e)
+		}
+	}
+	if err := stream.Write(s.appendTarget(wire.Describe, kind, target)); err != nil {
+		return s.gateError(err)
+	}
+	return s.owe(e)
+}
+
+func (s *session) appendTarget(typ, kind byte, name string) []byte {
+	s.msg = wire.AppendTarget(s.messageBuffer(), typ, kind, name)
+	return s.msg
+}
+
+// target reads Describe and Close.
+func (s *session) target(n int) (kind byte, target string, f *wire.Fault, err error) {
+	body, ok, err := s.read(n, maxTarget)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	if !ok {
+		return 0, "", fault(codeNameTooLong, "a statement or portal name is limited to %d bytes", wire.MaxNameLength), nil
+	}
+	kind, b, err := wire.DecodeTarget(body)
+	if err != nil {
+		return 0, "", nil, s.violation("invalid Describe or Close message")
+	}
+	target, f = name(b)
+	return kind, target, f, nil
+}
+
+// execute serves Execute: of a bound portal, which was decided at Bind, or of a
+// cursor of SQL, which is decided now.
+func (s *session) execute(ctx context.Context, n int) error {
+	body, ok, err := s.read(n, maxTarget)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.failUnjudged(ctx, "[Execute]", fault(codeNameTooLong, "a portal name is limited to %d bytes", wire.MaxNameLength))
+	}
+	b, rows, err := wire.DecodeExecute(body)
+	if err != nil {
+		return s.violation("invalid Execute message")
+	}
+	p := s.portals[string(b)]
+	if p == nil {
+		return s.failUnjudged(ctx, "[Execute]", fault(codeCursorName, "portal \"%s\" does not exist", b))
+	}
+	e := expect{typ: wire.Execute, command: p.command, shape: p.statement.shape, columns: p.columns, stream: &p.stream}
+	s.msg = wire.AppendExecute(s.messageBuffer(), p.name, rows)
+	if p.cursor {
+		return s.again(ctx, p.statement, gate.Run, s.msg, e)
+	}
+	if p.generation != s.gate.PolicyGeneration() {
+		return s.failUnjudged(ctx, p.statement.record,
+			fault(codePrivilege, "the policies changed since this statement was bound: bind it again"))
+	}
+	if err := p.stream.Write(s.msg); err != nil {
+		return s.gateError(err)
+	}
+	if names(p.statement.shape) {
+		e.undos = s.applyNames(p.statement)
+	}
+	return s.owe(e)
+}
+
+// again decides what was judged before under another name, and sends one message
+// about it.
+func (s *session) again(ctx context.Context, p *prepared, phase gate.Phase, msg []byte, e expect) error {
+	s.subject = subject{canonical: p.canonical, refs: append(s.refs[:0], p)}
+	s.cmd = gate.Command{Text: p.record, Effects: p.shape.Effects, Labels: p.shape.Labels, Facts: p.shape.Facts, Phase: phase}
+	permit, f, err := s.judge(ctx, false)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.fail(f)
+	}
+	if err := s.up.Send(permit, msg); err != nil {
+		return s.gateError(err)
+	}
+	e.command = permit.Command()
+	return s.owe(e)
+}
+
+// closeTarget serves Close. Closing what does not exist is no error.
+func (s *session) closeTarget(ctx context.Context, n int) error {
+	kind, target, f, err := s.target(n)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.failUnjudged(ctx, "[Close]", f)
+	}
+	e := expect{typ: wire.Close, kind: kind, command: s.last}
+	var stream *gate.Stream
+	if p := s.statements[target]; kind == 'S' && p != nil && p.streamed {
+		stream = &p.stream
+	}
+	if p := s.portals[target]; kind == 'P' && p != nil && !p.cursor {
+		stream = &p.stream
+	}
+	if stream == nil {
+		// Made by SQL, or not there: SQL has DEALLOCATE and CLOSE for its own.
+		if err := s.up.Control(controlCloseNothing); err != nil {
+			return err
+		}
+		return s.owe(e)
+	}
+	if err := stream.Write(s.appendTarget(wire.Close, kind, target)); err != nil {
+		return s.gateError(err)
+	}
+	if kind == 'S' {
+		e.undo = s.dropStatement(target)
+	} else {
+		e.undo = s.dropPortal(target)
+	}
+	return s.owe(e)
+}
+
+// owe notes what the target will answer.
+func (s *session) owe(e expect) error {
+	s.queue = append(s.queue, e)
+	if len(s.queue) >= pipelineLimit {
+		return s.settle()
+	}
+	return nil
+}
+
+// sync serves Sync: the end of a pipeline.
+func (s *session) sync() error {
+	if s.skip && !s.started && len(s.queue) == 0 {
+		s.skip = false
+		s.ans = wire.AppendReadyForQuery(s.answers(), s.status)
+		return s.flush()
+	}
+	s.skip = false
+	if err := s.up.Control(controlSync); err != nil {
+		return err
+	}
+	s.syncs++
+	s.queue = append(s.queue, expect{typ: wire.Sync, command: s.last, sync: s.syncs})
+	return s.exchange()
+}
+
+// fail answers a message of the extended protocol with a fault. Where the target
+// has seen messages since the last Sync, or is in a transaction block, it is made
+// to fail in this place too.
+func (s *session) fail(f *wire.Fault) error {
+	if len(s.queue) == 0 && !s.started && s.status != wire.StatusInTx {
+		s.skip = true
+		s.ans = f.Append(s.answers(), wire.ErrorResponse)
+		return s.flush()
+	}
+	if err := s.up.Control(controlFail); err != nil {
+		return err
+	}
+	s.queue = append(s.queue, expect{typ: wire.Bind, command: s.last, refusal: f})
+	return s.settle()
+}
+
+func (s *session) failUnjudged(ctx context.Context, text string, f *wire.Fault) error {
+	if err := s.refuseUnjudged(ctx, text, f); err != nil {
+		return err
+	}
+	return s.fail(f)
+}
+
+func (s *session) failTooLong(ctx context.Context, format string, limit int) error {
+	return s.failUnjudged(ctx, "[too long]", fault(codeLimit, format+" is not taken", limit))
+}

@@ -1,0 +1,176 @@
+package postgres
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
+)
+
+// subject is what the command under decision is about, for the callbacks that
+// the gate calls while it decides. It is valid during one Decide.
+type subject struct {
+	inspection *sql.Inspection // of a text; nil for a Bind
+	canonical  string          // the exact statement, for the digest
+	refs       []*prepared     // statements and cursors it runs again
+	formats    []byte          // of the parameters: t, b or n, for the digest
+	types      []byte          // the parameters' declared OIDs, four bytes each
+	message    []byte          // what AppendSQL made, after the message's header
+	masks      gate.Masks
+}
+
+// inspect parses a text. A fault is for the client: the text is not SQL that the
+// gateway can judge. It is on record then.
+func (s *session) inspect(ctx context.Context, text []byte) (*sql.Inspection, *wire.Fault, error) {
+	s.source = string(text)
+	var in *sql.Inspection
+	inspector, err := s.catalog.current(ctx, s.gateway)
+	if err == nil {
+		if in, err = inspector.Inspect(ctx, &s.env, s.source, &s.buf); err == nil {
+			return in, nil, nil
+		}
+	}
+	f := inspectFault(err)
+	end := s.refuseUnjudged(ctx, strings.ToValidUTF8(s.source, "\uFFFD"), f)
+	return nil, f, end
+}
+
+func inspectFault(err error) *wire.Fault {
+	var e *sql.Error
+	if !errors.As(err, &e) {
+		return fault(codeInternal, "the statement could not be parsed")
+	}
+	return &wire.Fault{Severity: "ERROR", Code: e.SQLSTATE, Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: e.Position}
+}
+
+// refuseUnjudged puts on record a command that is refused whatever the policy
+// says.
+func (s *session) refuseUnjudged(ctx context.Context, text string, f *wire.Fault) error {
+	s.cmd = gate.Command{Text: text, Effects: gate.EffectUnknown, Mask: func(gate.Masks) error { return errors.New(f.Message) }}
+	_, err := s.gate.Decide(ctx, &s.cmd)
+	s.last++
+	var r *gate.Refusal
+	if errors.As(err, &r) {
+		return nil
+	}
+	if err == nil { // Mask refuses whatever is not blocked already
+		return s.violation("internal error: an unjudged command was allowed")
+	}
+	return err
+}
+
+// judge takes the command in s.cmd through the gate. A fault means that it was
+// refused and the session goes on.
+func (s *session) judge(ctx context.Context, wait bool) (gate.Permit, *wire.Fault, error) {
+	s.cmd.Mask = s.applyMasks
+	s.cmd.Binding = s.binding
+	if wait {
+		s.cmd.Wait = s.startWait
+	}
+	p, err := s.gate.Decide(ctx, &s.cmd)
+	s.last++
+	if s.held.Load() != nil {
+		if werr := s.endWait(); werr != nil {
+			return gate.Permit{}, nil, werr
+		}
+	}
+	if err == nil {
+		return p, nil, nil
+	}
+	var r *gate.Refusal
+	if !errors.As(err, &r) {
+		return gate.Permit{}, nil, err
+	}
+	f := refusalFault(r)
+	if wait || s.status == wire.StatusIdle && r.Status != gate.StatusApprovalRequired {
+		return gate.Permit{}, f, nil
+	}
+	if r.Status == gate.StatusApprovalRequired {
+		f.Hint += " It was not waited for, because a transaction is open and its locks would be kept; run it outside of one to wait."
+	}
+	return gate.Permit{}, f, nil
+}
+
+// applyMasks implements gate.Command.Mask: it builds what is to be sent.
+func (s *session) applyMasks(m gate.Masks) error {
+	s.subject.masks = m
+	for _, p := range s.subject.refs {
+		if !p.sameMasks(m) {
+			return fmt.Errorf("statement %q was prepared under another policy: prepare it again", p.name)
+		}
+	}
+	if s.subject.inspection == nil {
+		return nil
+	}
+	var err error
+	s.subject.message, err = s.subject.inspection.AppendSQL(s.subject.message, m)
+	return err
+}
+
+// messageBuffer returns the empty buffer for a message to the target.
+func (s *session) messageBuffer() []byte {
+	if s.msg == nil {
+		s.msg = getMessage()
+	}
+	return s.msg[:0]
+}
+
+// action is the part of the binding digest that says what runs. Every member is
+// bound to a grant.
+type action struct {
+	Statement  string   `json:"statement"`
+	Prepared   []string `json:"prepared"` // the statements behind EXECUTE and FETCH
+	Params     []string `json:"params"`   // base64 of the bytes as they came
+	Formats    string   `json:"formats"`  // t, b or n for NULL, one a parameter
+	Types      string   `json:"types"`    // hex of the declared OIDs
+	SearchPath []string `json:"search_path"`
+}
+
+// binding implements gate.Command.Binding.
+func (s *session) binding() gate.Binding {
+	statement := s.subject.canonical
+	if s.subject.inspection != nil {
+		statement = s.subject.inspection.Text()
+	}
+	a := action{Statement: statement, Formats: string(s.subject.formats),
+		Types: hex.EncodeToString(s.subject.types), SearchPath: s.env.SearchPath}
+	for _, p := range s.subject.refs {
+		a.Prepared = append(a.Prepared, p.canonical)
+	}
+	if len(s.subject.formats) > 0 {
+		for _, v := range s.bind.Params {
+			a.Params = append(a.Params, base64.StdEncoding.EncodeToString(v))
+		}
+	}
+	return gate.Binding{Role: s.backend.role, Database: s.backend.database, Action: a}
+}
+
+// showParams writes the parameters of s.bind for a reader, and their formats
+// into the subject.
+func (s *session) showParams() []string {
+	if len(s.bind.Params) == 0 {
+		return nil
+	}
+	shown := make([]string, len(s.bind.Params))
+	for i, v := range s.bind.Params {
+		switch {
+		case v == nil:
+			shown[i] = "NULL"
+			s.subject.formats = append(s.subject.formats, 'n')
+		case s.bind.Format(i) == 1 || !utf8.Valid(v):
+			shown[i] = `\x` + hex.EncodeToString(v)
+			s.subject.formats = append(s.subject.formats, 'b')
+		default:
+			shown[i] = "'" + string(v) + "'"
+			s.subject.formats = append(s.subject.formats, 't')
+		}
+	}
+	return shown
+}

@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
+)
+
+// refer adds to a shape what the statements and cursors do that it runs again by
+// name (EXECUTE, FETCH, MOVE), and notes them in the subject. A name that the
+// session did not make is refused: nobody judged what is behind it.
+func (s *session) refer(shape *sql.Shape) (*sql.Shape, *wire.Fault) {
+	base := len(s.subject.refs)
+	for i := range shape.Statements {
+		st := &shape.Statements[i]
+		var p *prepared
+		switch st.Kind {
+		case sql.KindExecute:
+			if p = s.statements[st.Name]; p == nil && !madeBefore(shape.Statements[:i], sql.KindPrepare, st.Name) {
+				return nil, fault(codeStatementName, "prepared statement \"%s\" does not exist", st.Name)
+			}
+		case sql.KindFetch, sql.KindMove:
+			if c := s.portals[st.Name]; c != nil {
+				p = c.statement
+			} else if !madeBefore(shape.Statements[:i], sql.KindDeclare, st.Name) {
+				return nil, fault(codeCursorName, "cursor \"%s\" does not exist", st.Name)
+			}
+		}
+		if p != nil {
+			s.subject.refs = append(s.subject.refs, p)
+		}
+	}
+	behind := s.subject.refs[base:]
+	switch len(behind) {
+	case 0:
+		return shape, nil
+	case 1:
+		return behind[0].with(shape), nil
+	}
+	shapes := []*sql.Shape{shape}
+	for _, p := range behind {
+		shapes = append(shapes, p.shape)
+	}
+	return sql.Combine(shapes...), nil
+}
+
+// with combines the prepared statement with the shape that runs it. The last one
+// is kept, so that a repeated EXECUTE has the same facts by pointer.
+func (p *prepared) with(shape *sql.Shape) *sql.Shape {
+	if p.runner != shape {
+		p.runner, p.combined = shape, sql.Combine(shape, p.shape)
+	}
+	return p.combined
+}
+
+func madeBefore(statements []sql.Statement, kind sql.Kind, name string) bool {
+	for i := range statements {
+		if statements[i].Kind == kind && statements[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// applyNames changes the registry as the text's statements will, and returns
+// what takes the changes back if the target answers with an error. Where a text
+// has several statements an error does not say which of them took effect (an
+// implicit COMMIT in the text may have made some permanent, and PREPARE is not
+// undone at all), so the registry keeps both readings of a name: what it had and
+// what it may have now.
+func (s *session) applyNames(text *prepared) []undo {
+	var undos []undo
+	single := len(text.shape.Statements) == 1
+	keep := func(u undo) {
+		if single {
+			undos = append(undos, u)
+		}
+	}
+	for i := range text.shape.Statements {
+		st := &text.shape.Statements[i]
+		if st.Explain {
+			continue
+		}
+		switch st.Kind {
+		case sql.KindPrepare:
+			p := text.named(st)
+			if old := s.statements[st.Name]; old != nil && !single {
+				p.merge(old)
+			}
+			keep(s.setStatement(p))
+		case sql.KindDeclare:
+			p := text.named(st)
+			if old := s.portals[st.Name]; old != nil && !single {
+				p.merge(old.statement)
+			}
+			keep(s.setPortal(&portal{name: st.Name, statement: p, cursor: true, sync: s.syncs, columns: -1}))
+		case sql.KindDeallocate:
+			if single {
+				keep(s.dropStatement(st.Name))
+			}
+		case sql.KindClose:
+			if single {
+				keep(s.dropPortal(st.Name))
+			}
+		case sql.KindDeallocateAll, sql.KindDiscard, sql.KindCloseAll:
+			// What the registry has and the target has not is harmless: running it
+			// fails there.
+		default:
+			if st.Word == "listen" {
+				s.listening = true
+			}
+		}
+	}
+	return undos
+}
+
+// names reports whether running the shape changes what names stand for.
+func names(shape *sql.Shape) bool {
+	for i := range shape.Statements {
+		switch st := &shape.Statements[i]; st.Kind {
+		case sql.KindPrepare, sql.KindDeclare, sql.KindDeallocate, sql.KindClose:
+			return true
+		default:
+			if st.Word == "listen" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// named makes the registry's entry for PREPARE and DECLARE. Its shape is that of
+// the whole text: never less than what is behind the name.
+func (p *prepared) named(st *sql.Statement) *prepared {
+	return &prepared{name: st.Name, shape: p.shape, canonical: p.canonical, record: p.record, shown: p.shown,
+		columns: -1, hold: st.Hold}
+}
+
+// merge makes p stand for either of two statements.
+func (p *prepared) merge(old *prepared) {
+	shown := map[string]string{}
+	for _, q := range []*prepared{old, p} {
+		for i, l := range q.shape.Labels {
+			if was, ok := shown[l]; ok && was != q.shown[i] {
+				shown[l] = "" // no mask is called so: it will have to be prepared again
+				continue
+			}
+			shown[l] = q.shown[i]
+		}
+	}
+	p.shape = sql.Combine(p.shape, old.shape)
+	p.canonical += ";\n" + old.canonical
+	p.shown = nil
+	for _, l := range p.shape.Labels {
+		p.shown = append(p.shown, shown[l])
+	}
+}

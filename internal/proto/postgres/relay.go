@@ -1,0 +1,566 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
+)
+
+// expect is one thing that the target owes: the answer to one forwarded message.
+type expect struct {
+	typ     byte // the message's type; Bind with refusal is controlFail
+	kind    byte // of a Describe: 'S' or 'P'
+	half    bool // a Describe of a statement has been half answered
+	command uint64
+	shape   *sql.Shape
+	text    string // the agent's text of a Query or Parse, for error positions
+	copying byte   // in COPY: CopyInResponse or CopyOutResponse
+	muted   *wire.Fault
+	columns int // of the rows; -1 is unknown
+	rows    int64
+	bytes   int64
+	sync    uint64 // of a Sync or Query: its number
+	result  *int   // where the number of columns goes, for later Executes
+	undo    undo
+	undos   []undo
+	refusal *wire.Fault // the answer in place of the error that controlFail makes
+	stream  *gate.Stream
+}
+
+// drive passes on what the target answers until it owes nothing more, or until
+// it asks for COPY data (errCopyIn).
+func (s *session) drive() error {
+	s.running.Store(true)
+	defer s.running.Store(false)
+	for len(s.queue) > 0 {
+		if s.out.buffered() < wire.HeaderSize {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+		typ, n, err := s.out.header()
+		if err != nil {
+			return s.targetError(err)
+		}
+		if typ == wire.DataRow {
+			err = s.row(n)
+		} else {
+			err = s.handle(typ, n)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.flush()
+}
+
+// errCopyIn stops drive: the target waits for data of the client.
+var errCopyIn = errors.New("copy in")
+
+// exchange puts what is queued on the wire and passes on the answers.
+func (s *session) exchange() error {
+	if len(s.queue) == 0 {
+		return s.flush()
+	}
+	s.running.Store(true)
+	if err := s.up.Flush(); err != nil {
+		return err
+	}
+	s.started = true
+	s.limitStatement()
+	err := s.drive()
+	if errors.Is(err, errCopyIn) {
+		return s.copyIn()
+	}
+	return err
+}
+
+// settle makes the target answer everything it was sent so far.
+func (s *session) settle() error {
+	if len(s.queue) == 0 {
+		return s.flush()
+	}
+	if err := s.up.Control(controlFlush); err != nil {
+		return err
+	}
+	return s.exchange()
+}
+
+func (s *session) pop() {
+	if e := &s.queue[0]; e.typ == wire.Query && e.stream != nil {
+		e.stream.End()
+	}
+	s.queue[0] = expect{}
+	if len(s.queue) == 1 {
+		s.queue = s.queue[:0]
+		return
+	}
+	s.queue = s.queue[1:]
+}
+
+// answers returns the buffer for answers.
+func (s *session) answers() []byte {
+	if s.ans == nil {
+		s.ans = getMessage()
+	}
+	return s.ans
+}
+
+// flush sends the collected answers.
+func (s *session) flush() error {
+	if len(s.ans) == 0 {
+		return nil
+	}
+	var command uint64
+	if len(s.queue) > 0 {
+		command = s.queue[0].command
+	} else {
+		command = s.last
+	}
+	err := s.gate.Answer(command, s.ans)
+	s.ans = s.ans[:0]
+	return err
+}
+
+// pass passes a message of n bytes on as it is. A long one goes in pieces.
+func (s *session) pass(typ byte, n int) error {
+	dst := s.answers()
+	if len(dst)+wire.HeaderSize+n > messageSize {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		dst = s.ans
+	}
+	dst = append(dst, typ)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(n+4)) //nolint:gosec // header bounds n
+	if n <= messageSize-wire.HeaderSize {
+		body, err := s.out.body(n)
+		if err != nil {
+			return s.targetError(err)
+		}
+		s.ans = append(dst, body...)
+		return nil
+	}
+	s.ans, s.partial = dst, true
+	for n > 0 {
+		b, err := s.out.chunk(n)
+		if err != nil {
+			return s.targetError(err)
+		}
+		n -= len(b)
+		if len(s.ans)+len(b) > messageSize {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+		s.ans = append(s.ans, b...)
+	}
+	s.partial = false
+	return nil
+}
+
+// row passes on a DataRow: the message there are millions of.
+func (s *session) row(n int) error {
+	front := &s.queue[0]
+	if front.typ != wire.Execute && (front.typ != wire.Query || front.columns < 0) || front.copying != 0 {
+		return s.lie("unexpected DataRow")
+	}
+	for s.out.buffered() < 2 {
+		if err := s.out.fill(); err != nil {
+			return s.targetError(err)
+		}
+	}
+	columns := int(binary.BigEndian.Uint16(s.out.buf[s.out.r:]))
+	if front.columns < 0 {
+		front.columns = columns
+	}
+	if columns != front.columns || n < 2+4*columns {
+		return s.lie("a row of %d columns where %d were announced", columns, front.columns)
+	}
+	front.rows++
+	front.bytes += int64(n)
+	if s.overLimit(front) || front.muted != nil {
+		return s.targetError(s.out.discard(n))
+	}
+	return s.pass(wire.DataRow, n)
+}
+
+// overLimit stops a statement that answers more than the target's limits allow.
+func (s *session) overLimit(e *expect) bool {
+	l := &s.gate.Target.Limits
+	if e.muted != nil {
+		return false
+	}
+	switch {
+	case l.Rows > 0 && e.rows > l.Rows:
+		e.muted = fault(codeLimit, "the statement returns more than the %d rows that target %q allows", l.Rows, s.gate.Target.Name)
+	case l.Bytes > 0 && e.bytes > l.Bytes:
+		e.muted = fault(codeLimit, "the statement returns more than the %d bytes that target %q allows", l.Bytes, s.gate.Target.Name)
+	default:
+		return false
+	}
+	e.muted.Hint = "Ask for less: a LIMIT, an aggregate, a narrower WHERE."
+	go s.signal() // bounded by cancelTimeout; the target answers with an error
+	return true
+}
+
+// handle checks a message of the target against what it owes, and passes it on.
+func (s *session) handle(typ byte, n int) error {
+	front := &s.queue[0]
+	switch typ {
+	case wire.ReadyForQuery:
+		return s.ready(front, n)
+	case wire.ErrorResponse:
+		return s.failed(front, n)
+	case wire.NoticeResponse:
+		return s.notice(front, n)
+	case wire.ParameterStatus:
+		return s.parameter(n)
+	case wire.NotificationResponse:
+		if s.listening {
+			return s.pass(typ, n)
+		}
+		return s.targetError(s.out.discard(n))
+	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
+		return s.complete(front, typ, n)
+	case wire.RowDescription, wire.NoData, wire.ParameterDescription:
+		return s.described(front, typ, n)
+	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete:
+		return s.confirmed(front, typ, n)
+	case wire.CopyInResponse, wire.CopyOutResponse, wire.CopyData, wire.CopyDone:
+		return s.copied(front, typ, n)
+	default:
+		return s.lie("unexpected message %q", typ)
+	}
+}
+
+// confirmed: the target took a Parse, Bind or Close, so the registry keeps the
+// change.
+func (s *session) confirmed(front *expect, typ byte, n int) error {
+	want := map[byte]byte{wire.Parse: wire.ParseComplete, wire.Bind: wire.BindComplete, wire.Close: wire.CloseComplete}[front.typ]
+	if typ != want || front.refusal != nil || n != 0 {
+		return s.lie("unexpected message %q", typ)
+	}
+	s.pop()
+	return s.pass(typ, n)
+}
+
+func (s *session) described(front *expect, typ byte, n int) error {
+	switch {
+	case front.typ == wire.Describe && front.kind == 'S' && !front.half && typ == wire.ParameterDescription:
+		front.half = true
+		return s.pass(typ, n)
+	case front.typ == wire.Describe && (front.kind == 'P' || front.half) && typ != wire.ParameterDescription:
+	case front.typ == wire.Query && typ == wire.RowDescription && front.copying == 0:
+	default:
+		return s.lie("unexpected message %q", typ)
+	}
+	columns := 0
+	if typ == wire.RowDescription {
+		for s.out.buffered() < 2 {
+			if err := s.out.fill(); err != nil {
+				return s.targetError(err)
+			}
+		}
+		columns = int(binary.BigEndian.Uint16(s.out.buf[s.out.r:]))
+	}
+	if front.typ == wire.Query {
+		front.columns = columns
+	} else {
+		if front.result != nil {
+			*front.result = columns
+		}
+		s.pop()
+	}
+	return s.pass(typ, n)
+}
+
+// complete: a statement is done, or its portal has more rows.
+func (s *session) complete(front *expect, typ byte, n int) error {
+	if front.typ != wire.Query && front.typ != wire.Execute {
+		return s.lie("unexpected message %q", typ)
+	}
+	tag := "EMPTY"
+	switch typ {
+	case wire.PortalSuspended:
+		tag = "SUSPENDED"
+		if front.typ == wire.Query {
+			return s.lie("unexpected PortalSuspended")
+		}
+	case wire.CommandComplete:
+		if n > maxTarget {
+			return s.lie("a command tag of %d bytes", n)
+		}
+		body, err := s.out.body(n)
+		if err != nil {
+			return s.targetError(err)
+		}
+		text, err := wire.DecodeCommandComplete(body)
+		if err != nil {
+			return s.lie("malformed CommandComplete")
+		}
+		tag = string(text)
+	}
+	if front.muted != nil { // it ended before the cancellation came
+		s.gate.End(gate.EndProtocol, fatal(codeLimit, "%s", front.muted.Message))
+		return s.gate.Err()
+	}
+	if err := s.gate.Effect(front.command, tag, front.rows); err != nil {
+		return err
+	}
+	if front.shape != nil && front.shape.Effects.Has(gate.EffectSchema) {
+		s.catalog.expire()
+	}
+	dst := s.answers()
+	if typ == wire.CommandComplete {
+		dst, at := wire.Begin(dst, typ)
+		s.ans = wire.End(wire.AppendString(dst, tag), at)
+	} else {
+		s.ans = append(dst, typ, 0, 0, 0, 4)
+	}
+	if front.typ == wire.Execute {
+		s.pop()
+		return nil
+	}
+	front.columns, front.rows, front.bytes, front.copying = -1, 0, 0, 0
+	return nil
+}
+
+// ready: the target waits for the next query.
+func (s *session) ready(front *expect, n int) error {
+	if front.typ != wire.Sync && front.typ != wire.Query || n != 1 {
+		return s.lie("unexpected ReadyForQuery")
+	}
+	body, err := s.out.body(n)
+	if err != nil {
+		return s.targetError(err)
+	}
+	switch body[0] {
+	case wire.StatusIdle, wire.StatusInTx, wire.StatusFailed:
+		s.status = body[0]
+	default:
+		return s.lie("ReadyForQuery with status %d", body[0])
+	}
+	if s.status == wire.StatusIdle && len(s.portals) > 0 {
+		s.endTransaction(front.sync)
+	}
+	s.pop()
+	if len(s.queue) == 0 {
+		s.started = false
+	}
+	s.ans = wire.AppendReadyForQuery(s.answers(), s.status)
+	return nil
+}
+
+// failed: the target answered with an error.
+func (s *session) failed(front *expect, n int) error {
+	f, err := s.readFault(n)
+	if err != nil {
+		return err
+	}
+	code := f.Code
+	switch {
+	case front.refusal != nil:
+		f = front.refusal
+	case front.muted != nil:
+		f, front.muted = front.muted, nil
+	default:
+		s.clean(front, f)
+	}
+	if front.refusal == nil {
+		if err := s.gate.Effect(front.command, "ERROR "+code, front.rows); err != nil {
+			return err
+		}
+	}
+	s.ans = f.Append(s.answers(), wire.ErrorResponse)
+	if f.Severity != "ERROR" {
+		// FATAL or PANIC: the target closes the connection now.
+		if err := s.flush(); err != nil {
+			return err
+		}
+		s.gate.End(gate.EndClosed, f)
+		return s.gate.Err()
+	}
+	if front.typ == wire.Query {
+		front.columns, front.rows, front.copying = -1, 0, 0
+		s.revertAll(front)
+		return nil
+	}
+	s.dropToSync()
+	return nil
+}
+
+// dropToSync forgets what the target skips after an error: everything up to the
+// next Sync. Nothing of it has happened, so its changes of the registry are
+// taken back, newest first.
+func (s *session) dropToSync() {
+	n := 0
+	for n < len(s.queue) && s.queue[n].typ != wire.Sync {
+		n++
+	}
+	for i := n - 1; i >= 0; i-- {
+		s.revertAll(&s.queue[i])
+	}
+	for range n {
+		s.pop()
+	}
+	if len(s.queue) == 0 {
+		s.skip = true
+	}
+}
+
+// revertAll takes back the changes of the registry that belong to one message.
+func (s *session) revertAll(e *expect) {
+	for i := len(e.undos) - 1; i >= 0; i-- {
+		s.revert(e.undos[i])
+	}
+	s.revert(e.undo)
+	e.undos, e.undo = nil, undo{}
+}
+
+func (s *session) readFault(n int) (*wire.Fault, error) {
+	const maxFault = 1 << 20
+	if n > maxFault {
+		return nil, s.lie("an error message of %d bytes", n)
+	}
+	body, err := s.out.body(n)
+	if err != nil {
+		return nil, s.targetError(err)
+	}
+	f, err := wire.DecodeFault(body)
+	if err != nil {
+		return nil, s.lie("malformed ErrorResponse")
+	}
+	return f, nil
+}
+
+// clean makes an error or notice fit for the agent: its position counts in the
+// agent's text, and where labelled data was in reach only the SQLSTATE is left
+// of what the server said.
+func (s *session) clean(e *expect, f *wire.Fault) {
+	if e.shape != nil && len(e.shape.Labels) > 0 {
+		*f = wire.Fault{Severity: f.Severity, Code: f.Code,
+			Message: "the statement failed with SQLSTATE " + f.Code,
+			Detail:  "The statement has labelled data in reach, so the gateway does not pass on the server's own words.",
+		}
+		return
+	}
+	if f.Position == 0 {
+		return
+	}
+	if e.text == "" {
+		f.Position = 0
+		return
+	}
+	var buf sql.Buffer
+	in, err := s.catalog.inspector.Load().Inspect(context.Background(), &s.env, e.text, &buf)
+	if err != nil {
+		f.Position = 0
+		return
+	}
+	f.Position = in.SourcePosition(f.Position, nil)
+}
+
+func (s *session) notice(front *expect, n int) error {
+	f, err := s.readFault(n)
+	if err != nil {
+		return err
+	}
+	if front.shape != nil && len(front.shape.Labels) > 0 {
+		return nil
+	}
+	s.clean(front, f)
+	s.ans = f.Append(s.answers(), wire.NoticeResponse)
+	return nil
+}
+
+// reported says which settings a client is told of. The server reports a fixed
+// set (guc_tables.c, GUC_REPORT); a value of any other could carry data.
+func reported(name string) bool {
+	switch name {
+	case "server_version", "server_encoding", "client_encoding", "application_name",
+		"default_transaction_read_only", "in_hot_standby", "is_superuser", "session_authorization",
+		"DateStyle", "IntervalStyle", "TimeZone", "integer_datetimes", "standard_conforming_strings",
+		"scram_iterations", "search_path":
+		return true
+	}
+	return false
+}
+
+// parameter passes on a changed setting, and ends the session when the target
+// would from now on read text differently from how it was judged.
+func (s *session) parameter(n int) error {
+	if n > maxLoginMessage {
+		return s.lie("a parameter of %d bytes", n)
+	}
+	body, err := s.out.body(n)
+	if err != nil {
+		return s.targetError(err)
+	}
+	name, value, err := wire.DecodeParameterStatus(body)
+	if err != nil {
+		return s.lie("malformed ParameterStatus")
+	}
+	switch string(name) {
+	case "client_encoding":
+		if !bytes.Equal(value, []byte("UTF8")) {
+			return s.lie("client_encoding became %q", value)
+		}
+	case "standard_conforming_strings":
+		if !bytes.Equal(value, []byte("on")) {
+			return s.lie("standard_conforming_strings became %q", value)
+		}
+	}
+	if reported(string(name)) {
+		s.ans = wire.AppendParameterStatus(s.answers(), string(name), string(value))
+	}
+	return nil
+}
+
+// targetError ends the session for an error of the target's connection, unless
+// it is the statement's time that ran out.
+func (s *session) targetError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if end := s.gate.Err(); end != nil {
+		return end
+	}
+	if errors.Is(err, errLength) {
+		return s.lie("%v", err)
+	}
+	switch {
+	case timeout(err):
+		err = fatal(codeCanceled, "terminating connection: the statement ran longer than the %v that target %q allows",
+			s.gate.Target.Limits.Statement, s.gate.Target.Name)
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	s.gate.End(gate.EndTarget, err)
+	return s.gate.Err()
+}
+
+func timeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// statementGrace is how much longer than the target's own statement_timeout the
+// gateway waits before it gives the connection up.
+const statementGrace = 10 * time.Second
+
+// limitStatement bounds the wait for the target, should it not keep its own
+// statement_timeout. A client can lower that, so the bound is the gateway's.
+func (s *session) limitStatement() {
+	if l := s.gate.Target.Limits.Statement; l > 0 {
+		_ = s.up.SetReadDeadline(time.Now().Add(l + statementGrace))
+	}
+}

@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
+)
+
+// query serves a Query message: one text, any number of statements, one command.
+// The server runs them in one implicit transaction, so they are judged together
+// and either all of them are sent or none.
+func (s *session) query(ctx context.Context, n int) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	if s.skip {
+		// Legal only after a Sync; the server would discard it as well.
+		return s.clientError(s.in.discard(n))
+	}
+	body, ok, err := s.read(n, maxSQL+1)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.refuseTooLong(ctx, "a statement of more than %d bytes", maxSQL)
+	}
+	text, err := wire.DecodeQuery(body)
+	if err != nil {
+		return s.violation("invalid string in message")
+	}
+	in, f, err := s.inspect(ctx, text)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.refuse(f)
+	}
+	return s.runText(ctx, in)
+}
+
+// runText judges and forwards the text of a Query.
+func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
+	if len(in.Shape.Statements) == 0 {
+		s.ans = append(s.answers(), wire.EmptyQueryResponse, 0, 0, 0, 4)
+		s.ans = wire.AppendReadyForQuery(s.ans, s.status)
+		return s.flush()
+	}
+	msg, at := wire.Begin(s.messageBuffer(), wire.Query)
+	s.subject = subject{inspection: in, message: msg, refs: s.refs[:0]}
+	shape, f := s.refer(in.Shape)
+	if f != nil {
+		if err := s.refuseUnjudged(ctx, in.Record(), f); err != nil {
+			return err
+		}
+		return s.refuse(f)
+	}
+	follow := copyFollow(in.Shape)
+	s.cmd = gate.Command{Text: in.Record(), Effects: shape.Effects, Labels: shape.Labels, Facts: shape.Facts, Follow: follow}
+	permit, f, err := s.judge(ctx, s.status == wire.StatusIdle)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		return s.refuse(f)
+	}
+	s.msg = wire.End(append(s.subject.message, 0), at)
+	s.syncs++
+	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1, sync: s.syncs}
+	if follow == gate.FollowInput {
+		stream, err := s.up.Open(permit, s.msg)
+		if err != nil {
+			return s.gateError(err)
+		}
+		e.stream = &stream
+	} else if err := s.up.Send(permit, s.msg); err != nil {
+		return s.gateError(err)
+	}
+	if names(in.Shape) {
+		p := &prepared{shape: in.Shape, canonical: in.Text(), record: in.Record()}
+		p.remember(s.subject.masks)
+		e.undos = s.applyNames(p)
+	}
+	s.queue = append(s.queue, e)
+	return s.exchange()
+}
+
+// copyFollow says whether a text reads data from the client.
+func copyFollow(shape *sql.Shape) gate.Follow {
+	for i := range shape.Statements {
+		if shape.Statements[i].Kind == sql.KindCopyIn {
+			return gate.FollowInput
+		}
+	}
+	return gate.FollowNothing
+}
+
+// gateError ends the session for an error of Send or Open: a Permit that does
+// not fit is a fault in this package, and nothing was sent.
+func (s *session) gateError(err error) error {
+	if end := s.gate.Err(); end != nil {
+		return end
+	}
+	s.gate.End(gate.EndProtocol, err)
+	return s.gate.Err()
+}
+
+// refuse answers a Query with a fault. In a transaction block the target is made
+// to fail as well, so that the block is failed for both.
+func (s *session) refuse(f *wire.Fault) error {
+	if s.status != wire.StatusInTx {
+		s.ans = f.Append(s.answers(), wire.ErrorResponse)
+		s.ans = wire.AppendReadyForQuery(s.ans, s.status)
+		return s.flush()
+	}
+	if err := s.up.Control(controlFail); err != nil {
+		return err
+	}
+	if err := s.up.Control(controlSync); err != nil {
+		return err
+	}
+	s.syncs++
+	s.queue = append(s.queue, expect{typ: wire.Bind, command: s.last, refusal: f},
+		expect{typ: wire.Sync, command: s.last, sync: s.syncs})
+	return s.exchange()
+}
+
+// refuseCall refuses a FunctionCall: it names a function by number and runs it
+// past every statement.
+func (s *session) refuseCall(ctx context.Context) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	if s.skip {
+		return nil
+	}
+	f := fault(codeFeature, "FunctionCall messages are not allowed through the gateway")
+	f.Hint = "Call the function in a SELECT."
+	if err := s.refuseUnjudged(ctx, "[FunctionCall message]", f); err != nil {
+		return err
+	}
+	return s.refuse(f)
+}
+
+func (s *session) refuseTooLong(ctx context.Context, format string, limit int) error {
+	f := fault(codeLimit, format+" is not taken", limit)
+	if err := s.refuseUnjudged(ctx, "["+f.Message+"]", f); err != nil {
+		return err
+	}
+	return s.refuse(f)
+}
