@@ -44,8 +44,8 @@ func appendErrorResponse(dst []byte, position int, message string) []byte {
 
 // readResponse reads one response into buf, or into a new buffer if that is too
 // small; the payload lies in either. A payload over limit bytes is
-// [ErrTooLarge]; bytes after the response are an error, because nobody asked for
-// them.
+// [ErrTooLarge]; bytes that came with the response and are not part of it are an error,
+// because nobody asked for them.
 func readResponse(r io.Reader, buf []byte, limit int) (kind responseKind, payload []byte, err error) {
 	n, want := 0, responseHeader
 	for n < want {
