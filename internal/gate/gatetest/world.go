@@ -98,12 +98,6 @@ func (w *world) connect() Client {
 	return cl
 }
 
-func (w *world) note(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trace = append(w.trace, fmt.Sprintf(format, args...))
-}
-
 // forwarded returns every byte that went to the target so far.
 func (w *world) forwarded() string {
 	w.mu.Lock()

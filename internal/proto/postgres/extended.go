@@ -53,7 +53,7 @@ func (s *session) parse(ctx context.Context, n int) error {
 		return s.failUnjudged(ctx, in.Record(), fault("42601", "cannot insert multiple commands into a prepared statement"))
 	}
 	msg, at := wire.Begin(s.messageBuffer(), wire.Parse)
-	s.subject = subject{inspection: in, message: wire.AppendString(msg, stmt), refs: s.refs[:0]}
+	s.subject = subject{inspection: in, head: wire.AppendString(msg, stmt), refs: s.refs[:0]}
 	effects := in.Shape.Effects
 	if len(in.Shape.Statements) == 0 {
 		effects = gate.EffectRead // the empty statement

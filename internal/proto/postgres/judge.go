@@ -22,7 +22,8 @@ type subject struct {
 	refs       []*prepared     // statements and cursors it runs again
 	formats    []byte          // of the parameters: t, b or n, for the digest
 	types      []byte          // the parameters' declared OIDs, four bytes each
-	message    []byte          // what AppendSQL made, after the message's header
+	head       []byte          // the message's header and what precedes its text
+	message    []byte          // head with the text after it, as AppendSQL made it
 	masks      gate.Masks
 }
 
@@ -98,7 +99,8 @@ func (s *session) judge(ctx context.Context, wait bool) (gate.Permit, *wire.Faul
 	return gate.Permit{}, f, nil
 }
 
-// applyMasks implements gate.Command.Mask: it builds what is to be sent.
+// applyMasks implements gate.Command.Mask: it builds what is to be sent. The gate
+// calls it again when a person has approved, because the masks may have changed.
 func (s *session) applyMasks(m gate.Masks) error {
 	s.subject.masks = m
 	for _, p := range s.subject.refs {
@@ -110,7 +112,7 @@ func (s *session) applyMasks(m gate.Masks) error {
 		return nil
 	}
 	var err error
-	s.subject.message, err = s.subject.inspection.AppendSQL(s.subject.message, m)
+	s.subject.message, err = s.subject.inspection.AppendSQL(s.subject.head, m)
 	return err
 }
 

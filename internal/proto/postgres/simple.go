@@ -48,7 +48,7 @@ func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
 		return s.flush()
 	}
 	msg, at := wire.Begin(s.messageBuffer(), wire.Query)
-	s.subject = subject{inspection: in, message: msg, refs: s.refs[:0]}
+	s.subject = subject{inspection: in, head: msg, refs: s.refs[:0]}
 	shape, f := s.refer(in.Shape)
 	if f != nil {
 		if err := s.refuseUnjudged(ctx, in.Record(), f); err != nil {
