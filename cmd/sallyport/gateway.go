@@ -349,7 +349,7 @@ func credentialsOf(s *config.Set, base string) []vault.Document {
 		case c.Password != nil:
 			d.Password = rebase(string(c.Password.From), base)
 		case c.Sealed != "":
-			d.Password = "sealed"
+			d.Password, d.Sealed = "sealed", c.Sealed
 		}
 		if c.Certificate != "" {
 			d.Certificate = rebase("file:"+c.Certificate, base)

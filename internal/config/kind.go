@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -114,7 +113,7 @@ type Functions struct {
 // may do nothing.
 type Role struct {
 	Name     string   `yaml:"name" required:"true" doc:"Name of the role." example:"dba"`
-	Can      []string `yaml:"can" required:"true" enum:"sessions,revoke,documents,approvals,credentials" doc:"What the role may do: see sessions and recordings, revoke agents, change documents, see and answer access requests, set credentials." example:"[sessions, approvals]"`
+	Can      []string `yaml:"can" required:"true" enum:"sessions,revoke,documents,approvals,metrics" doc:"What the role may do: see sessions and recordings, revoke agents, change documents, see and answer access requests, read metrics." example:"[sessions, approvals]"`
 	Issuer   string   `yaml:"issuer" doc:"URL of the issuer that the people come from; needed with subjects." default:"any issuer of people" example:"https://idp.corp.example/realms/people"`
 	Groups   []string `yaml:"groups" doc:"Groups of people that have the role." example:"[dba]"`
 	Subjects []string `yaml:"subjects" doc:"Single people that have the role, by the subject of their token." example:"[alice]"`
@@ -236,5 +235,3 @@ func hostPort(address string) bool {
 	port, err := strconv.ParseUint(address[i+1:], 10, 16)
 	return err == nil && port > 0 && !strings.ContainsAny(address, " \t/@")
 }
-
-var errNoSecret = errors.New("config: no secret at that place")

@@ -24,6 +24,8 @@ type Document struct {
 	Name string
 	// Username is the account at the target. Empty takes the sealed one.
 	Username string
+	// Sealed is the name in the sealed store. Empty takes Name.
+	Sealed string
 	// Password is the source of the password, such as "env:ORDERS_PASSWORD".
 	Password string
 	// Certificate is the source of the PEM chain, such as "file:/etc/sallyport/orders.pem".
@@ -86,13 +88,17 @@ func (d Document) sealed() bool {
 func (v *Vault) credential(ctx context.Context, d Document) (*gate.Credential, error) {
 	var p payload
 	if d.sealed() {
-		s, err := v.cfg.Store.Sealed(ctx, d.Name)
+		name := d.Sealed
+		if name == "" {
+			name = d.Name
+		}
+		s, err := v.cfg.Store.Sealed(ctx, name)
 		if errors.Is(err, ErrNotFound) {
 			return nil, fmt.Errorf("%w in the sealed store", ErrNotFound)
 		} else if err != nil {
 			return nil, err
 		}
-		if s.Name != d.Name {
+		if s.Name != name {
 			return nil, errTampered
 		}
 		opened, err := unseal(ctx, v.cfg.Keys, v.cfg.StoreID, &s)
