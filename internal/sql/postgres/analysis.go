@@ -14,6 +14,10 @@ import (
 // The lexer bounds the tree of one text far below it.
 const maxWalk = 10_000
 
+// maxSteps bounds the work for one text: recursive WITH queries are read more
+// than once, and they nest.
+const maxSteps = 2_000_000
+
 // maxViewDepth bounds views within views; PostgreSQL itself has no such limit.
 const maxViewDepth = 64
 
@@ -42,6 +46,7 @@ type analysis struct {
 	joinAlias  bool
 	explain    explainMode
 	depth      int
+	steps      int
 	outside    bool                  // reading a definition: no edits, no refusals
 	opaque     bool                  // something shows what cannot be traced
 	onView     func(*Relation) *view // while definitions are read
@@ -128,10 +133,14 @@ func unique(list []string) []string {
 // add adds effects.
 func (a *analysis) add(e gate.Effects) { a.effects |= e }
 
-// unknown marks what was not understood at all.
+// unknown marks what was not understood at all. What stands below it was not
+// read, so nothing of the text can be trusted to be masked.
 func (a *analysis) unknown() {
 	a.effects |= gate.EffectUnknown
-	a.facts.notUnderstood = true
+	if !a.facts.notUnderstood {
+		a.facts.notUnderstood = true
+		a.refuseAll("a part of the statement", "is not understood", "write it in a simpler way")
+	}
 }
 
 // unreviewed marks an object that can run and that nobody reviewed.
@@ -187,11 +196,12 @@ func (a *analysis) refuseAll(what, why, hint string) {
 
 // enter bounds the recursion.
 func (a *analysis) enter() bool {
-	a.depth++
-	if a.depth > maxWalk {
+	a.steps++
+	if a.depth >= maxWalk || a.steps > maxSteps {
 		a.unknown()
 		return false
 	}
+	a.depth++
 	return true
 }
 

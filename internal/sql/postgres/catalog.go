@@ -55,7 +55,8 @@ type relationExtras struct {
 	policies    []policy
 	indexes     []index
 	checks      []check
-	referencing []foreignKey
+	referencing []foreignKey     // of others to this one, those that act
+	references  []reference      // of this one to others
 	defaults    map[int16]string // by attnum: default or generation expression
 }
 
@@ -113,6 +114,12 @@ type foreignKey struct {
 	relation oid
 	onDelete byte
 	onUpdate byte
+}
+
+// reference is a foreign key of this relation.
+type reference struct {
+	relation        oid
+	columns, others []int16
 }
 
 type typeInfo struct {

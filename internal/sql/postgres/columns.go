@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
 
 // columnRef resolves a column, a whole row or an attribute call.
@@ -111,6 +113,9 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 			t.join(taint{labels: c.labels, src: c.src})
 			t.typ = c.typ
 			found = found || c.name == name
+			if it.rel != nil && it.rel.holdsSecret(i) {
+				a.add(gate.EffectAdmin)
+			}
 		}
 	}
 	if it.rel != nil && found {
@@ -121,6 +126,12 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		return taint{}, true
 	}
 	return t, found || it.open
+}
+
+// holdsSecret says that a column of a catalog holds a connection string; the
+// rest of that catalog is harmless.
+func (r *Relation) holdsSecret(i int) bool {
+	return r.name == "pg_subscription" && r.isSystem() && i < len(r.columns) && r.columns[i].name == "subconninfo"
 }
 
 func isSystemColumn(name string) bool {
@@ -170,6 +181,9 @@ func (a *analysis) wholeRowFacts(it *item) {
 	a.facts.columns = append(a.facts.columns, it.rel.Name()+".*")
 	for i := range it.cols {
 		a.touchType(it.cols[i].typ)
+		if it.rel.holdsSecret(i) {
+			a.add(gate.EffectAdmin)
+		}
 	}
 }
 

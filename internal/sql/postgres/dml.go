@@ -195,7 +195,7 @@ func (a *analysis) merge(s *pg_query.MergeStmt, outer *scope) []outCol {
 	sc := a.with(s.GetWithClause(), outer)
 	it, rel := a.target(s.GetRelation())
 	list := []*pg_query.Node{s.GetSourceRelation()}
-	visible, from := a.changing(it, sc, list)
+	visible, _ := a.changing(it, sc, list)
 	a.expr(s.GetJoinCondition(), visible, useJoin)
 	a.visibleToTarget(it, rel, s.GetJoinCondition())
 	for _, n := range s.GetMergeWhenClauses() {
@@ -204,7 +204,8 @@ func (a *analysis) merge(s *pg_query.MergeStmt, outer *scope) []outCol {
 	if len(s.GetReturningList()) > 0 {
 		a.function([]string{"merge_action"})
 	}
-	return a.returning(s.GetReturningList(), it, rel, visible, from)
+	// MERGE puts the source's columns first in a star, so none is written out.
+	return a.returning(s.GetReturningList(), it, rel, visible, []*pg_query.Node{{}})
 }
 
 func (a *analysis) mergeWhen(w *pg_query.MergeWhenClause, it *item, rel *Relation, visible *scope) {

@@ -161,8 +161,8 @@ func (a *analysis) userFunction(f *function) {
 		return
 	}
 	a.unreviewed("function " + f.signature())
-	switch f.language {
-	case "sql", "plpgsql":
+	switch {
+	case f.language == "sql" || f.language == "plpgsql" || f.kind == 'a':
 		a.add(gate.EffectExecute)
 	default: // untrusted code can reach files and the network
 		a.add(gate.EffectExecute | gate.EffectAdmin)

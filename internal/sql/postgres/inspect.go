@@ -57,6 +57,8 @@ type Inspector struct {
 	writes    map[oid]*summary
 	views     map[oid]*view
 	cache     *shapeCache
+	// referenced is used while labels propagate.
+	referenced map[oid][]oid
 }
 
 // Env is the session context that changes what a text means. An Env must not
@@ -217,9 +219,15 @@ func (a *analysis) variant() *variant {
 		return v
 	}
 	for _, at := range a.literals {
-		token := int32(a.tokens.TokenAt(int(at)))
+		token, found := int32(a.tokens.TokenAt(int(at))), false
 		for n, slot := range slots {
 			if slot == token || slot == token+1 { // a sign belongs to the constant
+				note(n)
+				found = true
+			}
+		}
+		if !found { // true, false or NULL; or a place that is not known
+			for n := range slots {
 				note(n)
 			}
 		}
@@ -271,15 +279,23 @@ func (a *analysed) refused(masked labelSet, masks gate.Masks) error {
 	}
 	for _, r := range a.refusals {
 		if l := r.labels & masked; l != 0 {
-			names := strings.Join(a.in.labels.list(l), ", ")
-			detail := fmt.Sprintf("%s is masked here (label %s).", r.what, names)
-			if r.labels == a.in.labels.all {
-				detail = fmt.Sprintf("Columns of this target are masked (label %s), and %s could show them.", names, r.what)
-			}
-			return &Error{SQLSTATE: "42501", Message: r.what + " " + r.use, Detail: detail, Hint: sentence(r.hint)}
+			return r.error(strings.Join(a.in.labels.list(l), ", "))
 		}
 	}
 	return nil
+}
+
+// error words a refusal: what, why, and what would work.
+func (r *refusal) error(labels string) *Error {
+	e := &Error{SQLSTATE: "42501", Hint: sentence(r.hint)}
+	if strings.HasPrefix(r.use, "in ") || strings.HasPrefix(r.use, "as ") {
+		e.Message = fmt.Sprintf("%s is masked and cannot be used %s", r.what, r.use)
+		e.Detail = fmt.Sprintf("It carries the label %s.", labels)
+		return e
+	}
+	e.Message = r.what + " " + r.use
+	e.Detail = fmt.Sprintf("Columns with the label %s are masked for this session.", labels)
+	return e
 }
 
 func sentence(s string) string {

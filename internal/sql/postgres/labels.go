@@ -180,6 +180,13 @@ func splitPath(path string) []string {
 // parent shows its children's rows, and into generated columns, until nothing
 // changes.
 func (in *Inspector) propagate(ctx context.Context) error {
+	in.referenced = map[oid][]oid{}
+	for o, rel := range in.cat.relations {
+		for _, k := range rel.extras().references {
+			in.referenced[k.relation] = append(in.referenced[k.relation], o)
+		}
+	}
+	defer func() { in.referenced = nil }()
 	work := slices.Sorted(maps.Keys(in.labels.tables))
 	for len(work) > 0 {
 		rel := in.cat.relations[work[0]]
@@ -189,6 +196,11 @@ func (in *Inspector) propagate(ctx context.Context) error {
 		}
 		if in.propagateGenerated(ctx, rel) {
 			work = append(work, rel.oid)
+		}
+		for _, o := range in.referenced[rel.oid] {
+			if in.copyReferenced(rel, in.cat.relations[o]) {
+				work = append(work, o)
+			}
 		}
 		more := rel.extras()
 		for _, o := range append(slices.Clone(more.children), more.parents...) {
@@ -201,6 +213,27 @@ func (in *Inspector) propagate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// copyReferenced labels columns that refer to labelled ones: a foreign key says
+// that they hold the same values. It does not go the other way: a label on a
+// customer's number in one table does not make the number of all customers
+// secret.
+func (in *Inspector) copyReferenced(rel, other *Relation) bool {
+	changed := false
+	for _, k := range other.extras().references {
+		if k.relation != rel.oid {
+			continue
+		}
+		for i, n := range k.columns {
+			if i < len(k.others) {
+				if s := in.labels.of(rel).column(k.others[i]); s != 0 && in.labels.add(other, n, s) {
+					changed = true
+				}
+			}
+		}
+	}
+	return changed
 }
 
 // copyLabels copies labels by column name, as inheritance matches columns.
@@ -234,6 +267,16 @@ func (in *Inspector) propagateGenerated(ctx context.Context, rel *Relation) bool
 	return changed
 }
 
-// indexLabels are the labels that a unique index over expressions can tell of:
-// all of the relation's, because an expression can use any column.
-func (in *Inspector) indexLabels(rel *Relation, _ index) labelSet { return in.labels.of(rel).any() }
+// indexLabels are the labels of columns that the expressions or the predicate of
+// an index name.
+func (in *Inspector) indexLabels(rel *Relation, x index) labelSet {
+	var set labelSet
+	labels := in.labels.of(rel)
+	for i := range rel.columns {
+		c := &rel.columns[i]
+		if l := labels.column(c.num); l != 0 && slices.ContainsFunc(x.exprs, func(e string) bool { return strings.Contains(e, c.name) }) {
+			set |= l
+		}
+	}
+	return set
+}

@@ -90,8 +90,11 @@ func (l *loader) constraintSteps() []step {
 			}
 			return nil
 		}},
-		{"foreign keys", `SELECT confrelid, conrelid, confdeltype, confupdtype FROM pg_catalog.pg_constraint WHERE contype = 'f' AND (confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d'))`, 4, func(r record) error {
-			if rel := c.relations[r.oid(0)]; rel != nil {
+		{"foreign keys", `SELECT confrelid, conrelid, confdeltype, confupdtype, conkey, confkey, confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d') FROM pg_catalog.pg_constraint WHERE contype = 'f'`, 7, func(r record) error {
+			if rel := c.relations[r.oid(1)]; rel != nil {
+				rel.extend().references = append(rel.extend().references, reference{relation: r.oid(0), columns: r.nums(4), others: r.nums(5)})
+			}
+			if rel := c.relations[r.oid(0)]; rel != nil && r.bool(6) {
 				rel.extend().referencing = append(rel.extend().referencing, foreignKey{relation: r.oid(1), onDelete: r.byte(2), onUpdate: r.byte(3)})
 			}
 			return nil
@@ -164,6 +167,12 @@ func (l *loader) codeSteps() []step {
 		// Row types of tables are left out, but for their names: a table's
 		// name is also a type's.
 		{"types", `SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typbasetype, t.typrelid, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid, t.typreceive::pg_catalog.oid, t.typsend::pg_catalog.oid, t.typmodin::pg_catalog.oid, coalesce(r.rngcanonical::pg_catalog.oid, 0), coalesce(r.rngsubdiff::pg_catalog.oid, 0), coalesce(r.rngsubtype, 0), CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid`, 17, l.typeRow},
+		{"operator classes", `SELECT amproclefttype, amproc::pg_catalog.oid FROM pg_catalog.pg_amproc WHERE amproc >= 16384 UNION SELECT a.amoplefttype, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_amop a JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr WHERE o.oprcode >= 16384`, 2, func(r record) error {
+			if t := c.types[r.oid(0)]; t != nil {
+				t.functions = append(t.functions, r.oid(1))
+			}
+			return nil
+		}},
 		{"domain checks", `SELECT contypid, pg_catalog.pg_get_expr(conbin, 0) FROM pg_catalog.pg_constraint WHERE contypid <> 0 AND contype = 'c'`, 2, func(r record) error {
 			if t := c.types[r.oid(0)]; t != nil {
 				t.checks = append(t.checks, r.text(1))

@@ -31,7 +31,9 @@ type scope struct {
 	items  []*item
 	ctes   *cteScope
 	star   []outCol // what * shows
-	outs   []outCol // output columns, for ORDER BY and GROUP BY
+	// setting is the only name in pg_settings that the query reads.
+	setting *pg_query.A_Const
+	outs    []outCol // output columns, for ORDER BY and GROUP BY
 }
 
 // cteScope is a chain of visible WITH queries.
@@ -234,6 +236,7 @@ func (a *analysis) simpleSelect(s *pg_query.SelectStmt, sc *scope) {
 	for _, n := range s.GetFromClause() {
 		sc.star = append(sc.star, a.fromItem(n, sc)...)
 	}
+	sc.setting = a.namedSetting(s)
 	sc.outs = a.targets(s.GetTargetList(), sc)
 	a.expr(s.GetWhereClause(), sc, useWhere)
 	for _, n := range s.GetGroupClause() {

@@ -65,9 +65,20 @@ func (a *analysis) explained(rel *Relation) {
 	if a.explain != explainPlain {
 		return
 	}
-	if l := a.in.labels.of(rel).any(); l != 0 {
+	if l := a.in.below(rel, 0); l != 0 {
 		a.refuse(l, rel.Name(), "under EXPLAIN shows estimates that are made from labelled columns", "use EXPLAIN (COSTS OFF)")
 	}
+}
+
+// below returns the labels of a relation and of what a view reads.
+func (in *Inspector) below(rel *Relation, depth int) labelSet {
+	l := in.labels.of(rel).any()
+	if v := in.views[rel.oid]; v != nil && rel.kind == 'v' && depth < maxViewDepth {
+		for _, base := range v.bases {
+			l |= in.below(base, depth+1)
+		}
+	}
+	return l
 }
 
 // systemRelation says what reading a relation of PostgreSQL itself does.
@@ -80,7 +91,7 @@ func (a *analysis) systemRelation(rel *Relation) {
 	}
 	switch rel.name {
 	case "pg_authid", "pg_shadow", "pg_user_mapping", "pg_user_mappings", "pg_hba_file_rules", "pg_ident_file_mappings",
-		"pg_file_settings", "pg_subscription", "pg_config":
+		"pg_file_settings", "pg_config":
 		a.add(gate.EffectAdmin) // passwords, connection strings, files
 	case "pg_statistic", "pg_stats", "pg_statistic_ext_data", "pg_stats_ext", "pg_stats_ext_exprs":
 		a.refuseAll(rel.Name(), "holds values of labelled columns as statistics", "use pg_class and pg_attribute")
@@ -104,7 +115,7 @@ const systemRelations = " pg_aggregate pg_aios pg_am pg_amop pg_amproc pg_attrde
 	"pg_publication_namespace pg_publication_rel pg_publication_tables pg_range pg_replication_origin " +
 	"pg_replication_origin_status pg_replication_slots pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence " +
 	"pg_sequences pg_settings pg_shdepend pg_shdescription pg_shmem_allocations pg_shmem_allocations_numa pg_shseclabel " +
-	"pg_subscription_rel pg_tables pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger pg_ts_config " +
+	"pg_subscription pg_subscription_rel pg_tables pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger pg_ts_config " +
 	"pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user pg_views pg_wait_events "
 
 func knownSystemRelation(name string) bool {
@@ -226,6 +237,7 @@ func (a *analysis) cascades(rel *Relation, event uint16) {
 // constraints refuses writes whose success depends on labelled values of other
 // rows or of the same row.
 func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
+	a.references(rel, columns)
 	labels := a.in.labels.of(rel)
 	if labels.any() == 0 {
 		return
@@ -249,8 +261,8 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 				a.refuse(l, a.columnName(rel, n), "is unique, so the answer to this write would show whether a value exists", "leave the column out")
 			}
 		}
-		if x.unique && len(x.exprs) > 0 && slices.Contains(x.columns, 0) {
-			a.refuse(a.in.indexLabels(rel, x), rel.Name(), "has the unique index "+x.name+" over labelled columns", "ask an administrator")
+		if x.unique && len(x.exprs) > 0 && (slices.Contains(x.columns, 0) || touches(x.columns)) {
+			a.refuse(a.in.indexLabels(rel, x), rel.Name(), "has the unique index "+x.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
 		}
 	}
 	for _, c := range rel.extras().checks {
@@ -265,6 +277,24 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 			continue // only the agent's own values are checked
 		}
 		a.refuse(l, rel.Name(), "has the check "+c.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
+	}
+}
+
+// references refuses writes that a foreign key checks against labelled values.
+func (a *analysis) references(rel *Relation, columns []int16) {
+	for _, k := range rel.extras().references {
+		other := a.in.cat.relations[k.relation]
+		if other == nil {
+			continue
+		}
+		for i, n := range k.columns {
+			if columns != nil && !slices.Contains(columns, n) || i >= len(k.others) {
+				continue
+			}
+			if l := a.in.labels.of(other).column(k.others[i]); l != 0 {
+				a.refuse(l, a.columnName(rel, n), "refers to "+a.columnName(other, k.others[i])+", so the answer to this write would show whether a value exists", "leave the column out")
+			}
+		}
 	}
 }
 

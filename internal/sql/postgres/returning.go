@@ -51,7 +51,7 @@ func (a *analysis) returnColumn(t *pg_query.ResTarget, c *pg_query.ColumnRef, it
 		}
 		a.labels |= labels.any()
 		pieces := append([]editPiece{{columns: a.maskedColumns(rel, nil), scope: prefix}}, rest...)
-		a.edits = append(a.edits, edit{from: span.from, to: span.to, labels: labels.any(), pieces: pieces})
+		a.change(edit{from: span.from, to: span.to, labels: labels.any(), pieces: pieces})
 		return true
 	}
 	col := rel.column(last.GetString_().GetSval())
@@ -64,7 +64,7 @@ func (a *analysis) returnColumn(t *pg_query.ResTarget, c *pg_query.ColumnRef, it
 	if t.GetName() != "" {
 		as = "-" // the alias follows
 	}
-	a.edits = append(a.edits, edit{from: span.from, to: span.to, labels: l, pieces: []editPiece{
+	a.change(edit{from: span.from, to: span.to, labels: l, pieces: []editPiece{
 		{columns: []maskedColumn{{column: col, labels: l, as: as}}, scope: prefix},
 	}})
 	return true

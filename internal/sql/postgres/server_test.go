@@ -22,6 +22,7 @@ import (
 // server is a private PostgreSQL for the tests of this package.
 type server struct {
 	port int
+	dir  string
 }
 
 // databases of the server.
@@ -87,7 +88,7 @@ func startServer(dir string) (*server, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &server{port: l.Addr().(*net.TCPAddr).Port}
+	s := &server{port: l.Addr().(*net.TCPAddr).Port, dir: dir}
 	l.Close()
 	data := filepath.Join(dir, "data")
 	if err := command("initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {

@@ -34,7 +34,7 @@ func harmless(name string) setting {
 		"default_transaction_deferrable", "transaction_deferrable", "synchronize_seqscans", "geqo", "jit",
 		"from_collapse_limit", "join_collapse_limit", "plan_cache_mode", "lc_monetary", "lc_numeric", "lc_time",
 		"gin_fuzzy_search_limit", "max_parallel_workers_per_gather", "cursor_tuple_fraction", "constraint_exclusion",
-		"check_function_bodies":
+		"check_function_bodies", "restrict_nonsystem_relation_kind":
 		return anyValue
 	case "client_encoding":
 		return oneOf("utf8", "utf-8", "unicode")
@@ -192,16 +192,19 @@ func quoteNames(args []*pg_query.Node) string {
 func (a *analysis) setConfig(f *pg_query.FuncCall, sc *scope) taint {
 	a.facts.functions = append(a.facts.functions, "pg_catalog.set_config")
 	args := f.GetArgs()
-	var values [2]constant
 	ok := len(args) == 3 && args[2].GetAConst() != nil
+	var values [2]constant
 	for i := range values {
-		if ok {
-			c := args[i].GetAConst()
-			ok = c != nil
-			if ok {
-				values[i] = a.constant(c)
-				ok = values[i].kind == 's'
-			}
+		if !ok {
+			break
+		}
+		c := args[i].GetAConst()
+		if i == 0 && c == nil && columnKey(args[0]) == "name" {
+			c = sc.setting
+		}
+		if ok = c != nil; ok {
+			values[i] = a.constant(c)
+			ok = values[i].kind == 's'
 		}
 	}
 	name := strings.ToLower(values[0].s)
@@ -214,6 +217,25 @@ func (a *analysis) setConfig(f *pg_query.FuncCall, sc *scope) taint {
 	}
 	a.add(gate.EffectAdmin)
 	return a.exprs(args, sc, useArgument("set_config"))
+}
+
+// namedSetting recognises SELECT … FROM pg_settings WHERE name = 'constant',
+// which pg_dump uses to set what only some versions have.
+func (a *analysis) namedSetting(s *pg_query.SelectStmt) *pg_query.A_Const {
+	from := s.GetFromClause()
+	where := s.GetWhereClause().GetAExpr()
+	if len(from) != 1 || where == nil || where.GetKind() != pg_query.A_Expr_Kind_AEXPR_OP || operatorName(where.GetName()) != "=" || columnKey(where.GetLexpr()) != "name" {
+		return nil
+	}
+	rv := from[0].GetRangeVar()
+	if rv == nil || rv.GetAlias() != nil {
+		return nil
+	}
+	rel := a.in.cat.relation(rv.GetSchemaname(), rv.GetRelname(), a.env.SearchPath)
+	if rel == nil || !rel.isSystem() || rel.Name() != "pg_catalog.pg_settings" {
+		return nil
+	}
+	return where.GetRexpr().GetAConst()
 }
 
 // transactionModes reads the modes of BEGIN and SET TRANSACTION.

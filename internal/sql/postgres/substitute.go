@@ -74,7 +74,9 @@ func (a *analysis) substitute(rv *pg_query.RangeVar, rel *Relation, sampled bool
 		u.table = true
 		u.name.from--
 	}
-	a.ranges = append(a.ranges, u)
+	if !slices.ContainsFunc(a.ranges, func(x rangeUse) bool { return x.name == u.name }) {
+		a.ranges = append(a.ranges, u) // a recursive WITH query is read twice
+	}
 }
 
 // noteAlias remembers the alias that follows a relation expression.
@@ -105,7 +107,7 @@ func (a *analysis) substituteAll() {
 			a.refuse(hit, u.rel.Name(), "cannot be masked under TABLESAMPLE", "leave TABLESAMPLE out, or select other columns")
 			continue
 		}
-		a.edits = append(a.edits, a.replacement(u, hit))
+		a.change(a.replacement(u, hit))
 		if u.bare {
 			a.unqualify(u, hit)
 		}
@@ -124,10 +126,7 @@ func (a *analysis) unqualify(u rangeUse, hit labelSet) {
 		if i >= a.from+2 && a.tokens.At(i-1).Kind == lex.Dot {
 			from -= 2 // the database
 		}
-		e := edit{from: from, to: i + 2, labels: hit}
-		if !slices.ContainsFunc(a.edits, func(x edit) bool { return x.from == e.from && x.to == e.to }) {
-			a.edits = append(a.edits, e)
-		}
+		a.change(edit{from: from, to: i + 2, labels: hit})
 	}
 }
 
@@ -191,6 +190,21 @@ func (a *analysis) reach(u rangeUse) labelSet {
 	return hit
 }
 
+// change adds an edit, once.
+func (a *analysis) change(e edit) {
+	for i := range a.edits {
+		if a.edits[i].from == e.from && a.edits[i].to == e.to {
+			a.edits[i].labels |= e.labels
+			return
+		}
+	}
+	a.edits = append(a.edits, e)
+}
+
+// maxIdentifier is the length from which PostgreSQL cuts identifiers
+// (NAMEDATALEN, pg_config_manual.h).
+const maxIdentifier = 64
+
 // tokenHit returns the labels that one token can name.
 func (a *analysis) tokenHit(u rangeUse, i int, visible map[string]labelSet, all labelSet) labelSet {
 	switch a.tokens.At(i).Kind {
@@ -208,6 +222,9 @@ func (a *analysis) tokenHit(u rangeUse, i int, visible map[string]labelSet, all 
 		return 0
 	}
 	value := a.tokens.Value(i)
+	if len(value) >= maxIdentifier {
+		return all // PostgreSQL cuts it off, and may find another name
+	}
 	hit := visible[value]
 	if value != u.alias || a.isName(i) {
 		return hit
@@ -293,7 +310,7 @@ func (a *analysis) substituteCopy(s *pg_query.CopyStmt, rel *Relation) {
 	if rel.kind == 'r' {
 		from += "ONLY "
 	}
-	a.edits = append(a.edits, edit{from: span.from, to: span.to, labels: hit, pieces: []editPiece{
+	a.change(edit{from: span.from, to: span.to, labels: hit, pieces: []editPiece{
 		{text: "( SELECT "}, {columns: columns}, {text: from + quoteIdent(rel.schema) + "." + quoteIdent(rel.name) + " )"},
 	}})
 }
