@@ -51,6 +51,7 @@ func subcommands() []*cobra.Command {
 		newApplyCommand(),
 		newSchemaCommand(),
 		newTokenCommand(),
+		newDemoCommand(),
 		newVersionCommand(),
 	}
 }

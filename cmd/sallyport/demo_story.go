@@ -1,0 +1,216 @@
+//go:build cgo && unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// stepPatience bounds one step.
+const stepPatience = 60 * time.Second
+
+// demoStep is one step of the story: what is claimed, and the play that shows it
+// and returns an error if it is not so.
+type demoStep struct {
+	name  string // for the JSON file
+	title string
+	why   string // what a newcomer has to know before
+	play  func(context.Context, *demoStory) error
+	means string // what it means that it went so
+}
+
+// demoSteps is the story.
+func demoSteps() []demoStep {
+	return []demoStep{
+		{"configure", "A gateway is configured, checked and started",
+			"Documents say whose tokens count, what the target is, which columns are sensitive, and the policy. " +
+				"The target's password is sealed: it is in no file in clear.",
+			playConfigure, "The gateway is up. Agents will never see the password of the database."},
+		{"masked-read", "An agent reads customers, and sees no personal data",
+			"The agent uses plain psql. Its password is a short-lived token of its identity provider; the database " +
+				"name is the target's. Columns that are labelled pii or card are masked.",
+			playRead, "The values are masked inside the database: they never left it."},
+		{"blocked", "A DROP and a DELETE of everything are blocked",
+			"The gateway parses every statement with PostgreSQL's own grammar and decides on what it does.",
+			playBlocked, "Neither reached the database, and the session goes on: an agent can act on the answer."},
+		{"held", "An UPDATE waits for a person",
+			"The rule writes-need-a-person holds writes. The agent's psql is told at once, and waits.",
+			playHeld, "The statement waits at the gateway. Nothing has changed in the database."},
+		{"no-self-approval", "The agent cannot approve its own request",
+			"It knows the id and calls the approval itself, with its own token.",
+			playSelfApproval, "Agents never approve, and people never approve what was asked for them."},
+		{"approved", "A person reads the exact statement and approves it",
+			"Dana is in the group dba. She sees who asks, for what, and the whole statement.",
+			playApproved, "It ran, once. The approval is bound to this statement, agent, target and rule."},
+		{"single-use", "The same UPDATE again needs a new approval",
+			"An approval is used up by the statement that it was given for. This time Dana says no.",
+			playDenied, "A repeated refund is not paid twice."},
+		{"risk-tier", "An agent of high risk is not even held",
+			"A second agent's token says risk_tier: high. Its identity provider vouches for that.",
+			playRiskTier, "The same statement, another agent, another decision."},
+		{"bad-tokens", "A stolen token that has expired is refused, and so is one for another service",
+			"Tokens live for minutes, and each is made for one service (its audience).",
+			playBadTokens, "Without a valid token made for this gateway there is no session."},
+		{"revoked", "A revoked agent's running query is cut at once",
+			"A third agent runs a query that takes minutes. Dana revokes the agent.",
+			playRevoked, "The session ended, and the query was cancelled in the database."},
+		{"secrets", "No secret is in what the gateway keeps",
+			"Everything that the gateway wrote is searched: state, log, and all recordings, decoded.",
+			playSecrets, "Whoever reads recordings sees what the agent saw: masks."},
+		{"replay", "The first agent's session is replayed from its recording",
+			"Who, what, every decision, and what was answered; here with its pauses shortened.",
+			playReplay, "Every command and every answer is on record."},
+	}
+}
+
+// demoStory is the state of the play.
+type demoStory struct {
+	w      *demoWorld
+	p      *demoPrinter
+	report func([]demoStepDone) error
+
+	first   *psqlSession // the first agent's; nil before it is opened
+	session string       // its id
+	request string       // the access request that is pending
+}
+
+// mismatch is a step that did not do what it says.
+type mismatch struct{ want, got string }
+
+func (m *mismatch) Error() string {
+	return fmt.Sprintf("expected %s, but saw: %s", m.want, strings.TrimSpace(m.got))
+}
+
+// expect fails a step unless ok.
+func expect(ok bool, want, got string) error {
+	if ok {
+		return nil
+	}
+	return &mismatch{want, or(strings.TrimSpace(got), "nothing")}
+}
+
+// expectIn fails a step unless every part is in the text.
+func expectIn(text string, parts ...string) error {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return &mismatch{fmt.Sprintf("%q in the answer", part), or(strings.TrimSpace(text), "nothing")}
+		}
+	}
+	return nil
+}
+
+// play plays all steps; one that fails does not keep the later ones from being
+// tried. The report is written when the gateway is up and at the end. Its error
+// is for what is not a step's: the report, or an interruption.
+func (s *demoStory) play(ctx context.Context, steps []demoStep) ([]demoStepDone, error) {
+	defer s.leave()
+	done := make([]demoStepDone, 0, len(steps))
+	for i, step := range steps {
+		s.p.title(i+1, len(steps), step.title)
+		s.p.say(step.why)
+		err := s.playStep(ctx, step, &done)
+		if ctx.Err() != nil {
+			return done, errors.New("interrupted")
+		}
+		switch {
+		case err != nil && i == 0:
+			s.p.bad(err.Error())
+			return done, fmt.Errorf("the gateway is not up: %w", err)
+		case err != nil:
+			s.p.bad(err.Error())
+		default:
+			s.p.good(step.means)
+		}
+		if i == 0 || i == len(steps)-1 {
+			if err := s.report(done); err != nil {
+				return done, err
+			}
+		}
+	}
+	return done, nil
+}
+
+func (s *demoStory) playStep(ctx context.Context, step demoStep, done *[]demoStepDone) error {
+	ctx, cancel := context.WithTimeout(ctx, stepPatience)
+	defer cancel()
+	began := time.Now()
+	err := step.play(ctx, s)
+	*done = append(*done, demoStepDone{step.name, err == nil, float64(time.Since(began).Milliseconds()) / 1000})
+	return err
+}
+
+// leave ends what the story left open.
+func (s *demoStory) leave() {
+	if s.first != nil {
+		_ = s.first.cmd.Process.Kill()
+		_ = s.first.quit(context.Background()) // it was killed, so it ends
+		s.first = nil
+	}
+}
+
+// shell shows a command of someone and runs it; what it prints is shown as it
+// comes and returned.
+func (s *demoStory) shell(ctx context.Context, who, stdin string, arguments ...string) (string, int) {
+	s.p.command(who, s.short("sallyport "+shellWords(arguments)))
+	out := &demoLines{p: s.p}
+	code := s.w.command(ctx, stdin, out, arguments...)
+	return out.text.String(), code
+}
+
+// as shows and runs a command that speaks with the gateway, as someone whose
+// token is in the environment.
+func (s *demoStory) as(ctx context.Context, who string, arguments ...string) (string, int) {
+	name := map[string]string{"approver": demoApprover, "agent": "agent"}[who]
+	s.p.command(name, "sallyport "+shellWords(arguments))
+	out := &demoLines{p: s.p}
+	code := s.w.client(ctx, who, out, arguments...)
+	return out.text.String(), code
+}
+
+// quietly runs a command for a check, without showing it.
+func (s *demoStory) quietly(ctx context.Context, who string, arguments ...string) (string, error) {
+	var out strings.Builder
+	if code := s.w.client(ctx, who, &out, arguments...); code != exitOK {
+		return "", fmt.Errorf("sallyport %s: exit code %d: %s", strings.Join(arguments, " "), code, out.String())
+	}
+	return out.String(), nil
+}
+
+// shellWords quotes arguments as a person would.
+func shellWords(arguments []string) string {
+	words := make([]string, len(arguments))
+	for i, a := range arguments {
+		words[i] = a
+		if strings.ContainsAny(a, " '\"$&|;<>()*?") {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// show prints a line of psql.
+func (s *demoStory) show(line string) { s.p.answer(line + "\n") }
+
+// ask types a statement into the first agent's psql and returns the answer.
+func (s *demoStory) ask(ctx context.Context, sql string) (string, error) {
+	if s.first == nil {
+		return "", errors.New("the first agent has no session")
+	}
+	s.p.prompt("shop=>", sql)
+	if err := s.first.send(sql); err != nil {
+		return "", err
+	}
+	return s.first.await(ctx, "", s.show)
+}
+
+// direct asks the target itself.
+func (s *demoStory) direct(ctx context.Context, sql string) (string, error) {
+	return s.w.direct(ctx, sql)
+}
+
+// short leaves out the folder that the shell is in.
+func (s *demoStory) short(text string) string { return strings.ReplaceAll(text, s.w.dir+"/", "") }
