@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -109,8 +111,8 @@ func (a *analysis) nullTestTrue(t *pg_query.NullTest, rel *Relation) bool {
 func (a *analysis) comparesItself(e *pg_query.A_Expr) bool {
 	switch operatorName(e.GetName()) {
 	case "=", "<=", ">=":
-		l, r := columnKey(e.GetLexpr()), columnKey(e.GetRexpr())
-		return l != "" && l == r && len(e.GetLexpr().GetColumnRef().GetFields()) == len(e.GetRexpr().GetColumnRef().GetFields())
+		l, r := strs(e.GetLexpr().GetColumnRef().GetFields()), strs(e.GetRexpr().GetColumnRef().GetFields())
+		return len(l) > 0 && slices.Equal(l, r)
 	}
 	return false
 }

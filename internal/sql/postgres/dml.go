@@ -72,7 +72,6 @@ func (a *analysis) insert(s *pg_query.InsertStmt, outer *scope) []outCol {
 // own.
 func (a *analysis) insertSource(q *pg_query.SelectStmt, sc *scope) {
 	if len(q.GetValuesLists()) > 0 && q.GetWithClause() == nil && len(q.GetSortClause()) == 0 {
-		a.add(gate.EffectRead)
 		for _, row := range q.GetValuesLists() {
 			a.exprs(row.GetList().GetItems(), sc, useTarget)
 		}
@@ -99,7 +98,7 @@ func (a *analysis) onConflict(c *pg_query.OnConflictClause, it *item, rel *Relat
 	a.expr(infer.GetWhereClause(), inner, useWhere)
 	a.visibleToTarget(it, rel, infer.GetWhereClause())
 	if c.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
-		a.add(gate.EffectWrite)
+		a.add(gate.EffectWrite | gate.EffectRead)
 		if rel != nil {
 			a.written = slices.DeleteFunc(a.written, func(o oid) bool { return o == rel.oid })
 			a.writes(rel, triggerUpdate, insertedColumns(rel, targetNames(c.GetTargetList())))

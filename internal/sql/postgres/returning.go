@@ -3,6 +3,7 @@ package postgres
 import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
 )
 
@@ -13,6 +14,7 @@ func (a *analysis) returning(list []*pg_query.Node, it *item, rel *Relation, vis
 	if len(list) == 0 {
 		return nil
 	}
+	a.add(gate.EffectRead)
 	outs := a.targets(list, visible)
 	if rel == nil || a.outside || a.tokens == nil {
 		return outs
