@@ -23,6 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	startWorker() // the parser's workers are this program, started again
 	testscript.Main(m, map[string]func(){"sallyport": main})
 }
 

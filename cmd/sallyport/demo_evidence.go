@@ -29,7 +29,7 @@ func playRevoked(ctx context.Context, s *demoStory) error {
 	if err != nil {
 		return err
 	}
-	s.p.command("agent", "PGPASSWORD=$(cat agent3.token) psql … -c "+shellWords([]string{longStatement}))
+	s.p.command("batch-agent", "PGPASSWORD=$(cat agent3.token) psql … -c "+shellWords([]string{longStatement}))
 	type ended struct {
 		out  string
 		code int
@@ -55,7 +55,7 @@ func playRevoked(ctx context.Context, s *demoStory) error {
 		return &mismatch{"a revocation", out}
 	}
 	e := <-end
-	s.p.prompt("", "(the agent's psql)")
+	s.p.note("The psql of batch-agent at the same moment:")
 	s.p.answer(e.out)
 	if e.err != nil {
 		return e.err
@@ -64,12 +64,12 @@ func playRevoked(ctx context.Context, s *demoStory) error {
 		return err
 	}
 	gone := time.Since(began)
-	s.p.answer(fmt.Sprintf("psql was cut after %d ms; the database had stopped the query after %d ms\n", e.at.Sub(began).Milliseconds(), gone.Milliseconds()))
+	s.p.note(fmt.Sprintf("psql was cut after %d ms; the database had stopped the query after %d ms.", e.at.Sub(began).Milliseconds(), gone.Milliseconds()))
 	if err := errors.Join(expectIn(e.out, "access was revoked"), expect(e.code != 0, "a psql that failed", e.out),
 		expect(gone < time.Second, "the query cancelled within a second", gone.String())); err != nil {
 		return err
 	}
-	out, code, err := s.psqlOnce(ctx, "agent3.token", token, "SELECT 1")
+	out, code, err := s.psqlOnce(ctx, "batch-agent", "agent3.token", token, "SELECT 1")
 	return errors.Join(err, expect(code == 2 && strings.Contains(out, "revoked"), "no new session", out))
 }
 
@@ -115,7 +115,7 @@ func playSecrets(ctx context.Context, s *demoStory) error {
 		}
 		groups[1].secrets = append(groups[1].secrets, token)
 	}
-	s.p.line("", "")
+	s.p.gap()
 	s.p.answer(fmt.Sprintf("searched: %d files of state and log, %d recordings in full\n", h.files, h.sessions))
 	// A search that finds nothing proves something only if it can find.
 	for _, there := range []string{"[redacted]", strings.TrimSuffix(refundStatement, ";"), "no-destructive-ddl"} {
@@ -225,7 +225,7 @@ func playReplay(ctx context.Context, s *demoStory) error {
 	if out, code := s.as(ctx, "approver", "sessions", "list"); code != exitOK {
 		return &mismatch{"a list of sessions", out}
 	}
-	out, code := s.as(ctx, "approver", "sessions", "replay", s.session, "--speed", "1", "--max-idle", "700ms")
+	out, code := s.as(ctx, "approver", "sessions", "replay", s.session, "--speed", "0.1", "--max-idle", "700ms")
 	if err := expect(code == exitOK, "a replay", out); err != nil {
 		return err
 	}

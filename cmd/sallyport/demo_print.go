@@ -31,6 +31,7 @@ const (
 type demoPrinter struct {
 	w      io.Writer
 	colour bool
+	blank  bool // the last line was blank
 }
 
 func newDemoPrinter(w io.Writer) *demoPrinter {
@@ -50,16 +51,25 @@ func wantsColour(w io.Writer) bool {
 
 // line writes one line in a style.
 func (p *demoPrinter) line(style, text string) {
+	text = strings.TrimRight(text, " ")
+	p.blank = text == ""
 	if p.colour && style != "" && text != "" {
 		text = "\x1b[" + style + "m" + text + "\x1b[0m"
 	}
 	fmt.Fprintln(p.w, text) // a screen that is gone is noticed by the signal that comes with it
 }
 
+// gap writes a blank line, unless there is one.
+func (p *demoPrinter) gap() {
+	if !p.blank {
+		p.line("", "")
+	}
+}
+
 // title opens a step.
 func (p *demoPrinter) title(number, of int, text string) {
+	p.gap()
 	head := fmt.Sprintf("── %d/%d  %s ", number, of, text)
-	p.line("", "")
 	p.line(styleTitle, head+strings.Repeat("─", max(0, demoWidth-utf8.RuneCountInString(head))))
 }
 
@@ -67,6 +77,14 @@ func (p *demoPrinter) title(number, of int, text string) {
 func (p *demoPrinter) say(text string) {
 	for _, l := range wrap(text, demoWidth, "") {
 		p.line(styleMeaning, l)
+	}
+}
+
+// note says in between what is seen next.
+func (p *demoPrinter) note(text string) {
+	p.gap()
+	for _, l := range wrap(text, demoWidth-len(demoIndent), "") {
+		p.line(styleMeaning, demoIndent+l)
 	}
 }
 
@@ -78,21 +96,41 @@ func (p *demoPrinter) command(who, text string) {
 // prompt shows what someone types after a prompt. Lines that are too long are
 // broken where the shell and psql do not mind.
 func (p *demoPrinter) prompt(prompt, text string) {
-	for i, l := range wrap(prompt+" "+text, demoWidth-len(demoIndent), "    ") {
-		if i == 0 {
-			p.line("", "")
+	p.gap()
+	for l := range strings.Lines(text) {
+		for _, part := range wrap(prompt+" "+strings.TrimRight(l, "\n"), demoWidth-len(demoIndent), "    ") {
+			p.line(styleCommand, demoIndent+part)
 		}
-		p.line(styleCommand, demoIndent+l)
+		prompt = strings.Replace(prompt, "=>", "->", 1) // as psql asks for more
 	}
 }
 
 // answer shows what a program said.
 func (p *demoPrinter) answer(text string) {
 	for l := range strings.Lines(text) {
-		for _, part := range wrap(clean(strings.TrimRight(l, "\r\n")), demoWidth-len(demoIndent), "    ") {
+		l = clean(strings.TrimRight(l, "\r\n"))
+		for _, part := range wrap(l, demoWidth-len(demoIndent), margin(l)+"    ") {
 			p.line("", demoIndent+part)
 		}
 	}
+}
+
+// crop shows the lines of a wide table as far as there is room.
+func (p *demoPrinter) crop(text string) {
+	const room = demoWidth - len(demoIndent)
+	for l := range strings.Lines(text) {
+		r := []rune(clean(strings.TrimRight(l, "\r\n")))
+		if len(r) > room {
+			r = append(r[:room-1], '…')
+		}
+		p.line("", demoIndent+string(r))
+	}
+}
+
+// margin returns the white space that a line begins with, up to a few columns.
+func margin(l string) string {
+	l = l[:len(l)-len(strings.TrimLeft(l, " "))]
+	return l[:min(len(l), 24)]
 }
 
 // good and bad close a step: what it means, or what was wrong.
@@ -100,7 +138,7 @@ func (p *demoPrinter) good(text string) { p.verdict(styleGood, "✓ ", text) }
 func (p *demoPrinter) bad(text string)  { p.verdict(styleBad, "✗ ", screen(text)) }
 
 func (p *demoPrinter) verdict(style, mark, text string) {
-	p.line("", "")
+	p.gap()
 	for l := range strings.Lines(text) {
 		for _, part := range wrap(strings.TrimRight(l, "\n"), demoWidth-2, "") {
 			p.line(style, mark+part)
@@ -137,10 +175,10 @@ func wrap(text string, width int, indent string) []string {
 	return lines
 }
 
-// demoLines passes whole lines on to the printer as they come, for output that
-// is worth watching, and keeps them.
+// demoLines shows whole lines as they come, for output that is worth watching,
+// and keeps them.
 type demoLines struct {
-	p    *demoPrinter
+	show func(line string)
 	text strings.Builder
 	part string
 }
@@ -154,7 +192,7 @@ func (l *demoLines) Write(b []byte) (int, error) {
 		if !found {
 			return len(b), nil
 		}
-		l.p.answer(line + "\n")
+		l.show(line + "\n")
 		l.part = rest
 	}
 }

@@ -141,7 +141,7 @@ func summarise(p *demoPrinter, w *demoWorld, done []demoStepDone, took time.Dura
 			failed = append(failed, d.Name)
 		}
 	}
-	p.line("", "")
+	p.gap()
 	p.line(styleTitle, strings.Repeat("─", demoWidth))
 	if len(failed) == 0 {
 		p.line(styleGood, fmt.Sprintf("✓ All %d steps did what they say, in %.0f seconds.", len(done), took.Seconds()))
@@ -168,8 +168,7 @@ func goOn(ctx context.Context, w *demoWorld, p *demoPrinter) error {
 		{"the administrator", "sallyport policy explain --target shop --attribute risk_tier=low 'DELETE FROM payments'"},
 	} {
 		if step[0] != "" {
-			p.line("", "")
-			p.line(styleMeaning, demoIndent+step[0])
+			p.note(step[0] + ":")
 		}
 		p.line(styleCommand, demoIndent+"$ "+step[1])
 	}

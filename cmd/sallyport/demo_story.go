@@ -33,19 +33,20 @@ func demoSteps() []demoStep {
 		{"masked-read", "An agent reads customers, and sees no personal data",
 			"The agent uses plain psql. Its password is a short-lived token of its identity provider; the database " +
 				"name is the target's. Columns that are labelled pii or card are masked.",
-			playRead, "The values are masked inside the database: they never left it."},
+			playRead, "The gateway rewrote the statement: the values never left the database."},
 		{"blocked", "A DROP and a DELETE of everything are blocked",
-			"The gateway parses every statement with PostgreSQL's own grammar and decides on what it does.",
+			"The gateway reads every statement with PostgreSQL's own grammar and decides on what it does. " +
+				"The answer is an ordinary error; its DETAIL is a line for machines.",
 			playBlocked, "Neither reached the database, and the session goes on: an agent can act on the answer."},
 		{"held", "An UPDATE waits for a person",
 			"The rule writes-need-a-person holds writes. The agent's psql is told at once, and waits.",
 			playHeld, "The statement waits at the gateway. Nothing has changed in the database."},
 		{"no-self-approval", "The agent cannot approve its own request",
 			"It knows the id and calls the approval itself, with its own token.",
-			playSelfApproval, "Agents never approve, and people never approve what was asked for them."},
+			playSelfApproval, "The request is still pending: an agent's token approves nothing."},
 		{"approved", "A person reads the exact statement and approves it",
 			"Dana is in the group dba. She sees who asks, for what, and the whole statement.",
-			playApproved, "It ran, once. The approval is bound to this statement, agent, target and rule."},
+			playApproved, "It ran. The approval was for this statement, agent, target and rule, and for one run."},
 		{"single-use", "The same UPDATE again needs a new approval",
 			"An approval is used up by the statement that it was given for. This time Dana says no.",
 			playDenied, "A repeated refund is not paid twice."},
@@ -53,7 +54,7 @@ func demoSteps() []demoStep {
 			"A second agent's token says risk_tier: high. Its identity provider vouches for that.",
 			playRiskTier, "The same statement, another agent, another decision."},
 		{"bad-tokens", "A stolen token that has expired is refused, and so is one for another service",
-			"Tokens live for minutes, and each is made for one service (its audience).",
+			"Tokens are short-lived, and each is made for one service (its audience).",
 			playBadTokens, "Without a valid token made for this gateway there is no session."},
 		{"revoked", "A revoked agent's running query is cut at once",
 			"A third agent runs a query that takes minutes. Dana revokes the agent.",
@@ -62,7 +63,7 @@ func demoSteps() []demoStep {
 			"Everything that the gateway wrote is searched: state, log, and all recordings, decoded.",
 			playSecrets, "Whoever reads recordings sees what the agent saw: masks."},
 		{"replay", "The first agent's session is replayed from its recording",
-			"Who, what, every decision, and what was answered; here with its pauses shortened.",
+			"Who, what, every decision, and what was answered; here at a tenth of the speed.",
 			playReplay, "Every command and every answer is on record."},
 	}
 }
@@ -152,21 +153,24 @@ func (s *demoStory) leave() {
 	}
 }
 
-// shell shows a command of someone and runs it; what it prints is shown as it
-// comes and returned.
-func (s *demoStory) shell(ctx context.Context, who, stdin string, arguments ...string) (string, int) {
-	s.p.command(who, s.short("sallyport "+shellWords(arguments)))
-	out := &demoLines{p: s.p}
+// administer shows a command of whoever sets up the gateway and runs it.
+func (s *demoStory) administer(ctx context.Context, stdin string, arguments ...string) (string, int) {
+	s.p.command("", s.short("sallyport "+shellWords(arguments)))
+	out := &demoLines{show: s.p.answer}
 	code := s.w.command(ctx, stdin, out, arguments...)
 	return out.text.String(), code
 }
 
 // as shows and runs a command that speaks with the gateway, as someone whose
-// token is in the environment.
+// token is in the environment. What it prints is shown as it comes; of a list,
+// what has room.
 func (s *demoStory) as(ctx context.Context, who string, arguments ...string) (string, int) {
-	name := map[string]string{"approver": demoApprover, "agent": "agent"}[who]
+	name := map[string]string{"approver": demoApprover, "agent": "reporting-agent"}[who]
 	s.p.command(name, "sallyport "+shellWords(arguments))
-	out := &demoLines{p: s.p}
+	out := &demoLines{show: s.p.answer}
+	if arguments[1] == "list" {
+		out.show = s.p.crop
+	}
 	code := s.w.client(ctx, who, out, arguments...)
 	return out.text.String(), code
 }
@@ -205,11 +209,6 @@ func (s *demoStory) ask(ctx context.Context, sql string) (string, error) {
 		return "", err
 	}
 	return s.first.await(ctx, "", s.show)
-}
-
-// direct asks the target itself.
-func (s *demoStory) direct(ctx context.Context, sql string) (string, error) {
-	return s.w.direct(ctx, sql)
 }
 
 // short leaves out the folder that the shell is in.
