@@ -189,7 +189,7 @@ func awaitReady(ctx context.Context, s *system, began time.Time, ended <-chan er
 	s.ready = time.Since(began)
 	_ = conn.Close(ctx)
 	usage, err := usageOf(s.pid)
-	s.idleMiB = float64(usage.rss) / (1 << 20)
+	s.idleMiB = float64(usage.pss) / (1 << 20)
 	return err
 }
 

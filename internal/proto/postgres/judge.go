@@ -35,12 +35,35 @@ func (s *session) inspect(ctx context.Context, text []byte) (*sql.Inspection, *w
 	inspector, err := s.catalog.current(ctx, s.gateway)
 	if err == nil {
 		if in, err = inspector.Inspect(ctx, &s.env, s.source, &s.buf); err == nil {
+			if f := s.stale(in.Shape); f != nil {
+				return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
+			}
 			return in, nil, nil
 		}
 	}
 	f := inspectFault(err)
 	end := s.refuseUnjudged(ctx, strings.ToValidUTF8(s.source, "\uFFFD"), f)
 	return nil, f, end
+}
+
+// stale refuses what would be judged by definitions that this very transaction
+// has changed: the snapshot cannot have seen them. Where nothing is labelled,
+// what is new is unknown and what is known names the same relation, so only
+// labelled data needs the refusal.
+func (s *session) stale(shape *sql.Shape) *wire.Fault {
+	if !s.redefined || s.status == wire.StatusIdle || len(s.gate.Target.Marks) == 0 {
+		return nil
+	}
+	for i := range shape.Statements {
+		switch shape.Statements[i].Kind {
+		case sql.KindCommit, sql.KindRollback, sql.KindRollbackTo, sql.KindRelease, sql.KindSavepoint:
+		default:
+			f := fault(codePrivilege, "this transaction has changed definitions on a target with masked data: COMMIT before reading or writing")
+			f.Hint = "Run changes of definitions in a transaction of their own."
+			return f
+		}
+	}
+	return nil
 }
 
 func inspectFault(err error) *wire.Fault {

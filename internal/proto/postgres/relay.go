@@ -45,6 +45,11 @@ func (s *session) drive() error {
 			if err := s.flush(); err != nil {
 				return err
 			}
+		} else if passed, err := s.bulk(); passed || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
 		}
 		typ, n, err := s.out.header()
 		if err != nil {
@@ -149,7 +154,7 @@ func (s *session) pass(typ byte, n int) error {
 		s.ans = append(dst, body...)
 		return nil
 	}
-	s.ans, s.partial = dst, true
+	s.ans, s.partial = dst, true // nothing can be said to the client until it has the rest
 	for n > 0 {
 		b, err := s.out.chunk(n)
 		if err != nil {
@@ -191,6 +196,54 @@ func (s *session) row(n int) error {
 		return s.targetError(s.out.discard(n))
 	}
 	return s.pass(wire.DataRow, n)
+}
+
+// bulk passes on as many whole rows, or pieces of COPY data, as are buffered, in
+// one piece. It reports false when the next message is none, or is not there as a
+// whole, or needs more care than being counted.
+func (s *session) bulk() (bool, error) {
+	front := &s.queue[0]
+	b := s.out.buf[s.out.r:s.out.w]
+	typ := b[0]
+	switch {
+	case front.muted != nil:
+		return false, nil
+	case typ == wire.DataRow && front.columns >= 0 && front.copying == 0 && (front.typ == wire.Query || front.typ == wire.Execute):
+	case typ == wire.CopyData && front.copying == wire.CopyOutResponse:
+	default:
+		return false, nil
+	}
+	n := 0
+	for len(b)-n >= wire.HeaderSize+2 && b[n] == typ {
+		size := int(binary.BigEndian.Uint32(b[n+1:])) + 1
+		if size > len(b)-n || size < wire.HeaderSize {
+			break
+		}
+		if typ == wire.DataRow {
+			columns := int(binary.BigEndian.Uint16(b[n+wire.HeaderSize:]))
+			if columns != front.columns || size < wire.HeaderSize+2+4*columns {
+				break // row says what is wrong
+			}
+		}
+		front.rows++
+		front.bytes += int64(size - wire.HeaderSize)
+		if s.overLimit(front) {
+			front.rows, front.bytes = front.rows-1, front.bytes-int64(size-wire.HeaderSize)
+			break
+		}
+		n += size
+	}
+	if n == 0 {
+		return false, nil
+	}
+	s.out.r += n
+	if len(s.answers())+n > messageSize {
+		if err := s.flush(); err != nil {
+			return true, err
+		}
+	}
+	s.ans = append(s.ans, b[:n]...)
+	return true, nil
 }
 
 // overLimit stops a statement that answers more than the target's limits allow.
@@ -317,7 +370,7 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 		return err
 	}
 	if front.shape != nil && front.shape.Effects.Has(gate.EffectSchema) {
-		s.catalog.expire()
+		s.redefined = true
 	}
 	dst := s.answers()
 	if typ == wire.CommandComplete {
@@ -349,8 +402,14 @@ func (s *session) ready(front *expect, n int) error {
 	default:
 		return s.lie("ReadyForQuery with status %d", body[0])
 	}
-	if s.status == wire.StatusIdle && len(s.portals) > 0 {
-		s.endTransaction(front.sync)
+	if s.status == wire.StatusIdle {
+		if s.redefined { // and committed: now others can see it
+			s.redefined = false
+			s.catalog.expire()
+		}
+		if len(s.portals) > 0 {
+			s.endTransaction(front.sync)
+		}
 	}
 	s.pop()
 	if len(s.queue) == 0 {

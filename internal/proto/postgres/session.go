@@ -79,6 +79,7 @@ type session struct {
 	statements map[string]*prepared
 	portals    map[string]*portal
 	listening  bool // a LISTEN was forwarded
+	redefined  bool // this transaction has changed definitions that nobody else sees yet
 
 	cmd     gate.Command
 	subject subject     // what cmd is about, for its callbacks
