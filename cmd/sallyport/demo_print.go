@@ -21,7 +21,7 @@ const (
 const (
 	styleTitle   = "1;36"
 	styleCommand = "1"
-	styleMeaning = "2"
+	styleNote    = "2"
 	styleGood    = "32"
 	styleBad     = "31"
 )
@@ -76,7 +76,7 @@ func (p *demoPrinter) title(number, of int, text string) {
 // say writes prose, wrapped.
 func (p *demoPrinter) say(text string) {
 	for _, l := range wrap(text, demoWidth, "") {
-		p.line(styleMeaning, l)
+		p.line("", l)
 	}
 }
 
@@ -84,7 +84,7 @@ func (p *demoPrinter) say(text string) {
 func (p *demoPrinter) note(text string) {
 	p.gap()
 	for _, l := range wrap(text, demoWidth-len(demoIndent), "") {
-		p.line(styleMeaning, demoIndent+l)
+		p.line(styleNote, demoIndent+l)
 	}
 }
 
