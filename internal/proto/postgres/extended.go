@@ -70,6 +70,7 @@ func (s *session) parse(ctx context.Context, n int) error {
 	p := &prepared{name: stmt, shape: in.Shape, canonical: in.Text(), record: in.Record(), columns: -1,
 		types: append([]byte(nil), m.Types...), streamed: true}
 	p.remember(s.subject.masks)
+	p.sent, p.inspector = string(s.subject.message[len(s.subject.head):]), s.inspector
 	s.msg = appendTypes(append(s.subject.message, 0), m.Types)
 	s.msg = wire.End(s.msg, at)
 	if p.stream, err = s.up.Open(permit, s.msg); err != nil {
@@ -108,8 +109,11 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	if f != nil {
 		return s.failUnjudged(ctx, "[Bind]", f)
 	}
+	if f := s.renew(ctx, p); f != nil {
+		return s.failUnjudged(ctx, p.record, f)
+	}
 	s.subject = subject{canonical: p.canonical, types: p.types, refs: append(s.refs[:0], p), formats: s.subject.formats[:0]}
-	shape, f := s.refer(p.shape)
+	shape, f := s.refer(ctx, p.shape)
 	if f != nil {
 		return s.failUnjudged(ctx, p.record, f)
 	}
@@ -244,6 +248,9 @@ func (s *session) execute(ctx context.Context, n int) error {
 // again decides what was judged before under another name, and sends one message
 // about it.
 func (s *session) again(ctx context.Context, p *prepared, phase gate.Phase, msg []byte, e expect) error {
+	if f := s.renew(ctx, p); f != nil {
+		return s.failUnjudged(ctx, p.record, f)
+	}
 	s.subject = subject{canonical: p.canonical, refs: append(s.refs[:0], p)}
 	s.cmd = gate.Command{Text: p.record, Effects: p.shape.Effects, Labels: p.shape.Labels, Facts: p.shape.Facts, Phase: phase}
 	permit, f, err := s.judge(ctx, false)

@@ -35,6 +35,7 @@ func (s *session) inspect(ctx context.Context, text []byte) (*sql.Inspection, *w
 	inspector, err := s.catalog.current(ctx, s.gateway)
 	if err == nil {
 		if in, err = inspector.Inspect(ctx, &s.env, s.source, &s.buf); err == nil {
+			s.inspector = inspector
 			if f := s.stale(in.Shape); f != nil {
 				return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
 			}
@@ -51,7 +52,13 @@ func (s *session) inspect(ctx context.Context, text []byte) (*sql.Inspection, *w
 // what is new is unknown and what is known names the same relation, so only
 // labelled data needs the refusal.
 func (s *session) stale(shape *sql.Shape) *wire.Fault {
-	if !s.redefined || s.status == wire.StatusIdle || len(s.gate.Target.Marks) == 0 {
+	if len(s.gate.Target.Marks) == 0 {
+		return nil
+	}
+	if len(shape.Statements) > 1 && shape.Effects.Has(gate.EffectSchema) {
+		return fault(codePrivilege, "a change of definitions goes alone on a target with masked data: send one statement at a time")
+	}
+	if !s.redefined || s.status == wire.StatusIdle {
 		return nil
 	}
 	for i := range shape.Statements {
@@ -64,6 +71,30 @@ func (s *session) stale(shape *sql.Shape) *wire.Fault {
 		}
 	}
 	return nil
+}
+
+// renew judges a prepared statement again when the catalog's snapshot has changed
+// since. If it would be sent differently now, it has to be prepared again.
+func (s *session) renew(ctx context.Context, p *prepared) *wire.Fault {
+	inspector, err := s.catalog.current(ctx, s.gateway)
+	if err != nil {
+		return inspectFault(err)
+	}
+	if inspector == p.inspector {
+		return s.stale(p.shape)
+	}
+	var buf sql.Buffer
+	in, err := inspector.Inspect(ctx, &s.env, p.canonical, &buf)
+	if err != nil {
+		return inspectFault(err)
+	}
+	sent, err := in.AppendSQL(nil, p.masks)
+	if err != nil || string(sent) != p.sent {
+		return fault(codeStatementName, "prepared statement \"%s\" was prepared before definitions changed: prepare it again", p.name)
+	}
+	p.shape, p.inspector, p.runner = in.Shape, inspector, nil
+	p.remember(p.masks)
+	return s.stale(p.shape)
 }
 
 func inspectFault(err error) *wire.Fault {

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"context"
+
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
 )
@@ -8,7 +10,7 @@ import (
 // refer adds to a shape what the statements and cursors do that it runs again by
 // name (EXECUTE, FETCH, MOVE), and notes them in the subject. A name that the
 // session did not make is refused: nobody judged what is behind it.
-func (s *session) refer(shape *sql.Shape) (*sql.Shape, *wire.Fault) {
+func (s *session) refer(ctx context.Context, shape *sql.Shape) (*sql.Shape, *wire.Fault) {
 	base := len(s.subject.refs)
 	for i := range shape.Statements {
 		st := &shape.Statements[i]
@@ -26,6 +28,9 @@ func (s *session) refer(shape *sql.Shape) (*sql.Shape, *wire.Fault) {
 			}
 		}
 		if p != nil {
+			if f := s.renew(ctx, p); f != nil {
+				return nil, f
+			}
 			s.subject.refs = append(s.subject.refs, p)
 		}
 	}
@@ -131,8 +136,8 @@ func names(shape *sql.Shape) bool {
 // named makes the registry's entry for PREPARE and DECLARE. Its shape is that of
 // the whole text: never less than what is behind the name.
 func (p *prepared) named(st *sql.Statement) *prepared {
-	return &prepared{name: st.Name, shape: p.shape, canonical: p.canonical, record: p.record, shown: p.shown,
-		columns: -1, hold: st.Hold}
+	return &prepared{name: st.Name, shape: p.shape, canonical: p.canonical, record: p.record, masks: p.masks, shown: p.shown,
+		sent: p.sent, inspector: p.inspector, columns: -1, hold: st.Hold}
 }
 
 // merge makes p stand for either of two statements.
@@ -149,6 +154,7 @@ func (p *prepared) merge(old *prepared) {
 	}
 	p.shape = sql.Combine(p.shape, old.shape)
 	p.canonical += ";\n" + old.canonical
+	p.sent = "" // it stands for two texts: after a change of definitions it has to be prepared again
 	p.shown = nil
 	for _, l := range p.shape.Labels {
 		p.shown = append(p.shown, shown[l])

@@ -16,9 +16,12 @@ const (
 type prepared struct {
 	name      string
 	shape     *sql.Shape
-	canonical string   // as judged
-	record    string   // for a reader
-	types     []byte   // declared parameter types
+	canonical string     // as judged
+	record    string     // for a reader
+	types     []byte     // declared parameter types
+	masks     gate.Masks // as they were applied
+	sent      string     // the text that the target has
+	inspector *sql.Inspector
 	shown     []string // the mask of each label of shape, as it was applied
 	stream    gate.Stream
 	streamed  bool // stream is open (made by Parse)
@@ -30,6 +33,7 @@ type prepared struct {
 
 // remember notes which masks were applied.
 func (p *prepared) remember(m gate.Masks) {
+	p.masks, p.shown = m, p.shown[:0]
 	for _, l := range p.shape.Labels {
 		p.shown = append(p.shown, m.For(l))
 	}

@@ -81,15 +81,16 @@ type session struct {
 	listening  bool // a LISTEN was forwarded
 	redefined  bool // this transaction has changed definitions that nobody else sees yet
 
-	cmd     gate.Command
-	subject subject     // what cmd is about, for its callbacks
-	source  string      // the text under inspection
-	refs    []*prepared // scratch for subject.refs
-	buf     sql.Buffer
-	bind    wire.BindMessage
-	msg     []byte // the message being built; pooled while the session is busy
-	ans     []byte // answers not yet sent; pooled while the session is busy
-	partial bool   // the client has got only a part of a message
+	cmd       gate.Command
+	subject   subject        // what cmd is about, for its callbacks
+	source    string         // the text under inspection
+	inspector *sql.Inspector // what inspected it
+	refs      []*prepared    // scratch for subject.refs
+	buf       sql.Buffer
+	bind      wire.BindMessage
+	msg       []byte // the message being built; pooled while the session is busy
+	ans       []byte // answers not yet sent; pooled while the session is busy
+	partial   bool   // the client has got only a part of a message
 
 	running atomic.Bool             // the target is working on something
 	held    atomic.Pointer[holding] // set while a command waits for a person

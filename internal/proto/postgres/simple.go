@@ -49,7 +49,7 @@ func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
 	}
 	msg, at := wire.Begin(s.messageBuffer(), wire.Query)
 	s.subject = subject{inspection: in, head: msg, refs: s.refs[:0]}
-	shape, f := s.refer(in.Shape)
+	shape, f := s.refer(ctx, in.Shape)
 	if f != nil {
 		if err := s.refuseUnjudged(ctx, in.Record(), f); err != nil {
 			return err
@@ -78,7 +78,8 @@ func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
 		return s.gateError(err)
 	}
 	if names(in.Shape) {
-		p := &prepared{shape: in.Shape, canonical: in.Text(), record: in.Record()}
+		p := &prepared{shape: in.Shape, canonical: in.Text(), record: in.Record(), sent: string(s.subject.message[wire.HeaderSize:]),
+			inspector: s.inspector}
 		p.remember(s.subject.masks)
 		e.undos = s.applyNames(p)
 	}
