@@ -52,7 +52,7 @@ type analysis struct {
 	onView     func(*Relation) *view // while definitions are read
 	onRelation func(*Relation)
 	typeSeen   map[oid]bool
-	written    []oid
+	seen       map[int32]bool // places of relations that were read or changed
 	secrets    []tokenSpan
 }
 

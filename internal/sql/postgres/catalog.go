@@ -27,6 +27,7 @@ type Catalog struct {
 	casts     map[oid][]cast        // user casts that call a function, by each user type of theirs; 0 has those without one
 	// builtinNames are the names of pg_catalog's own functions.
 	builtinNames map[string]bool
+	builtinTypes map[string]bool
 }
 
 // qualified is a name with its schema.

@@ -24,6 +24,7 @@ func (a *analysis) copyStmt(s *pg_query.CopyStmt) Statement {
 		a.nested(s.GetQuery(), nil)
 		return st
 	}
+	a.saw(s.GetRelation())
 	rel := a.resolve(s.GetRelation())
 	if rel == nil {
 		a.add(gate.EffectRead)

@@ -15,6 +15,7 @@ func (a *analysis) target(rv *pg_query.RangeVar) (*item, *Relation) {
 	if alias := rv.GetAlias(); alias != nil {
 		it.alias = alias.GetAliasname()
 	}
+	a.saw(rv)
 	rel := a.resolve(rv)
 	if rel == nil {
 		it.open = true
@@ -100,7 +101,6 @@ func (a *analysis) onConflict(c *pg_query.OnConflictClause, it *item, rel *Relat
 	if c.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
 		a.add(gate.EffectWrite | gate.EffectRead)
 		if rel != nil {
-			a.written = slices.DeleteFunc(a.written, func(o oid) bool { return o == rel.oid })
 			a.writes(rel, triggerUpdate, insertedColumns(rel, targetNames(c.GetTargetList())))
 		}
 		excluded := &item{alias: "excluded", open: rel == nil}
@@ -228,7 +228,6 @@ func (a *analysis) mergeWhen(w *pg_query.MergeWhenClause, it *item, rel *Relatio
 		return
 	}
 	if rel != nil {
-		a.written = slices.DeleteFunc(a.written, func(o oid) bool { return o == rel.oid })
 		a.writes(rel, event, insertedColumns(rel, targetNames(w.GetTargetList())))
 	}
 	a.assignments(w.GetTargetList(), it, rel, visible)

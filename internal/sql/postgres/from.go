@@ -55,6 +55,7 @@ func (a *analysis) push(sc *scope, it *item) []outCol {
 
 // rangeVar reads a relation or a WITH query that is read from.
 func (a *analysis) rangeVar(rv *pg_query.RangeVar, sc *scope, sampled bool) *item {
+	a.saw(rv)
 	alias := rv.GetAlias()
 	it := &item{alias: rv.GetRelname()}
 	if alias != nil {

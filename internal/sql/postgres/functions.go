@@ -135,7 +135,7 @@ func (a *analysis) builtinFunction(name string, userToo bool) {
 	b, ok := builtins()[name]
 	if !ok {
 		if !a.in.cat.builtinNames[name] {
-			if !userToo {
+			if !userToo && !a.in.cat.builtinTypes[name] { // uuid('…') is a cast
 				a.missing("function " + name)
 			}
 			return

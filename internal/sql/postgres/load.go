@@ -66,7 +66,7 @@ func LoadCatalog(ctx context.Context, q Querier) (*Catalog, error) {
 	l := &loader{q: q, names: map[string]string{}, cat: &Catalog{
 		schemas: map[oid]string{}, relations: map[oid]*Relation{}, byName: map[qualified]*Relation{},
 		types: map[oid]*typeInfo{}, typeNames: map[string][]*typeInfo{}, functions: map[string][]*function{},
-		funcByOID: map[oid]*function{}, operators: map[string][]operator{}, casts: map[oid][]cast{}, builtinNames: map[string]bool{},
+		funcByOID: map[oid]*function{}, operators: map[string][]operator{}, casts: map[oid][]cast{}, builtinNames: map[string]bool{}, builtinTypes: map[string]bool{},
 	}}
 	if err := l.exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return nil, err

@@ -204,6 +204,9 @@ func (l *loader) typeRow(r record) error {
 		}
 	}
 	c.types[t.oid] = t
+	if t.oid < firstUserOID && t.schema == "pg_catalog" {
+		c.builtinTypes[t.name] = true
+	}
 	if t.oid >= firstUserOID {
 		c.typeNames[t.name] = append(c.typeNames[t.name], t)
 	}

@@ -109,7 +109,8 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 		fmt.Fprintf(b, "CAST ( NULL AS %s )", typeSQL)
 		return
 	}
-	fmt.Fprintf(b, "CASE WHEN %s IS NOT NULL THEN CAST ( %s AS %s ) END", ref, value, typeSQL)
+	// Both branches have the type's modifier, so that the whole has it.
+	fmt.Fprintf(b, "CASE WHEN %s IS NOT NULL THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, value, typeSQL, typeSQL)
 }
 
 // maxMaskDepth bounds composites within composites.

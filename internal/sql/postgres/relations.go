@@ -127,11 +127,21 @@ func knownSystemRelation(name string) bool {
 // checks, indexes, policies, and what foreign keys do elsewhere. columns are
 // those that get values; nil means all of them or, for deletes, none.
 func (a *analysis) writes(rel *Relation, event uint16, columns []int16) {
-	if slices.Contains(a.written, rel.oid) || !a.enter() {
+	a.changes(rel, event, columns, map[change]bool{})
+}
+
+// change is a relation and what happens to its rows.
+type change struct {
+	relation oid
+	event    uint16
+}
+
+func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen map[change]bool) {
+	if seen[change{rel.oid, event}] || !a.enter() {
 		return
 	}
 	defer a.leave()
-	a.written = append(a.written, rel.oid)
+	seen[change{rel.oid, event}] = true
 	a.facts.tables = append(a.facts.tables, rel.Name())
 	a.facts.written = append(a.facts.written, rel.Name())
 	a.explained(rel)
@@ -153,7 +163,7 @@ func (a *analysis) writes(rel *Relation, event uint16, columns []int16) {
 	switch rel.kind {
 	case 'v':
 		for _, base := range a.view(rel).bases {
-			a.writes(base, event, nil)
+			a.changes(base, event, nil, seen)
 		}
 	case 'f':
 		a.unreviewed("foreign table " + rel.Name())
@@ -161,10 +171,26 @@ func (a *analysis) writes(rel *Relation, event uint16, columns []int16) {
 	}
 	for _, child := range more.children {
 		if c := a.in.cat.relations[child]; c != nil {
-			a.writes(c, event, columns)
+			a.changes(c, event, a.sameColumns(rel, c, columns), seen)
 		}
 	}
-	a.cascades(rel, event)
+	a.cascades(rel, event, seen)
+}
+
+// sameColumns finds a parent's columns in a child, whose numbers can differ.
+func (a *analysis) sameColumns(parent, child *Relation, columns []int16) []int16 {
+	if columns == nil {
+		return nil
+	}
+	out := []int16{}
+	for _, n := range columns {
+		if c := parent.columnByNum(n); c != nil {
+			if other := child.column(c.name); other != nil {
+				out = append(out, other.num)
+			}
+		}
+	}
+	return out
 }
 
 func (a *analysis) triggers(rel *Relation, event uint16) {
@@ -173,7 +199,8 @@ func (a *analysis) triggers(rel *Relation, event uint16) {
 		// others too, so every row trigger of an insert or update counts.
 		fires := t.events&event != 0
 		if event == triggerInsert || event == triggerUpdate {
-			fires = fires || event == triggerUpdate && rel.kind == 'p' && t.events&(triggerInsert|triggerDelete) != 0
+			moves := rel.kind == 'p' || len(rel.extras().parents) > 0
+			fires = fires || event == triggerUpdate && moves && t.events&(triggerInsert|triggerDelete) != 0
 		}
 		if !fires {
 			continue
@@ -212,7 +239,7 @@ func (a *analysis) ruleActions(rel *Relation, event uint16) {
 }
 
 // cascades follows foreign keys that change rows elsewhere.
-func (a *analysis) cascades(rel *Relation, event uint16) {
+func (a *analysis) cascades(rel *Relation, event uint16, seen map[change]bool) {
 	for _, k := range rel.extras().referencing {
 		other := a.in.cat.relations[k.relation]
 		if other == nil {
@@ -226,10 +253,10 @@ func (a *analysis) cascades(rel *Relation, event uint16) {
 		case event == triggerInsert || event == triggerTruncate:
 		case action == 'c' && event == triggerDelete:
 			a.add(gate.EffectDelete)
-			a.writes(other, triggerDelete, nil)
+			a.changes(other, triggerDelete, nil, seen)
 		case action == 'c' || action == 'n' || action == 'd':
 			a.add(gate.EffectWrite)
-			a.writes(other, triggerUpdate, []int16{})
+			a.changes(other, triggerUpdate, []int16{}, seen)
 		}
 	}
 }

@@ -21,6 +21,7 @@ func (a *analysis) statement(n *pg_query.Node) {
 	a.effects = 0
 	a.ranges, a.names, a.joinAlias = nil, nil, false
 	st := a.dispatch(n)
+	a.allSeen(n)
 	a.substituteAll()
 	st.Effects = a.effects
 	if st.Effects == 0 {
@@ -171,6 +172,9 @@ func (a *analysis) other(n *pg_query.Node) Statement {
 	}
 	a.word(u.word)
 	a.add(u.effects)
+	if n.GetDropStmt() != nil || n.GetCommentStmt() != nil {
+		return Statement{Word: u.word}
+	}
 	a.facts.created, a.facts.createdPermanent = true, true
 	// A definition can keep a query that reads labelled columns, and run later.
 	a.refuseAll(strings.ToUpper(u.word), "can make a definition that shows labelled columns under another name", "ask an administrator")
@@ -225,7 +229,7 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 			costs = on
 		}
 	}
-	outer := a.effects
+	outer, unbounded := a.effects, a.facts.unbounded
 	a.effects = 0
 	a.explain = explainPlain
 	if !costs && !analyze {
@@ -235,12 +239,15 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 	a.explain = explainNone
 	if !analyze {
 		a.effects &^= gate.EffectWrite | gate.EffectDelete | gate.EffectSchema
-		a.facts.unbounded = false
+		a.facts.unbounded = unbounded
 	}
 	a.effects |= outer | gate.EffectRead
 	st := Statement{Word: "explain", Explain: true}
 	if inner.Kind == KindExecute {
 		st.Kind, st.Name = inner.Kind, inner.Name
+		if costs || analyze {
+			a.refuseAll("EXPLAIN EXECUTE", "shows estimates that can be made from labelled columns", "use EXPLAIN (COSTS OFF) EXECUTE")
+		}
 	}
 	return st
 }

@@ -1,0 +1,341 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/parse"
+)
+
+// fresh makes a database of its own with a schema.
+func fresh(t testing.TB, name string, schema ...string) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := theServer.connect(ctx, "postgres", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	for _, sql := range []string{"DROP DATABASE IF EXISTS " + name + " WITH (FORCE)", "CREATE DATABASE " + name} {
+		if _, err := c.Exec(ctx, sql).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := theServer.connect(ctx, name, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(ctx)
+	for _, sql := range schema {
+		if _, err := d.Exec(ctx, sql).ReadAll(); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// maskErr returns the refusal of a text under the default masks; nil if it runs.
+func maskErr(t *testing.T, in *Inspector, text string) *Error {
+	t.Helper()
+	_, err := inspect(t, in, text).AppendSQL(nil, nil)
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestMasksKeepTheTypeOfTheColumn(t *testing.T) {
+	columns := []struct{ name, typ, value, redacted string }{
+		{"a", "text", "'secret'", "[redacted]"},
+		{"b", "varchar(4)", "'secr'", "[red"},
+		{"c", "char(12)", "'secret'", "[redacted]  "},
+		{"d", "numeric(10,2)", "4711.42", "NULL"},
+		{"e", "int", "4711", "NULL"},
+		{"f", "date", "'2001-02-03'", "NULL"},
+		{"g", "timestamptz", "'2001-02-03'", "NULL"},
+		{"h", "text[]", "'{secret,b}'", "{[redacted]}"},
+		{"i", "int[]", "'{4711}'", "NULL"},
+		{"j", "json", "'{\"a\":\"secret\"}'", `"[redacted]"`},
+		{"k", "jsonb", "'{\"a\":\"secret\"}'", `"[redacted]"`},
+		{"l", "bytea", "'secret'", "NULL"},
+		{"m", "xml", "'<secret/>'", "NULL"},
+		{"n", "mood", "'happy'", "NULL"},
+		{"o", "checked", "'secret'", "[redacted]"},
+		{"p", "pair", "ROW('secret', 4711)", "([redacted],)"},
+		{"q", "outer_pair", "ROW(ROW('secret', 1), 'secret')", `("([redacted],)",[redacted])`},
+		{"r", "pair[]", "ARRAY[ROW('secret', 1)::pair]", "NULL"},
+		{"s", "bool", "true", "NULL"},
+		{"t", "uuid", "'00000000-0000-0000-0000-000000004711'", "NULL"},
+		{"u", "inet", "'10.47.11.1'", "NULL"},
+		{"v", "int4range", "'[1,4711)'", "NULL"},
+		{"w", "name", "'secret'", "[redacted]"},
+		{"Mixed \"Case", "text", "'secret'", "[redacted]"},
+	}
+	var defs, values, marks []string
+	for _, c := range columns {
+		defs = append(defs, quoteIdent(c.name)+" "+c.typ)
+		values = append(values, c.value)
+		marks = append(marks, "public.t."+quoteIdent(c.name))
+	}
+	fresh(t, "masks",
+		"CREATE TYPE mood AS ENUM ('happy')", "CREATE DOMAIN checked AS varchar(20) CHECK (value ~ '^s')",
+		"CREATE TYPE pair AS (x text, y int)", "CREATE TYPE outer_pair AS (p pair, z text)",
+		"CREATE TABLE t ("+strings.Join(defs, ", ")+")", "INSERT INTO t VALUES ("+strings.Join(values, ", ")+")", "INSERT INTO t DEFAULT VALUES")
+	in := inspector(t, "masks", map[string][]string{"pii": marks}, nil)
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "masks", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, c := range columns {
+		text := "SELECT " + quoteIdent(c.name) + " FROM t"
+		for _, mask := range []string{gate.MaskRedact, MaskNull, MaskLast4, MaskEmail, MaskDateYear, MaskDigits} {
+			i := inspect(t, in, text)
+			sql, err := i.AppendSQL(nil, gate.Masks{"pii": mask})
+			if err != nil {
+				t.Fatal(err)
+			}
+			direct, masked := conn.Exec(ctx, text), ""
+			want, err := direct.ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := conn.Exec(ctx, string(sql)).ReadAll()
+			if err != nil {
+				t.Errorf("%s %s: %v", c.typ, mask, err)
+				continue
+			}
+			w, g := want[0].FieldDescriptions[0], got[0].FieldDescriptions[0]
+			if w.Name != g.Name || w.DataTypeOID != g.DataTypeOID || w.TypeModifier != g.TypeModifier {
+				t.Errorf("%s %s: described as %+v instead of %+v", c.typ, mask, g, w)
+			}
+			masked = "NULL"
+			if v := got[0].Rows[0][0]; v != nil {
+				masked = string(v)
+			}
+			if mask == gate.MaskRedact && masked != c.redacted {
+				t.Errorf("%s: %s", c.typ, masked)
+			}
+			if strings.Contains(masked, "secre") && mask != MaskDigits || strings.Contains(masked, "4711") {
+				t.Errorf("%s %s shows %s", c.typ, mask, masked)
+			}
+			if got[0].Rows[1][0] != nil {
+				t.Errorf("%s %s: NULL became %s", c.typ, mask, got[0].Rows[1][0])
+			}
+		}
+	}
+}
+
+func TestPartialMasksShowOnlyWhatTheyDeclare(t *testing.T) {
+	fresh(t, "partial", "CREATE TABLE t (v text, d date)", "INSERT INTO t VALUES ('alice@example.org', '2001-02-03'), ('4111-1111', '1999-12-31'), ('abc', NULL), ('@x', NULL)")
+	in := inspector(t, "partial", map[string][]string{"l": {"public.t.v", "public.t.d"}}, nil)
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "partial", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for mask, want := range map[string]string{
+		MaskLast4:    "****.org|****1111|****|****",
+		MaskEmail:    "a***@example.org|***|***|***",
+		MaskDigits:   "alice@example.org|0000-0000|abc|@x",
+		MaskDateYear: "alic|4111|abc|@x",
+	} {
+		sql, err := inspect(t, in, "SELECT v FROM t").AppendSQL(nil, gate.Masks{"l": mask})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := conn.Exec(ctx, string(sql)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, row := range r[0].Rows {
+			got = append(got, string(row[0]))
+		}
+		if strings.Join(got, "|") != want {
+			t.Errorf("%s: %q", mask, got)
+		}
+	}
+	if _, err := inspect(t, in, "SELECT v FROM t").AppendSQL(nil, gate.Masks{"l": "nonsense"}); err == nil {
+		t.Error("an unknown mask is accepted")
+	}
+	sql, err := inspect(t, in, "SELECT d FROM t").AppendSQL(nil, gate.Masks{"l": MaskDateYear})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := conn.Exec(ctx, string(sql)).ReadAll(); err != nil || string(r[0].Rows[0][0]) != "2001-01-01" {
+		t.Errorf("date-year: %v %v", r, err)
+	}
+}
+
+func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
+	fresh(t, "hidden",
+		"CREATE FUNCTION evil() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'",
+		"CREATE FUNCTION evil(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+		"CREATE FUNCTION evil(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'",
+		"CREATE FUNCTION trg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+		"CREATE TABLE plain (a int, b text)",
+		"CREATE TABLE defaulted (a int DEFAULT evil(), b text)",
+		"CREATE TABLE checked (a text CHECK (evil(a)))",
+		"CREATE TABLE indexed (a text)", "CREATE INDEX ON indexed ((evil(a)))",
+		"CREATE TABLE part (a text)", "CREATE INDEX ON part (a) WHERE evil(a)",
+		"CREATE TABLE generated (a text, b bool GENERATED ALWAYS AS (evil(a)) STORED)",
+		"CREATE TABLE guarded (a text)", "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON guarded USING (evil(a))",
+		"CREATE TABLE triggered (a text)", "CREATE TRIGGER x BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION trg()",
+		"CREATE TABLE owner (id int PRIMARY KEY)", "CREATE TABLE owned (id int REFERENCES owner ON DELETE CASCADE)", "CREATE TRIGGER x AFTER DELETE ON owned FOR EACH ROW EXECUTE FUNCTION trg()",
+		"CREATE TABLE ranged (a int) PARTITION BY RANGE (a)", "CREATE TABLE ranged_1 PARTITION OF ranged FOR VALUES FROM (0) TO (10)", "CREATE TRIGGER x BEFORE INSERT ON ranged_1 FOR EACH ROW EXECUTE FUNCTION trg()",
+		"CREATE VIEW viewed AS SELECT evil() AS x FROM plain", "CREATE VIEW viewed2 AS SELECT * FROM viewed", "CREATE VIEW updatable AS SELECT * FROM triggered",
+		"CREATE DOMAIN dom AS text CHECK (evil(value))", "CREATE TABLE domained (a dom)", "CREATE TYPE comp AS (d dom)", "CREATE TABLE composed (c comp[])",
+		"CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = evil)",
+		"CREATE OPERATOR + (LEFTARG = text, RIGHTARG = text, FUNCTION = evil)",
+		"CREATE TYPE box2 AS (x int)", "CREATE FUNCTION to_box2(text) RETURNS box2 LANGUAGE sql AS 'SELECT ROW(1)::box2'", "CREATE CAST (text AS box2) WITH FUNCTION to_box2(text) AS IMPLICIT", "CREATE TABLE boxed (b box2)",
+		"CREATE FUNCTION vat(plain) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		"CREATE AGGREGATE agg(int) (SFUNC = int4pl, STYPE = int)",
+		"CREATE PROCEDURE proc() LANGUAGE sql AS 'SELECT 1'",
+	)
+	in := inspector(t, "hidden", nil, nil)
+	for _, text := range []string{
+		"SELECT evil()", "SELECT public.evil()", "SELECT * FROM evil() e", "SELECT 1 LIMIT evil()", "VALUES (evil())", "SELECT 1 ORDER BY evil()",
+		"INSERT INTO defaulted (b) VALUES ('x')", "INSERT INTO checked VALUES ('x')", "INSERT INTO indexed VALUES ('x')", "INSERT INTO part VALUES ('x')",
+		"INSERT INTO generated (a) VALUES ('x')", "SELECT * FROM guarded", "DELETE FROM guarded WHERE a = 'x'", "INSERT INTO triggered VALUES ('x')",
+		"COPY triggered FROM STDIN", "DELETE FROM owner WHERE id = 1", "INSERT INTO ranged VALUES (1)", "UPDATE ranged SET a = 1 WHERE a = 2", "INSERT INTO updatable VALUES ('x')",
+		"SELECT * FROM viewed", "SELECT * FROM viewed2", "TABLE viewed2", "COPY (SELECT * FROM viewed2) TO STDOUT", "EXPLAIN SELECT * FROM viewed2",
+		"SELECT 'x'::dom", "SELECT CAST('x' AS dom)", "SELECT '{x}'::dom[]", "SELECT '(x)'::comp", "INSERT INTO domained VALUES ('x')", "SELECT * FROM composed", "SELECT json_populate_record(NULL::comp, '{}')",
+		"SELECT * FROM json_to_record('{}') AS x(d dom)", "SELECT * FROM XMLTABLE('/' PASSING '<a/>' COLUMNS d dom PATH '.')",
+		"SELECT 'a' === 'b'", "SELECT 'a' OPERATOR(public.===) 'b'", "SELECT 1 + 1", "SELECT 1 WHERE 1 + ANY (ARRAY[1])", "SELECT 1 ORDER BY 1 USING ===",
+		"SELECT 'x'::box2", "SELECT b FROM boxed", "INSERT INTO boxed SELECT b FROM plain", "SELECT p.vat FROM plain p", "SELECT (p).vat FROM plain p", "SELECT vat(p) FROM plain p",
+		"SELECT agg(a) FROM plain", "SELECT agg(a) OVER () FROM plain", "CALL proc()", "EXECUTE p(evil())", "DECLARE c CURSOR FOR SELECT evil()", "PREPARE p AS SELECT evil()",
+		"MERGE INTO triggered t USING plain p ON true WHEN NOT MATCHED THEN INSERT VALUES ('x')",
+		"INSERT INTO plain VALUES (1); INSERT INTO triggered VALUES ('x')", "UPDATE triggered SET a = 'x' WHERE a = 'y'; INSERT INTO triggered VALUES ('x')",
+		"WITH x AS (INSERT INTO triggered VALUES ('x')) SELECT 1",
+	} {
+		if s := inspect(t, in, text).Shape; !s.Effects.Has(gate.EffectUnknown) {
+			t.Errorf("%q has effects %v", text, s.Effects)
+		}
+	}
+	for _, text := range []string{"SELECT a, b FROM plain", "INSERT INTO plain VALUES (1, 'x')", "SELECT a - 1 FROM plain", "UPDATE owner SET id = 2 WHERE id = 1", "SELECT id FROM owned", "SELECT a FROM ranged", "SELECT uuid('x'), count(*) FROM plain"} {
+		if s := inspect(t, in, text).Shape; s.Effects.Has(gate.EffectUnknown) {
+			t.Errorf("%q is unknown: %v", text, s.Facts.Unreviewed)
+		}
+	}
+}
+
+func TestLabelsReachEverythingThatShowsTheSameValues(t *testing.T) {
+	fresh(t, "spread",
+		"CREATE TABLE people (ssn text UNIQUE, name text, region text, UNIQUE (region, ssn), up text GENERATED ALWAYS AS (upper(ssn)) STORED, up2 int)",
+		"CREATE TABLE ids (person text REFERENCES people (ssn), note text)",
+		"CREATE VIEW v1 AS SELECT ssn AS a, name AS b, count(*) OVER () AS c FROM people", "CREATE VIEW v2 AS SELECT max(a) AS m, b FROM v1 GROUP BY b",
+		"CREATE VIEW filtered AS SELECT name FROM people WHERE ssn LIKE '0%'", "CREATE VIEW ordered AS SELECT name FROM people ORDER BY ssn LIMIT 1", "CREATE VIEW clean AS SELECT name FROM people WHERE ssn IS NOT NULL",
+		"CREATE VIEW joined AS SELECT p.name FROM people p JOIN ids i ON i.person = p.ssn",
+		"CREATE VIEW rec AS WITH RECURSIVE r(x, n) AS (SELECT ssn, 1 FROM people UNION ALL SELECT x, n + 1 FROM r WHERE n < 2) SELECT x, n FROM r",
+		"CREATE VIEW cased AS SELECT CASE WHEN ssn = '0' THEN 1 ELSE 2 END AS k, name FROM people",
+		"CREATE VIEW scalar AS SELECT (SELECT max(p.ssn) FROM people p) AS s, 1 AS one",
+		"CREATE VIEW lat AS SELECT x.l FROM people p, LATERAL (SELECT length(p.ssn) AS l) x",
+		"CREATE VIEW rows AS SELECT p AS whole, row_to_json(p) AS doc FROM people p",
+		"CREATE VIEW unioned AS SELECT name AS n FROM people UNION ALL SELECT ssn FROM people",
+		"CREATE MATERIALIZED VIEW mv AS SELECT a, b FROM v1", "CREATE VIEW over_mv AS SELECT a AS z FROM mv",
+		"CREATE TABLE base (secret text)", "CREATE TABLE child (extra text) INHERITS (base)",
+		"CREATE TABLE parts (k int, s text) PARTITION BY LIST (k)", "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1) PARTITION BY LIST (k)", "CREATE TABLE parts_1_1 PARTITION OF parts_1 FOR VALUES IN (1)",
+	)
+	in := inspector(t, "spread", map[string][]string{"pii": {"public.people.ssn", "public.child.secret", "public.parts_1_1.s"}}, nil)
+	masked := func(text string) string {
+		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
+		if err != nil {
+			return "refused"
+		}
+		if strings.Contains(string(sql), "CASE WHEN") || strings.Contains(string(sql), "CAST (") {
+			return "masked"
+		}
+		return "plain"
+	}
+	for text, want := range map[string]string{
+		"SELECT up FROM people": "masked", "SELECT person FROM ids": "masked", "SELECT note FROM ids": "plain",
+		"SELECT a FROM v1": "masked", "SELECT b, c FROM v1": "plain", "SELECT m FROM v2": "masked", "SELECT b FROM v2": "plain",
+		"SELECT name FROM filtered": "refused", "SELECT name FROM ordered": "refused", "SELECT name FROM clean": "plain", "SELECT name FROM joined": "refused",
+		"SELECT x FROM rec": "masked", "SELECT n FROM rec": "plain", "SELECT k FROM cased": "refused", "SELECT s FROM scalar": "masked", "SELECT one FROM scalar": "plain",
+		"SELECT l FROM lat": "masked", "SELECT whole FROM rows": "masked", "SELECT doc FROM rows": "masked", "SELECT n FROM unioned": "masked",
+		"SELECT a FROM mv": "masked", "SELECT b FROM mv": "plain", "SELECT z FROM over_mv": "masked",
+		"SELECT secret FROM base": "masked", "SELECT secret FROM child": "masked", "SELECT extra FROM child": "plain",
+		"SELECT s FROM parts": "masked", "SELECT s FROM parts_1": "masked", "SELECT k FROM parts": "plain",
+		"INSERT INTO ids (person) VALUES ('0')": "refused", "INSERT INTO ids (note) VALUES ('0')": "plain",
+		"UPDATE people SET region = 'x' WHERE name = 'a'": "refused", "UPDATE people SET name = 'x' WHERE name = 'a'": "plain",
+		"INSERT INTO people (name) VALUES ('a')": "plain", "INSERT INTO people (ssn) VALUES ('a')": "refused",
+		"DROP TABLE ids": "plain", "ALTER TABLE people RENAME ssn TO x": "refused", "CREATE VIEW x AS SELECT ssn FROM people": "masked",
+		"SELECT name FROM people TABLESAMPLE system (1)": "plain", "SELECT ssn FROM people TABLESAMPLE system (1)": "refused",
+	} {
+		if got := masked(text); got != want {
+			t.Errorf("%q is %s, want %s (%v)", text, got, want, maskErr(t, in, text))
+		}
+	}
+}
+
+func TestASnapshotOfTenThousandRelationsFitsItsMemory(t *testing.T) {
+	fresh(t, "large", `DO $$BEGIN FOR i IN 1..10000 LOOP EXECUTE format('CREATE TABLE t%s (id bigserial, name text NOT NULL, email text, created_at timestamptz DEFAULT now(), a int, b int, c numeric(10,2), d jsonb)', i); IF i % 500 = 0 THEN COMMIT; END IF; END LOOP; END$$`)
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "large", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	cat, err := LoadCatalog(ctx, querier{conn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := NewInspector(ctx, cat, Options{Parser: parse.Direct{}, Database: "large"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := heap() - before
+	t.Logf("%d relations in %.1f MiB", len(cat.relations), float64(used)/(1<<20))
+	if used > 64<<20 {
+		t.Errorf("%d bytes", used)
+	}
+	runtime.KeepAlive(in)
+	epoch, err := Epoch(ctx, querier{conn})
+	if err != nil || epoch != cat.Epoch() {
+		t.Errorf("the epoch changed without a change: %v", err)
+	}
+	for _, sql := range []string{
+		"ALTER TABLE t1 RENAME email TO x", "CREATE VIEW v AS SELECT 1", "CREATE OR REPLACE VIEW v AS SELECT 2 AS \"?column?\"", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		"CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'", "ALTER TABLE t2 INHERIT t3", "ALTER TABLE t1 ALTER a SET DEFAULT 1", "CREATE TRIGGER x BEFORE UPDATE ON t1 FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+		"ALTER TABLE t1 ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON t1 USING (true)", "ALTER TABLE t1 ADD CHECK (a > 0)", "CREATE DOMAIN dd AS int", "ALTER DOMAIN dd ADD CHECK (value > 0)", "CREATE UNIQUE INDEX ON t1 (b)", "DROP TABLE t4", "ALTER SCHEMA public RENAME TO public2",
+	} {
+		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		now, err := Epoch(ctx, querier{conn})
+		if err != nil || now == epoch {
+			t.Errorf("%s does not change the epoch: %v", sql, err)
+		}
+		epoch = now
+	}
+}
+
+func BenchmarkEpoch(b *testing.B) {
+	fresh(b, "epoch", `DO $$BEGIN FOR i IN 1..2000 LOOP EXECUTE format('CREATE TABLE t%s (id int, a int, b int, c int, d int)', i); IF i % 500 = 0 THEN COMMIT; END IF; END LOOP; END$$`)
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "epoch", "postgres")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for b.Loop() {
+		if _, err := Epoch(ctx, querier{conn}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
