@@ -54,6 +54,7 @@ type analysis struct {
 	typeSeen   map[oid]bool
 	seen       map[int32]bool // places of relations that were read or changed
 	secrets    []tokenSpan
+	absent     []string
 }
 
 type explainMode uint8

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -125,6 +126,11 @@ func (c *shapeCache) put(key []byte, v *variant) {
 	s.mu.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for _, x := range e.variants { // another session was faster
+		if slices.Equal(x.literals, v.literals) && slices.Equal(x.values, v.values) {
+			return
+		}
+	}
 	if len(e.variants) >= variantsPerShape {
 		e.variants = append(e.variants[:0:0], e.variants[1:]...)
 	}
@@ -135,8 +141,10 @@ func (c *shapeCache) put(key []byte, v *variant) {
 func (a *analysed) template(tokens *lex.Tokens, masks gate.Masks) (*lex.Template, error) {
 	var buf [256]byte
 	key := buf[:0]
-	for _, n := range a.in.labels.list(a.labels) {
-		key = append(append(key, masks.For(n)...), 0)
+	for i, n := range a.in.labels.names {
+		if a.labels&(1<<i) != 0 {
+			key = append(append(key, masks.For(n)...), 0)
+		}
 	}
 	a.mu.RLock()
 	t := a.templates[string(key)]

@@ -172,6 +172,7 @@ func (a *analysis) userFunction(f *function) {
 
 // missing marks a name that the catalog does not have.
 func (a *analysis) missing(what string) {
+	a.absent = append(a.absent, what)
 	a.unreviewed(what + " (not in the catalog)")
 	a.refuseAll(what, "is not in the catalog, so what it shows cannot be traced", "check the name")
 }

@@ -88,6 +88,10 @@ type Shape struct {
 	Effects    gate.Effects
 	Labels     []string
 	Statements []Statement
+	// Missing are relations and functions that the catalog does not have. If the
+	// text is refused, they are likely why: a name is misspelled, or the object
+	// is temporary or newer than the snapshot.
+	Missing []string
 }
 
 // NewInspector resolves the labels and reads every definition of the catalog
@@ -200,7 +204,7 @@ func (a *analysis) variant() *variant {
 		a.unknown()
 	}
 	v := &variant{
-		shape:    &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements},
+		shape:    &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent)},
 		analysed: &analysed{in: a.in, edits: a.edits, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}
 	seen := map[int32]bool{}
@@ -272,7 +276,10 @@ func (i *Inspection) AppendSQL(dst []byte, masks gate.Masks) ([]byte, error) {
 
 // refused words the first use that cannot be masked.
 func (a *analysed) refused(masked labelSet, masks gate.Masks) error {
-	for _, l := range a.in.labels.list(masked) {
+	for i, l := range a.in.labels.names {
+		if masked&(1<<i) == 0 {
+			continue
+		}
 		if _, known := MaskLeaks(masks.For(l)); !known {
 			return &Error{SQLSTATE: "42501", Message: fmt.Sprintf("label %s has the mask %q, which this protocol does not have", l, masks.For(l))}
 		}
@@ -373,6 +380,7 @@ func Combine(shapes ...*Shape) *Shape {
 			out.Effects |= gate.EffectUnknown
 		}
 		out.Labels = append(out.Labels, s.Labels...)
+		out.Missing = append(out.Missing, s.Missing...)
 		if i == 0 {
 			out.Statements = s.Statements
 		}

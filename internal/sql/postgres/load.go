@@ -19,26 +19,31 @@ type Querier interface {
 }
 
 const (
-	epochHead = `(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8((oid::int8 << 32) | xmin::text::int8))) FROM pg_catalog.`
+	epochHead = `(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8((x.oid::int8 << 32) | x.xmin::text::int8))) FROM pg_catalog.`
 	epochTail = `),`
+	// Temporary objects of any session come and go, and are not in a Catalog.
+	lasting      = ` NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_(toast_)?temp_')`
+	lastingTable = ` NOT IN (SELECT oid FROM pg_catalog.pg_class WHERE relpersistence = 't')`
 )
 
 // EpochQuery is the query behind [Epoch]: one row with one value, which differs
 // whenever a definition that LoadCatalog reads was committed in between.
 const EpochQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
-	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8(((attrelid::int8 << 32) | xmin::text::int8) # (attnum::int8 << 50)))) FROM pg_catalog.pg_attribute WHERE attrelid >= 16384 AND attnum > 0),` +
-	epochHead + `pg_class WHERE relkind <> 't' AND relpersistence <> 't'` + epochTail +
-	epochHead + `pg_proc` + epochTail +
-	epochHead + `pg_rewrite` + epochTail +
-	epochHead + `pg_type` + epochTail +
-	epochHead + `pg_cast` + epochTail +
-	epochHead + `pg_operator` + epochTail +
-	epochHead + `pg_trigger` + epochTail +
-	epochHead + `pg_policy` + epochTail +
-	epochHead + `pg_constraint` + epochTail +
-	epochHead + `pg_attrdef` + epochTail +
-	epochHead + `pg_namespace` + epochTail +
-	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8((inhrelid::int8 << 32) | inhparent::int8))) FROM pg_catalog.pg_inherits)))`
+	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8(((attrelid::int8 << 32) | xmin::text::int8) # (attnum::int8 << 50)))) FROM pg_catalog.pg_attribute WHERE attrelid >= 16384 AND attnum > 0 AND attrelid` + lastingTable + `),` +
+	epochHead + `pg_class x WHERE relkind <> 't' AND relpersistence <> 't'` + epochTail +
+	epochHead + `pg_proc x WHERE pronamespace` + lasting + epochTail +
+	epochHead + `pg_rewrite x WHERE ev_class` + lastingTable + epochTail +
+	epochHead + `pg_type x WHERE typnamespace` + lasting + epochTail +
+	epochHead + `pg_cast x` + epochTail +
+	epochHead + `pg_operator x WHERE oprnamespace` + lasting + epochTail +
+	epochHead + `pg_amproc x` + epochTail +
+	epochHead + `pg_amop x` + epochTail +
+	epochHead + `pg_trigger x WHERE tgrelid` + lastingTable + epochTail +
+	epochHead + `pg_policy x` + epochTail +
+	epochHead + `pg_constraint x WHERE connamespace` + lasting + epochTail +
+	epochHead + `pg_attrdef x WHERE adrelid` + lastingTable + epochTail +
+	epochHead + `pg_namespace x WHERE oid` + lasting + epochTail +
+	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8((inhrelid::int8 << 32) | inhparent::int8))) FROM pg_catalog.pg_inherits WHERE inhrelid` + lastingTable + `)))`
 
 // Epoch asks the target for the state of its definitions. A [Catalog] whose
 // Epoch differs is stale.

@@ -309,6 +309,14 @@ func TestASnapshotOfTenThousandRelationsFitsItsMemory(t *testing.T) {
 	if err != nil || epoch != cat.Epoch() {
 		t.Errorf("the epoch changed without a change: %v", err)
 	}
+	for _, sql := range []string{"CREATE TEMP TABLE z (a int PRIMARY KEY, b serial CHECK (b > 0))", "INSERT INTO t1 (name) VALUES ('x')", "ANALYZE t1", "VACUUM t1"} {
+		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := Epoch(ctx, querier{conn}); err != nil || now != epoch {
+			t.Errorf("%s changes the epoch: %v", sql, err)
+		}
+	}
 	for _, sql := range []string{
 		"ALTER TABLE t1 RENAME email TO x", "CREATE VIEW v AS SELECT 1", "CREATE OR REPLACE VIEW v AS SELECT 2 AS \"?column?\"", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		"CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'", "ALTER TABLE t2 INHERIT t3", "ALTER TABLE t1 ALTER a SET DEFAULT 1", "CREATE TRIGGER x BEFORE UPDATE ON t1 FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
@@ -336,6 +344,52 @@ func BenchmarkEpoch(b *testing.B) {
 	for b.Loop() {
 		if _, err := Epoch(ctx, querier{conn}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestWhatNobodyReviewedIsListedWithTheReason(t *testing.T) {
+	in := inspector(t, database, nil, corpusFunctions)
+	found := map[string]string{}
+	for _, u := range in.Unreviewed() {
+		found[u.Name] = u.Why
+	}
+	for name, want := range map[string]string{
+		"public.trg()":                       "writing to public.orders (trigger orders_trg)",
+		"public.op_wipe(text)":               "the operator @!!",
+		"public.to_wiper(integer)":           "a cast",
+		"rule tickets_log on public.tickets": "writing to public.tickets",
+		"public.get_customers()":             "every call of a function named get_customers",
+	} {
+		if !strings.Contains(found[name], want) {
+			t.Errorf("%s: %q", name, found[name])
+		}
+	}
+	if _, ok := found["public.order_total(integer)"]; ok {
+		t.Error("a reviewed function is listed")
+	}
+}
+
+func TestEveryOperatorOfPostgreSQLIsHarmless(t *testing.T) {
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, database, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, sql := range []string{
+		"SELECT DISTINCT p.proname FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode WHERE o.oid < 16384",
+		"SELECT DISTINCT p.proname FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc WHERE c.oid < 16384",
+		"SELECT DISTINCT p.proname FROM pg_amproc a JOIN pg_proc p ON p.oid = a.amproc JOIN pg_opfamily f ON f.oid = a.amprocfamily JOIN pg_am m ON m.oid = f.opfmethod WHERE m.amname IN ('btree', 'hash') AND a.amprocnum IN (1, 2) AND NOT 'internal'::regtype = ANY (p.proargtypes) AND a.oid < 16384",
+	} {
+		err := querier{conn}.Query(ctx, sql, func(row [][]byte) error {
+			if b, ok := builtins()[string(row[0])]; !ok || b.effects != gate.EffectRead || b.others {
+				t.Errorf("%s is behind an operator, a cast or an operator class and not on the list", row[0])
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
