@@ -57,7 +57,7 @@ func (b *bed) prepare(ctx context.Context, c plan) (err error) {
 		return err
 	}
 	b.server, err = pgserver.Start(ctx, pgserver.Options{
-		MaxConnections: maxIdle + 200,
+		MaxConnections: 2*maxIdle + 200, // the pooler keeps its sessions for the next client
 		Settings: map[string]string{
 			"shared_buffers": "256MB", "work_mem": "16MB", "max_wal_size": "4GB",
 			"checkpoint_timeout": "60min", "autovacuum": "off", "jit": "off",

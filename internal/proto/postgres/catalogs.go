@@ -165,3 +165,17 @@ func (c *Catalogs) Describe(ctx context.Context, g *gate.Gateway, t *gate.Target
 	}
 	return &gate.Command{Text: in.Record(), Effects: in.Shape.Effects, Labels: in.Shape.Labels, Facts: in.Shape.Facts}, nil
 }
+
+// Query runs fn in a session of the gateway's own at a target, logged in with the
+// target's credential, and closes it when fn returns: to ask its catalogs.
+func (c *Catalogs) Query(ctx context.Context, g *gate.Gateway, t *gate.Target, fn func(q sql.Querier) error) error {
+	var b backend
+	return g.Probe(ctx, t, func(ctx context.Context, conn net.Conn, t *gate.Target, cred *gate.Credential) (net.Conn, error) {
+		pg, err := b.dial(ctx, conn, t, cred)
+		if err != nil {
+			return nil, err
+		}
+		defer pg.Close(context.WithoutCancel(ctx))
+		return conn, fn(querier{pg})
+	})
+}

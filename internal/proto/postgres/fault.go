@@ -39,9 +39,13 @@ func fault(code, format string, args ...any) *wire.Fault {
 }
 
 // refusalFault words a refusal: what happened, the machine-readable line, and
-// what to do.
+// what to do. The line does not name the session: what an agent is told must
+// depend on its request and on public data only, so that two databases which
+// differ in secrets can be compared byte by byte. SHOW sallyport.session tells.
 func refusalFault(r *gate.Refusal) *wire.Fault {
-	f := &wire.Fault{Severity: "ERROR", Code: codePrivilege, Detail: r.Line()}
+	public := *r
+	public.Session = ""
+	f := &wire.Fault{Severity: "ERROR", Code: codePrivilege, Detail: public.Line()}
 	rule := ""
 	if r.Rule != "" {
 		rule = " by rule " + r.Rule

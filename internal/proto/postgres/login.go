@@ -25,6 +25,7 @@ const minServerVersion = 13
 // backend is the target's side of a session after log-in.
 type backend struct {
 	settings map[string]string // what the client asked for at start
+	session  string            // the session's id; empty for the gateway's own
 
 	pid        uint32
 	key        []byte // the target's cancel key; never shown to a client
@@ -65,6 +66,9 @@ func (b *backend) dial(ctx context.Context, conn net.Conn, t *gate.Target, c *ga
 	cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
 	cfg.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
 	cfg.RuntimeParams = runtimeParams(b.settings, t)
+	if b.session != "" {
+		cfg.RuntimeParams["sallyport.session"] = b.session // for the agent, and for the target's own log
+	}
 	if cfg.TLSConfig, err = upstreamTLS(t, c); err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func (p *Server) connect(ctx context.Context, g *gate.Gateway, gs *gate.Session,
 	if _, err := catalog.current(ctx, g); err != nil {
 		return nil, &gate.OpenError{Stage: "login", Public: fmt.Sprintf("the catalog of target %q cannot be read", gs.Target.Name), Err: err}
 	}
-	b := &backend{settings: start.settings}
+	b := &backend{settings: start.settings, session: gs.ID}
 	up, err := gs.Dial(ctx, b.login, controlMessages...)
 	if err != nil {
 		var refused *wire.Fault

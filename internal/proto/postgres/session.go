@@ -3,7 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -108,9 +110,10 @@ func newSession(p *Server, g *gate.Gateway, gs *gate.Session, client net.Conn, u
 func (s *session) hello(key cancelKey) []byte {
 	b, at := wire.Begin(nil, wire.Authentication)
 	b = wire.End(append(b, 0, 0, 0, 0), at)
-	for name, value := range s.backend.params {
+	// In order, so that two sessions alike begin with the same bytes.
+	for _, name := range slices.Sorted(maps.Keys(s.backend.params)) {
 		if reported(name) {
-			b = wire.AppendParameterStatus(b, name, value)
+			b = wire.AppendParameterStatus(b, name, s.backend.params[name])
 		}
 	}
 	s.backend.params = nil
