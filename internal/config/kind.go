@@ -75,6 +75,8 @@ type Limits struct {
 	Bytes     Size          `yaml:"bytes" doc:"Bytes of one command's answer." default:"no limit" example:"64MiB"`
 	Statement time.Duration `yaml:"statement" doc:"Time of one command at the target." default:"no limit" example:"30s"`
 	Session   time.Duration `yaml:"session" doc:"Time from the opening to the end of a session." default:"the token's lifetime" example:"1h"`
+	Sessions  int           `yaml:"sessions" doc:"Sessions of the target that are open at a time, at one gateway." default:"no limit" example:"50"`
+	PerAgent  int           `yaml:"sessions_per_agent" doc:"Sessions of one agent at the target that are open at a time, at one gateway." default:"no limit" example:"5"`
 }
 
 // TLS is how the gateway speaks to a target.
@@ -172,6 +174,12 @@ func (t *Target) validate() (errs []error) {
 		}
 	} else if !hostPort(t.Address) {
 		errs = append(errs, &fieldError{"address", fmt.Sprintf("%q is not host:port", t.Address), "for example: db.internal:5432"})
+	}
+	if t.Limits.Sessions < 0 {
+		errs = append(errs, &fieldError{"limits.sessions", "a limit is not negative", "leave it out for no limit"})
+	}
+	if t.Limits.PerAgent < 0 {
+		errs = append(errs, &fieldError{"limits.sessions_per_agent", "a limit is not negative", "leave it out for no limit"})
 	}
 	return errs
 }

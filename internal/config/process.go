@@ -59,7 +59,7 @@ type ProcessTLS struct {
 type ProcessLimits struct {
 	// Connections is how many client connections one listener holds at a time,
 	// logged in or not. Default: 4096.
-	Connections int `yaml:"connections" doc:"Client connections that one listener holds at a time, logged in or not." default:"4096" example:"4096"`
+	Connections int `yaml:"connections" doc:"Client connections that one listener holds at a time, logged in or not." default:"16384" example:"16384"`
 	// Handshake is how long a client may take to log in. Default: 10s.
 	Handshake time.Duration `yaml:"handshake" doc:"Time that a client has to log in." default:"10s" example:"10s"`
 	// Shutdown is how long sessions have to close when the process stops.
@@ -198,7 +198,7 @@ func (p *Process) defaults() {
 		p.Hold = 45 * time.Second
 	}
 	if p.Limits.Connections == 0 {
-		p.Limits.Connections = 4096
+		p.Limits.Connections = 16384
 	}
 	if p.Limits.Handshake == 0 {
 		p.Limits.Handshake = 10 * time.Second

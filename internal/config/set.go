@@ -362,7 +362,7 @@ func (b *builder) target(d *Document, t *Target) *gate.Target {
 		Labels: t.Labels, Credential: t.Credential, Marks: map[string][]string{}, Functions: map[string]gate.Effects{},
 		TLS: gate.TLS{Mode: t.tlsMode(), ServerName: t.TLS.ServerName},
 		Limits: gate.Limits{Rows: t.Limits.Rows, Bytes: int64(t.Limits.Bytes), Statement: t.Limits.Statement,
-			Session: t.Limits.Session}}
+			Session: t.Limits.Session, Sessions: t.Limits.Sessions, SessionsPerAgent: t.Limits.PerAgent}}
 	if t.TLS.CA != "" {
 		pem, err := readFile(resolve(b.base, t.TLS.CA), maxCABytes)
 		if err != nil {

@@ -204,6 +204,7 @@ func (s *Session) await(ctx context.Context, cmd *Command, v Verdict, digest str
 	s.g.count.Held.Add(1)
 	until := s.g.cfg.Now().Add(s.g.cfg.Hold)
 	cmd.Wait(Held{Request: asked.Request, Rule: v.Rule, Reason: v.Reason, URL: asked.URL, Digest: digest, Until: until})
+	cancelled := cmd.Cancelled // read now: the command is the protocol's again when Decide returns
 	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Hold)
 	defer cancel()
 	var withdrawn atomic.Bool
@@ -211,7 +212,7 @@ func (s *Session) await(ctx context.Context, cmd *Command, v Verdict, digest str
 	defer close(finished)
 	go func() { // ends with this function
 		select {
-		case <-cmd.Cancelled:
+		case <-cancelled:
 			withdrawn.Store(true)
 			cancel()
 		case <-s.done:

@@ -63,4 +63,7 @@ type Limits struct {
 	Statement time.Duration
 	// Session bounds the time from opening to end.
 	Session time.Duration
+	// Sessions bounds how many sessions are open at a time at one gateway: of the
+	// target, and SessionsPerAgent of one agent at the target.
+	Sessions, SessionsPerAgent int
 }
