@@ -62,8 +62,8 @@ func copies(shape *sql.Shape, kind sql.Kind) bool {
 // sends notices while nobody reads them would stop reading itself.
 func (s *session) copyIn() error {
 	front := &s.queue[0]
-	stream := front.stream
-	if front.typ == wire.Execute {
+	stream, extended := front.stream, front.typ == wire.Execute
+	if extended {
 		// While it takes data the server ignores Sync, also one that came before it
 		// asked (PostgreSQL documentation, "COPY Operations").
 		for len(s.queue) > 1 && s.queue[1].typ == wire.Sync {
@@ -75,11 +75,13 @@ func (s *session) copyIn() error {
 	}
 	answered := make(chan error, 1)
 	go func() { answered <- s.drive() }() // ends with the COPY, or with the session
-	return s.copyData(stream, answered)
+	return s.copyData(stream, extended, answered)
 }
 
-// copyData reads the client's side of a COPY.
-func (s *session) copyData(stream *gate.Stream, answered chan error) error {
+// copyData reads the client's side of a COPY. In the extended protocol the
+// server keeps its answer to the end of the data until a Sync, which the client
+// may have sent before the data; so it is asked for.
+func (s *session) copyData(stream *gate.Stream, extended bool, answered chan error) error {
 	for {
 		if s.in.buffered() == 0 {
 			if err := s.up.Flush(); err != nil {
@@ -105,7 +107,11 @@ func (s *session) copyData(stream *gate.Stream, answered chan error) error {
 			if typ == wire.CopyDone && n != 0 || n > maxSQL {
 				return s.join(answered, s.violation("invalid message at the end of COPY"))
 			}
-			if err = s.input(stream, typ, n); err == nil {
+			err = s.input(stream, typ, n)
+			if err == nil && extended {
+				err = s.up.Control(controlFlush)
+			}
+			if err == nil {
 				err = s.up.Flush()
 			}
 			if err == nil {
