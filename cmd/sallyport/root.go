@@ -44,6 +44,8 @@ func subcommands() []*cobra.Command {
 		newServeCommand(),
 		newCheckCommand(),
 		newPolicyCommand(),
+		newSetupCommand(),
+		newInspectCommand(),
 		newCredentialCommand(),
 		newApprovalsCommand(),
 		newSessionsCommand(),

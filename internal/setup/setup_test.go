@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -377,4 +378,18 @@ func FuzzDocumentsOfHostileNamesStayOneLinePerName(f *testing.F) {
 			t.Errorf("%d lines: %q", n, v.Documents("t"))
 		}
 	})
+}
+
+func TestTheRoleMadeByHandCanOnlyRead(t *testing.T) {
+	s := start(t)
+	psql := exec.Command("psql", "-X", "-q", "-d", s.URL(database, "root", password), "-v", "role=by hand", "-v", "schema=public", "-v", "write=off", "-f", "../../deploy/postgres/role.sql")
+	if out, err := psql.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	pgtest.Query(t, s, database, `ALTER ROLE "by hand" PASSWORD '`+password+`'`)
+	c := connect(t, s, "by hand")
+	runs(t, c, "SELECT * FROM orders")
+	for _, sql := range []string{"DELETE FROM orders", "CREATE TABLE mine (id int)", "CREATE TEMP TABLE mine (id int)", "DO $$ BEGIN END $$", "SELECT * FROM app.settings", "TRUNCATE orders"} {
+		refused(t, c, sql)
+	}
 }

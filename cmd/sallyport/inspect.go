@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-gateway/sallyport/internal/setup"
+)
+
+func newInspectCommand() *cobra.Command {
+	var file string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "inspect [flags] TARGET",
+		Short: "List what of a target nobody has reviewed or labelled, and why it matters",
+		Long: "List the functions, operators, casts, types, triggers, rules, row security policies, views and\n" +
+			"foreign tables of a target that nobody has reviewed, and the columns without labels whose names look\n" +
+			"sensitive, with the documents that would settle them. The target's catalog is read with its own\n" +
+			"credential; nothing is run or changed. Names are all that is looked at: what stands in a column\n" +
+			"called notes, only a person knows.",
+		Example: "  sallyport inspect orders\n  sallyport inspect orders --json | jq '.items[] | select(.kind == \"column\")'",
+		Args:    exactly("TARGET"),
+		RunE:    func(c *cobra.Command, args []string) error { return inspectTarget(c, file, args[0], asJSON) },
+	}
+	c.Flags().StringVar(&file, "config", "sallyport.yaml", "configuration file of the process")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func inspectTarget(c *cobra.Command, file, name string, asJSON bool) error {
+	p, t, err := openTarget(c.Context(), file, name)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	known := setup.Known{Reviewed: t.Functions, Labelled: slices.Concat(slices.Collect(maps.Values(t.Marks))...)}
+	var found *setup.Inventory
+	err = queryTarget(c.Context(), p, t, func(q setup.Querier) (err error) {
+		found, err = setup.Survey(c.Context(), q, known)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	trace := viewTracer(p, t)
+	for _, v := range found.Views {
+		why, err := trace(c.Context(), v)
+		if err != nil {
+			return fmt.Errorf("trace view %s: %w", v.Object, err)
+		}
+		if why != "" {
+			found.Items = append(found.Items, setup.Item{Kind: "view", Object: v.Object, Why: why})
+		}
+	}
+	return printInventory(c, t.Name, found, asJSON)
+}
+
+func printInventory(c *cobra.Command, target string, found *setup.Inventory, asJSON bool) error {
+	documents := found.Documents(target)
+	if asJSON {
+		return printJSON(c.OutOrStdout(), struct {
+			Target    string       `json:"target"`
+			Items     []setup.Item `json:"items"`
+			Documents string       `json:"documents,omitempty"`
+		}{target, found.Items, documents})
+	}
+	w := c.OutOrStdout()
+	if len(found.Items) == 0 {
+		_, err := fmt.Fprintf(w, "Everything at %s is reviewed, and no column without a label looks sensitive.\n", clean(target))
+		return err
+	}
+	var rows [][]string
+	for _, i := range found.Items {
+		rows = append(rows, []string{i.Kind, i.Object, i.Note, i.Why})
+	}
+	if err := table(w, []string{"KIND", "OBJECT", "NOTE", "WHY IT MATTERS"}, rows); err != nil {
+		return err
+	}
+	if documents == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\nThe documents that would settle it. Read each function before you change execute to what\ncalling it does; delete the columns that hold nothing sensitive.\n\n%s\n", screen(documents))
+	return err
+}
