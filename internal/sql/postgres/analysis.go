@@ -14,9 +14,10 @@ import (
 // The lexer bounds the tree of one text far below it.
 const maxWalk = 10_000
 
-// maxSteps bounds the work for one text: recursive WITH queries are read more
-// than once, and they nest.
-const maxSteps = 2_000_000
+// maxSteps bounds the work that goes beyond reading each node of a text once:
+// recursive WITH queries are read again until their labels settle, and they
+// nest.
+const maxSteps = 50_000
 
 // maxViewDepth bounds views within views; PostgreSQL itself has no such limit.
 const maxViewDepth = 64
@@ -46,7 +47,9 @@ type analysis struct {
 	joinAlias  bool
 	explain    explainMode
 	depth      int
-	steps      int
+	work       int                   // names compared
+	again      int                   // inside this many repeated readings
+	steps      int                   // in repeated readings
 	outside    bool                  // reading a definition: no edits, no refusals
 	opaque     bool                  // something shows what cannot be traced
 	onView     func(*Relation) *view // while definitions are read
@@ -197,7 +200,9 @@ func (a *analysis) refuseAll(what, why, hint string) {
 
 // enter bounds the recursion.
 func (a *analysis) enter() bool {
-	a.steps++
+	if a.again > 0 {
+		a.steps++
+	}
 	if a.depth >= maxWalk || a.steps > maxSteps {
 		a.unknown()
 		return false

@@ -75,6 +75,9 @@ func (a *analysis) alwaysTrueBool(e *pg_query.BoolExpr, it *item, rel *Relation)
 		return false
 	default: // NOT
 		for _, n := range e.GetArgs() {
+			if t := n.GetNullTest(); t != nil && t.GetNulltesttype() == pg_query.NullTestType_IS_NULL {
+				return neverNull(t.GetArg(), rel)
+			}
 			if dependsOn(n, it, rel) {
 				return false
 			}
@@ -96,8 +99,13 @@ func columnKey(n *pg_query.Node) string {
 }
 
 func (a *analysis) nullTestTrue(t *pg_query.NullTest, rel *Relation) bool {
-	key := columnKey(t.GetArg())
-	if t.GetNulltesttype() != pg_query.NullTestType_IS_NOT_NULL || key == "" || rel == nil {
+	return t.GetNulltesttype() == pg_query.NullTestType_IS_NOT_NULL && neverNull(t.GetArg(), rel)
+}
+
+// neverNull is a column of the changed relation that cannot be null.
+func neverNull(n *pg_query.Node, rel *Relation) bool {
+	key := columnKey(n)
+	if key == "" || rel == nil {
 		return false
 	}
 	if isSystemColumn(key) {
@@ -142,6 +150,6 @@ func dependsOn(n *pg_query.Node, it *item, rel *Relation) bool {
 		if len(fields) == 1 {
 			found = found || rel == nil || rel.column(fields[0]) != nil || isSystemColumn(fields[0]) || fields[0] == it.alias
 		}
-	})
+	}, nil)
 	return found
 }

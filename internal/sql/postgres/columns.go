@@ -76,6 +76,9 @@ func (a *analysis) lookupPlain(name string, sc *scope) (taint, bool) {
 	for s := sc; s != nil; s = s.parent {
 		open := false
 		for _, it := range s.items {
+			if a.work > maxWork {
+				return t, true
+			}
 			v, ok := a.itemColumn(it, name)
 			if ok && (!it.open || v.labels != 0 || namesColumn(it, name)) {
 				t.join(v)
@@ -107,6 +110,9 @@ func namesColumn(it *item, name string) bool {
 func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 	var t taint
 	found := false
+	if !a.working(len(it.cols)) {
+		return t, true
+	}
 	for i := range it.cols {
 		c := &it.cols[i]
 		if c.name == name || c.name == "" {
@@ -142,6 +148,20 @@ func isSystemColumn(name string) bool {
 	return false
 }
 
+// maxWork bounds how many names are compared for one text, some tenths of a
+// second.
+const maxWork = 20_000_000
+
+// working counts comparisons; false means that there were too many.
+func (a *analysis) working(n int) bool {
+	a.work += 1 + n
+	if a.work > maxWork {
+		a.unknown()
+		return false
+	}
+	return true
+}
+
 // findItem finds a range item by alias, or by schema and name.
 func (a *analysis) findItem(qualifier []string, sc *scope) *item {
 	name := qualifier[len(qualifier)-1]
@@ -150,6 +170,9 @@ func (a *analysis) findItem(qualifier []string, sc *scope) *item {
 		schema = qualifier[len(qualifier)-2]
 	}
 	for s := sc; s != nil; s = s.parent {
+		if !a.working(len(s.items)) {
+			return nil
+		}
 		for _, it := range s.items {
 			if it.alias != name || it.hidden {
 				continue

@@ -197,8 +197,15 @@ func (a *analysis) merge(s *pg_query.MergeStmt, outer *scope) []outCol {
 	visible, _ := a.changing(it, sc, list)
 	a.expr(s.GetJoinCondition(), visible, useJoin)
 	a.visibleToTarget(it, rel, s.GetJoinCondition())
+	everyRow := a.alwaysTrue(s.GetJoinCondition(), it, rel)
 	for _, n := range s.GetMergeWhenClauses() {
-		a.mergeWhen(n.GetMergeWhenClause(), it, rel, visible)
+		w := n.GetMergeWhenClause()
+		a.mergeWhen(w, it, rel, visible)
+		changes := w.GetCommandType() == pg_query.CmdType_CMD_UPDATE || w.GetCommandType() == pg_query.CmdType_CMD_DELETE
+		bySource := w.GetMatchKind() == pg_query.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE
+		if changes && (everyRow || bySource) && (w.GetCondition() == nil || a.alwaysTrue(w.GetCondition(), it, rel)) {
+			a.facts.unbounded = true
+		}
 	}
 	if len(s.GetReturningList()) > 0 {
 		a.function([]string{"merge_action"})
@@ -252,11 +259,15 @@ func (a *analysis) visibleToTarget(it *item, rel *Relation, n *pg_query.Node) {
 	if labels.any() == 0 {
 		return
 	}
+	nulls := map[*pg_query.ColumnRef]bool{}
 	walkColumnRefs(n.ProtoReflect(), func(c *pg_query.ColumnRef) {
+		if nulls[c] {
+			return
+		}
 		if l, name := targetHit(it, rel, labels, c); l != 0 {
 			a.refuse(l, name, "of the relation that the statement changes can only be selected in RETURNING", "leave it out, or qualify the column if another one is meant")
 		}
-	})
+	}, nulls)
 }
 
 // targetHit says whether a reference can mean labelled columns of the target.
@@ -289,20 +300,26 @@ func targetHit(it *item, rel *Relation, labels *columnLabels, c *pg_query.Column
 }
 
 // walkColumnRefs finds every column reference below a node, whatever stands in
-// between.
-func walkColumnRefs(m protoreflect.Message, found func(*pg_query.ColumnRef)) {
-	if c, ok := m.Interface().(*pg_query.ColumnRef); ok {
-		found(c)
+// between. If nulls is not nil, it gets those that are only asked whether they
+// are null, before they are found.
+func walkColumnRefs(m protoreflect.Message, found func(*pg_query.ColumnRef), nulls map[*pg_query.ColumnRef]bool) {
+	switch v := m.Interface().(type) {
+	case *pg_query.ColumnRef:
+		found(v)
 		return
+	case *pg_query.NullTest:
+		if c := v.GetArg().GetColumnRef(); c != nil && nulls != nil {
+			nulls[c] = true
+		}
 	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case f.IsList() && f.Message() != nil:
 			for i := range v.List().Len() {
-				walkColumnRefs(v.List().Get(i).Message(), found)
+				walkColumnRefs(v.List().Get(i).Message(), found, nulls)
 			}
 		case f.Message() != nil:
-			walkColumnRefs(v.Message(), found)
+			walkColumnRefs(v.Message(), found, nulls)
 		}
 		return true
 	})

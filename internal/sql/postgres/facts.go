@@ -36,9 +36,7 @@ type Facts struct {
 	// Unbounded says that an UPDATE or DELETE has no WHERE, or one that is
 	// always true, or that a TRUNCATE is in the text.
 	Unbounded bool `cel:"unbounded"`
-	// Temporary says that every object the text creates is temporary.
+	// Temporary says that the text creates temporary objects and changes no other
+	// definition.
 	Temporary bool `cel:"temporary"`
-	// Limit is the largest constant LIMIT of the outermost query; -1 without
-	// one.
-	Limit int64 `cel:"limit"`
 }

@@ -398,7 +398,7 @@ func Combine(shapes ...*Shape) *Shape {
 	f.notUnderstood = !understood
 	out.Facts = f.facts()
 	if len(shapes) > 0 && shapes[0] != nil {
-		out.Facts.Verb = shapes[0].Facts.Verb
+		out.Facts.Verb, out.Facts.Temporary = shapes[0].Facts.Verb, shapes[0].Facts.Temporary
 	}
 	out.Labels = unique(out.Labels)
 	return out

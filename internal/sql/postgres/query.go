@@ -88,7 +88,11 @@ func (a *analysis) cte(c *pg_query.CommonTableExpr, sc *scope, recursive bool) {
 		return
 	}
 	self := sc.ctes.find(c.GetCtename())
-	for range 2 + len(a.in.labels.names) {
+	for pass := range 2 + len(a.in.labels.names) {
+		if pass == 1 {
+			a.again++
+			defer func() { a.again-- }()
+		}
 		cols := a.cteColumns(c, a.nested(c.GetCtequery(), inner))
 		same := self.cols != nil && sameLabels(self.cols, cols)
 		self.cols, self.open = cols, false
@@ -235,6 +239,10 @@ func (a *analysis) values(s *pg_query.SelectStmt, sc *scope) []outCol {
 func (a *analysis) simpleSelect(s *pg_query.SelectStmt, sc *scope) {
 	for _, n := range s.GetFromClause() {
 		sc.star = append(sc.star, a.fromItem(n, sc)...)
+		if !a.working(len(sc.star)) || len(sc.star) > maxColumns {
+			a.unknown()
+			sc.star = nil
+		}
 	}
 	sc.setting = a.namedSetting(s)
 	sc.outs = a.targets(s.GetTargetList(), sc)
@@ -316,6 +324,11 @@ func (a *analysis) controlled(c outCol, text, hint string) {
 	a.refuse(c.labels, c.src, text, hint)
 }
 
+// maxColumns bounds what a star stands for: twelve times what PostgreSQL allows
+// in a select list (MaxTupleAttributeNumber, 1664). Stars of joins of stars
+// double at every level.
+const maxColumns = 20_000
+
 // targets reads a select list.
 func (a *analysis) targets(list []*pg_query.Node, sc *scope) []outCol {
 	var out []outCol
@@ -327,6 +340,10 @@ func (a *analysis) targets(list []*pg_query.Node, sc *scope) []outCol {
 		}
 		if cols, ok := a.star(t.GetVal(), sc); ok {
 			out = append(out, cols...)
+			if len(out) > maxColumns {
+				a.unknown()
+				return nil
+			}
 			continue
 		}
 		v := a.expr(t.GetVal(), sc, useTarget)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -142,30 +143,53 @@ func TestEffectsOfStatements(t *testing.T) {
 func TestUnboundedChangesAreFound(t *testing.T) {
 	in := inspector(t, database, nil, nil)
 	for text, want := range map[string]bool{
-		"DELETE FROM tickets":                                                true,
-		"DELETE FROM tickets WHERE true":                                     true,
-		"DELETE FROM tickets WHERE 1 = 1":                                    true,
-		"DELETE FROM tickets WHERE id = id":                                  true,
-		"DELETE FROM tickets WHERE id IS NOT NULL":                           true,
-		"DELETE FROM tickets WHERE id = 1 OR true":                           true,
-		"DELETE FROM tickets WHERE EXISTS (SELECT 1)":                        true,
-		"DELETE FROM tickets WHERE EXISTS (SELECT 1 FROM orders)":            true,
-		"DELETE FROM tickets WHERE body IS NULL OR body IS NOT NULL":         true,
-		"DELETE FROM tickets WHERE NOT false":                                true,
-		"DELETE FROM tickets WHERE ctid IS NOT NULL":                         true,
-		"DELETE FROM tickets WHERE $1":                                       true,
-		"TRUNCATE tickets":                                                   true,
-		"WITH d AS (UPDATE tickets SET body = '') SELECT 1":                  true,
-		"DELETE FROM tickets WHERE id = 1":                                   false,
-		"DELETE FROM tickets WHERE id = 1 AND true":                          false,
-		"DELETE FROM tickets WHERE id IN (SELECT order_id FROM order_items)": false,
-		"DELETE FROM tickets t USING orders o WHERE o.id = t.id":             false,
-		"UPDATE tickets SET body = '' WHERE body IS NULL":                    false,
-		"EXPLAIN DELETE FROM tickets":                                        false,
-		"DELETE FROM tickets WHERE CURRENT OF c":                             false,
+		"DELETE FROM tickets":                                                                        true,
+		"DELETE FROM tickets WHERE true":                                                             true,
+		"DELETE FROM tickets WHERE 1 = 1":                                                            true,
+		"DELETE FROM tickets WHERE id = id":                                                          true,
+		"DELETE FROM tickets WHERE id IS NOT NULL":                                                   true,
+		"DELETE FROM tickets WHERE id = 1 OR true":                                                   true,
+		"DELETE FROM tickets WHERE EXISTS (SELECT 1)":                                                true,
+		"DELETE FROM tickets WHERE EXISTS (SELECT 1 FROM orders)":                                    true,
+		"DELETE FROM tickets WHERE body IS NULL OR body IS NOT NULL":                                 true,
+		"DELETE FROM tickets WHERE NOT false":                                                        true,
+		"DELETE FROM tickets WHERE ctid IS NOT NULL":                                                 true,
+		"DELETE FROM tickets WHERE $1":                                                               true,
+		"DELETE FROM tickets WHERE NOT (id IS NULL)":                                                 true,
+		"MERGE INTO tickets t USING orders o ON true WHEN MATCHED THEN DELETE":                       true,
+		"MERGE INTO tickets t USING orders o ON o.id = t.id WHEN NOT MATCHED BY SOURCE THEN DELETE":  true,
+		"MERGE INTO tickets t USING orders o ON o.id = t.id WHEN MATCHED THEN UPDATE SET body = 'x'": false,
+		"TRUNCATE tickets":                                                                           true,
+		"WITH d AS (UPDATE tickets SET body = '') SELECT 1":                                          true,
+		"DELETE FROM tickets WHERE id = 1":                                                           false,
+		"DELETE FROM tickets WHERE id = 1 AND true":                                                  false,
+		"DELETE FROM tickets WHERE id IN (SELECT order_id FROM order_items)":                         false,
+		"DELETE FROM tickets t USING orders o WHERE o.id = t.id":                                     false,
+		"UPDATE tickets SET body = '' WHERE body IS NULL":                                            false,
+		"EXPLAIN DELETE FROM tickets":                                                                false,
+		"DELETE FROM tickets WHERE CURRENT OF c":                                                     false,
 	} {
 		if got := inspect(t, in, text).Shape.Facts.Unbounded; got != want {
 			t.Errorf("%q: unbounded is %v", text, got)
+		}
+	}
+}
+
+func TestOnlyTemporaryObjectsCountAsTemporary(t *testing.T) {
+	in := inspector(t, database, nil, nil)
+	for text, want := range map[string]bool{
+		"CREATE TEMP TABLE z (a int)":                        true,
+		"CREATE TEMP TABLE z AS SELECT 1":                    true,
+		"SELECT 1 INTO TEMP z":                               true,
+		"CREATE TABLE pg_temp.z (a int)":                     true,
+		"CREATE TEMP VIEW z AS SELECT 1":                     true,
+		"CREATE TABLE z (a int)":                             false,
+		"CREATE TEMP TABLE z (a int); DROP TABLE orders":     false,
+		"CREATE TEMP TABLE z (a int); CREATE INDEX ON z (a)": false,
+		"SELECT 1": false,
+	} {
+		if got := inspect(t, in, text).Shape.Facts.Temporary; got != want {
+			t.Errorf("%q: temporary is %v", text, got)
 		}
 	}
 }
@@ -229,6 +253,34 @@ func TestALabelThatNamesNothingIsAnErrorWithTheNearestName(t *testing.T) {
 		_, err := newLabelTable(cat, map[string][]string{"pii": {path}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestHostileSizesAreBounded(t *testing.T) {
+	in := inspector(t, database, corpusMarks, nil)
+	doubling := "WITH a0 AS (SELECT * FROM customers)"
+	for i := range 40 {
+		doubling += fmt.Sprintf(", a%d AS (SELECT * FROM a%d, a%d x)", i+1, i, i)
+	}
+	for name, text := range map[string]string{
+		"ranges":   "SELECT 1 FROM customers" + strings.Repeat(", customers", 50_000),
+		"aliases":  "SELECT ssn FROM customers a" + strings.Repeat(", customers b", 900),
+		"lookups":  "SELECT nothing" + strings.Repeat(", nothing", 50_000) + " FROM orders" + strings.Repeat(", orders", 10_000),
+		"doubling": doubling + " SELECT * FROM a40",
+		"values":   "INSERT INTO app.settings VALUES ('a', 'b')" + strings.Repeat(", ('a', 'b')", 50_000),
+		"names":    "SELECT " + strings.Repeat("c.id, ", 50_000) + "1 FROM customers c",
+	} {
+		start := time.Now()
+		var buf Buffer
+		i, err := in.Inspect(context.Background(), corpusEnv, text, &buf)
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("%s took %v", name, d)
+		} else if err == nil {
+			_, err = i.AppendSQL(nil, nil)
+			t.Logf("%s: %v, understood %v, %.80v", name, d, i.Shape.Facts.Understood, err)
+		} else {
+			t.Logf("%s: %v, %.80v", name, d, err)
 		}
 	}
 }

@@ -172,10 +172,10 @@ func (a *analysis) other(n *pg_query.Node) Statement {
 	}
 	a.word(u.word)
 	a.add(u.effects)
+	a.facts.created, a.facts.createdPermanent = true, true
 	if n.GetDropStmt() != nil || n.GetCommentStmt() != nil {
 		return Statement{Word: u.word}
 	}
-	a.facts.created, a.facts.createdPermanent = true, true
 	// A definition can keep a query that reads labelled columns, and run later.
 	a.refuseAll(strings.ToUpper(u.word), "can make a definition that shows labelled columns under another name", "ask an administrator")
 	return Statement{Word: u.word}

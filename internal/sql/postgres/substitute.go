@@ -23,6 +23,10 @@ type rangeUse struct {
 	sampled bool
 }
 
+// maxRanges bounds the labelled relations of one statement; a join of a thousand
+// relations is more than PostgreSQL can plan.
+const maxRanges = 1000
+
 // nameSpan returns the tokens of a qualified name at a byte offset.
 func (a *analysis) nameSpan(location int32) tokenSpan {
 	i := a.tokens.TokenAt(int(location))
@@ -74,6 +78,10 @@ func (a *analysis) substitute(rv *pg_query.RangeVar, rel *Relation, sampled bool
 		u.table = true
 		u.name.from--
 	}
+	if len(a.ranges) >= maxRanges {
+		a.unknown()
+		return
+	}
 	if !slices.ContainsFunc(a.ranges, func(x rangeUse) bool { return x.name == u.name }) {
 		a.ranges = append(a.ranges, u) // a recursive WITH query is read twice
 	}
@@ -97,8 +105,12 @@ func (a *analysis) noteAlias(at int) {
 // whole row or a star can be named by the tokens of the statement. The test
 // looks at tokens alone: no mistake in resolving names can defeat it.
 func (a *analysis) substituteAll() {
+	if len(a.ranges) == 0 {
+		return
+	}
+	x := a.indexTokens()
 	for _, u := range a.ranges {
-		hit := a.reach(u)
+		hit := a.reach(u, x)
 		if hit == 0 {
 			continue
 		}
@@ -109,17 +121,16 @@ func (a *analysis) substituteAll() {
 		}
 		a.change(a.replacement(u, hit))
 		if u.bare {
-			a.unqualify(u, hit)
+			a.unqualify(u, hit, x)
 		}
 	}
 }
 
 // unqualify drops the schema from schema.relation.column: a sub-select has an
 // alias, but no schema.
-func (a *analysis) unqualify(u rangeUse, hit labelSet) {
-	for i := a.from; i+3 < a.to; i++ {
-		if a.tokens.At(i+1).Kind != lex.Dot || a.tokens.At(i+3).Kind != lex.Dot || a.isName(i) ||
-			a.tokens.Value(i) != u.rel.schema || a.tokens.Value(i+2) != u.alias {
+func (a *analysis) unqualify(u rangeUse, hit labelSet, x *tokenIndex) {
+	for _, i := range x.words[u.rel.schema] {
+		if i+3 >= a.to || a.tokens.At(i+1).Kind != lex.Dot || a.tokens.At(i+3).Kind != lex.Dot || x.names[i] || a.tokens.Value(i+2) != u.alias {
 			continue
 		}
 		from := i
@@ -167,28 +178,9 @@ func (a *analysis) maskedColumns(rel *Relation, only []string) []maskedColumn {
 	return out
 }
 
-// reach returns the labels of a relation that the statement's tokens can name.
-func (a *analysis) reach(u rangeUse) labelSet {
-	labels := a.in.labels.of(u.rel)
-	all := labels.any()
-	if a.joinAlias {
-		return all // the alias of a join can stand for the relation's row
-	}
-	visible := map[string]labelSet{}
-	for i := range u.rel.columns {
-		c := &u.rel.columns[i]
-		name := c.name
-		if i < len(u.renamed) {
-			name = u.renamed[i]
-		}
-		visible[name] |= labels.column(c.num)
-	}
-	var hit labelSet
-	for i := a.from; i < a.to; i++ {
-		hit |= a.tokenHit(u, i, visible, all)
-	}
-	return hit
-}
+// maxIdentifier is the length from which PostgreSQL cuts identifiers
+// (NAMEDATALEN, pg_config_manual.h).
+const maxIdentifier = 64
 
 // change adds an edit, once.
 func (a *analysis) change(e edit) {
@@ -201,79 +193,103 @@ func (a *analysis) change(e edit) {
 	a.edits = append(a.edits, e)
 }
 
-// maxIdentifier is the length from which PostgreSQL cuts identifiers
-// (NAMEDATALEN, pg_config_manual.h).
-const maxIdentifier = 64
+// tokenIndex says where identifiers and stars stand in a statement.
+type tokenIndex struct {
+	words map[string][]int
+	names map[int]bool    // tokens that only name a relation or an alias
+	stars map[string]bool // what stands before .*
+	star  bool            // there is a star of its own
+	all   bool            // NATURAL, TABLE, a join with an alias: any column can be meant
+}
 
-// tokenHit returns the labels that one token can name.
-func (a *analysis) tokenHit(u rangeUse, i int, visible map[string]labelSet, all labelSet) labelSet {
-	switch a.tokens.At(i).Kind {
-	case lex.Star:
-		if a.starHit(u, i) {
-			return all
+// indexTokens reads the tokens of a statement.
+func (a *analysis) indexTokens() *tokenIndex {
+	x := &tokenIndex{words: map[string][]int{}, names: map[int]bool{}, stars: map[string]bool{}, all: a.joinAlias}
+	for _, n := range a.names {
+		for i := n.from; i < n.to; i++ {
+			x.names[i] = true
 		}
-		return 0
-	case lex.Word:
-		if a.tokens.Is(i, "natural") || a.tokens.Is(i, "table") {
-			return all
-		}
-	case lex.QuotedIdent:
-	default:
-		return 0
 	}
-	value := a.tokens.Value(i)
-	if len(value) >= maxIdentifier {
-		return all // PostgreSQL cuts it off, and may find another name
-	}
-	hit := visible[value]
-	if value != u.alias || a.isName(i) {
-		return hit
-	}
-	if i+2 < a.to && a.tokens.At(i+1).Kind == lex.Dot {
-		switch next := a.tokens.At(i + 2); next.Kind {
+	for i := a.from; i < a.to; i++ {
+		switch a.tokens.At(i).Kind {
+		case lex.Star:
+			a.indexStar(x, i)
 		case lex.Word, lex.QuotedIdent:
-			name := a.tokens.Value(i + 2)
-			if _, ok := visible[name]; ok || isSystemColumn(name) {
-				return hit // that column is judged by its own token
+			value := a.tokens.Value(i)
+			x.words[value] = append(x.words[value], i)
+			if a.tokens.Is(i, "natural") || a.tokens.Is(i, "table") || len(value) >= maxIdentifier {
+				x.all = true
 			}
 		}
 	}
-	return all // a whole row, or a function on one
+	return x
 }
 
-// starHit says whether a star can stand for the relation's columns. A star that
-// multiplies is followed by an operand, and count(*) is not a star.
-func (a *analysis) starHit(u rangeUse, i int) bool {
+// indexStar notes a star that can stand for columns. A star that multiplies is
+// followed by an operand, and count(*) is not a star.
+func (a *analysis) indexStar(x *tokenIndex, i int) {
 	if i > a.from+1 && a.tokens.At(i-1).Kind == lex.Dot {
+		// In (expression).* the expression is judged by its own tokens.
 		if k := a.tokens.At(i - 2).Kind; k == lex.Word || k == lex.QuotedIdent {
-			return a.tokens.Value(i-2) == u.alias
+			x.stars[a.tokens.Value(i-2)] = true
 		}
-		return false // (expression).*: the expression is judged by its tokens
+		return
 	}
 	if i+1 >= a.to {
-		return true
+		x.star = true
+		return
 	}
 	switch next := a.tokens.At(i + 1); next.Kind {
 	case lex.RightParen:
-		return i == a.from || a.tokens.At(i-1).Kind != lex.LeftParen
+		x.star = x.star || i == a.from || a.tokens.At(i-1).Kind != lex.LeftParen
 	case lex.Comma, lex.Semicolon:
-		return true
+		x.star = true
 	case lex.Word:
 		switch a.tokens.Value(i + 1) {
 		case "from", "into", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset", "fetch", "for", "on":
-			return true
+			x.star = true
 		}
 	}
-	return false
 }
 
-func (a *analysis) isName(i int) bool {
-	for _, n := range a.names {
-		if i >= n.from && i < n.to {
-			return true
+// reach returns the labels of a relation that the statement's tokens can name.
+func (a *analysis) reach(u rangeUse, x *tokenIndex) labelSet {
+	labels := a.in.labels.of(u.rel)
+	if x.all || x.star || x.stars[u.alias] {
+		return labels.any()
+	}
+	var hit labelSet
+	visible := make(map[string]bool, len(u.rel.columns))
+	for i := range u.rel.columns {
+		c := &u.rel.columns[i]
+		name := c.name
+		if i < len(u.renamed) {
+			name = u.renamed[i]
+		}
+		visible[name] = true
+		if l := labels.column(c.num); l != 0 && len(x.words[name]) > 0 {
+			hit |= l
 		}
 	}
-	return false
+	for _, i := range x.words[u.alias] {
+		if !x.names[i] && !a.namesColumn(i, visible) {
+			return labels.any() // a whole row, or a function on one
+		}
+	}
+	return hit
+}
+
+// namesColumn reports whether a token is the qualifier of a column, which is
+// judged by its own token.
+func (a *analysis) namesColumn(i int, visible map[string]bool) bool {
+	if i+2 >= a.to || a.tokens.At(i+1).Kind != lex.Dot {
+		return false
+	}
+	if k := a.tokens.At(i + 2).Kind; k != lex.Word && k != lex.QuotedIdent {
+		return false
+	}
+	name := a.tokens.Value(i + 2)
+	return visible[name] || isSystemColumn(name)
 }
 
 // substituteCopy turns COPY relation TO into COPY (SELECT …) TO.
