@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -366,7 +368,7 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 		s.gate.End(gate.EndProtocol, fatal(codeLimit, "%s", front.muted.Message))
 		return s.gate.Err()
 	}
-	if err := s.gate.Effect(front.command, tag, front.rows); err != nil {
+	if err := s.gate.Effect(front.command, tag, max(front.rows, rowsOf(tag))); err != nil {
 		return err
 	}
 	if front.shape != nil && front.shape.Effects.Has(gate.EffectSchema) {
@@ -385,6 +387,16 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 	}
 	front.columns, front.rows, front.bytes, front.copying = -1, 0, 0, 0
 	return nil
+}
+
+// rowsOf returns the number at the end of a command tag: the rows that were
+// changed, where none were returned.
+func rowsOf(tag string) int64 {
+	n, err := strconv.ParseInt(tag[strings.LastIndexByte(tag, ' ')+1:], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // ready: the target waits for the next query.
