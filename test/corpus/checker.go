@@ -100,8 +100,8 @@ func (c *Checker) through(ctx context.Context, k *Case) (ok bool, why []string, 
 	if k.Policy == maskPolicy && len(hits) > 0 || k.Expect == Masked && len(hits) > 0 {
 		fail(fmt.Sprintf("secrets came through: %v", hits))
 	}
-	if bool(k.MustSucceed) && len(errs) > 0 {
-		fail("it must succeed and was refused: " + clip(errs[0]))
+	if bool(k.MustSucceed) && (len(errs) > 0 || len(o.play.answers) < k.answered()) {
+		fail("it must succeed and was refused: " + clip(refusal(o.play.got)))
 	}
 	if c.NonInterference && k.Policy == maskPolicy && !bool(k.NoNI) {
 		// What is the same for other secrets tells nothing of them, refused or not:

@@ -76,6 +76,9 @@ type Gateway struct {
 	// Token is what the corpus's agent logs in with.
 	Token string
 
+	// database names the target of a policy and role; nil means targetName.
+	database func(policy, role string) string
+
 	dir    string
 	cmd    *exec.Cmd
 	ended  chan error
@@ -246,7 +249,11 @@ func (g *Gateway) logFile() string { return filepath.Join(g.dir, "gateway.log") 
 
 // login is a log-in to the target of a policy.
 func (g *Gateway) login(policy, role string) login {
-	return login{address: g.Address, user: role, database: targetName(policy, role), token: g.Token}
+	name := targetName
+	if g.database != nil {
+		name = g.database
+	}
+	return login{address: g.Address, user: role, database: name(policy, role), token: g.Token}
 }
 
 // Stop ends the gateway and removes its files.
