@@ -245,6 +245,15 @@ func TestNothingOfALabelledValueReachesTheAgent(t *testing.T) {
 	}
 }
 
+func TestARoleNeedsNoRightsOnColumnsThatItDoesNotName(t *testing.T) {
+	in := inspector(t, database, corpusMarks, corpusFunctions)
+	sql, err := inspect(t, in, "SELECT name, email FROM customers WHERE region = 'EU'").AppendSQL(nil, nil)
+	want := `select name, email from ( SELECT "name", CASE WHEN "email" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "email", "region" FROM "public"."customers" ) AS "customers" where region = 'EU'`
+	if err != nil || string(sql) != want {
+		t.Errorf("%v\n%s\n%s", err, sql, want)
+	}
+}
+
 func TestHonestStatementsOverLabelledRelationsAreAnswered(t *testing.T) {
 	w := newTwins(t, inspector(t, database, corpusMarks, corpusFunctions))
 	direct, err := theServer.connect(context.Background(), database, "postgres")

@@ -110,7 +110,7 @@ func (a *analysis) substituteAll() {
 	}
 	x := a.indexTokens()
 	for _, u := range a.ranges {
-		hit := a.reach(u, x)
+		hit, every := a.reach(u, x)
 		if hit == 0 {
 			continue
 		}
@@ -119,7 +119,11 @@ func (a *analysis) substituteAll() {
 			a.refuse(hit, u.rel.Name(), "cannot be masked under TABLESAMPLE", "leave TABLESAMPLE out, or select other columns")
 			continue
 		}
-		a.change(a.replacement(u, hit))
+		var only []string
+		if !every && len(u.renamed) == 0 {
+			only = x.named(u.rel)
+		}
+		a.change(a.replacement(u, hit, only))
 		if u.bare {
 			a.unqualify(u, hit, x)
 		}
@@ -141,8 +145,21 @@ func (a *analysis) unqualify(u rangeUse, hit labelSet, x *tokenIndex) {
 	}
 }
 
-// replacement is the sub-select that stands for a labelled relation.
-func (a *analysis) replacement(u rangeUse, hit labelSet) edit {
+// named are the columns of a relation whose names occur in the statement. A role
+// may be allowed to read no others.
+func (x *tokenIndex) named(rel *Relation) []string {
+	names := []string{}
+	for i := range rel.columns {
+		if name := rel.columns[i].name; len(x.words[name]) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// replacement is the sub-select that stands for a labelled relation, with all
+// its columns or only some.
+func (a *analysis) replacement(u rangeUse, hit labelSet, only []string) edit {
 	head, tail := "( SELECT ", " FROM "
 	if u.table {
 		head = "SELECT * FROM " + head
@@ -155,7 +172,7 @@ func (a *analysis) replacement(u rangeUse, hit labelSet) edit {
 		tail += " AS " + quoteIdent(u.alias)
 	}
 	return edit{from: u.name.from, to: u.name.to, labels: hit, pieces: []editPiece{
-		{text: head}, {columns: a.maskedColumns(u.rel, nil)}, {text: tail},
+		{text: head}, {columns: a.maskedColumns(u.rel, only)}, {text: tail},
 	}}
 }
 
@@ -252,13 +269,13 @@ func (a *analysis) indexStar(x *tokenIndex, i int) {
 	}
 }
 
-// reach returns the labels of a relation that the statement's tokens can name.
-func (a *analysis) reach(u rangeUse, x *tokenIndex) labelSet {
+// reach returns the labels of a relation that the statement's tokens can name;
+// every is true if all columns can be meant without being named.
+func (a *analysis) reach(u rangeUse, x *tokenIndex) (hit labelSet, every bool) {
 	labels := a.in.labels.of(u.rel)
 	if x.all || x.star || x.stars[u.alias] {
-		return labels.any()
+		return labels.any(), true
 	}
-	var hit labelSet
 	visible := make(map[string]bool, len(u.rel.columns))
 	for i := range u.rel.columns {
 		c := &u.rel.columns[i]
@@ -273,10 +290,10 @@ func (a *analysis) reach(u rangeUse, x *tokenIndex) labelSet {
 	}
 	for _, i := range x.words[u.alias] {
 		if !x.names[i] && !a.namesColumn(i, visible) {
-			return labels.any() // a whole row, or a function on one
+			return labels.any(), true // a whole row, or a function on one
 		}
 	}
-	return hit
+	return hit, false
 }
 
 // namesColumn reports whether a token is the qualifier of a column, which is
