@@ -41,23 +41,24 @@ type analysis struct {
 	literals []int32 // byte offsets of constants whose values mattered
 	allExact bool    // every literal matters
 
-	ranges     []rangeUse // labelled relations that are read
-	names      []tokenSpan
-	from, to   int // the tokens of the statement being read
-	joinAlias  bool
-	explain    explainMode
-	depth      int
-	work       int                   // names compared
-	again      int                   // inside this many repeated readings
-	steps      int                   // in repeated readings
-	outside    bool                  // reading a definition: no edits, no refusals
-	opaque     bool                  // something shows what cannot be traced
-	onView     func(*Relation) *view // while definitions are read
-	onRelation func(*Relation)
-	typeSeen   map[oid]bool
-	seen       map[int32]bool // places of relations that were read or changed
-	secrets    []tokenSpan
-	absent     []string
+	ranges        []rangeUse // labelled relations that are read
+	names         []tokenSpan
+	from, to      int // the tokens of the statement being read
+	joinAlias     bool
+	systemColumns []systemColumn
+	explain       explainMode
+	depth         int
+	work          int                   // names compared
+	again         int                   // inside this many repeated readings
+	steps         int                   // in repeated readings
+	outside       bool                  // reading a definition: no edits, no refusals
+	opaque        bool                  // something shows what cannot be traced
+	onView        func(*Relation) *view // while definitions are read
+	onRelation    func(*Relation)
+	typeSeen      map[oid]bool
+	seen          map[int32]bool // places of relations that were read or changed
+	secrets       []tokenSpan
+	absent        []string
 }
 
 type explainMode uint8

@@ -129,6 +129,9 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		a.touchType(t.typ)
 	}
 	if !found && it.rel != nil && isSystemColumn(name) {
+		if !it.target {
+			a.systemColumns = append(a.systemColumns, systemColumn{it.rel.oid, name})
+		}
 		return taint{}, true
 	}
 	return t, found || it.open
@@ -160,6 +163,12 @@ func (a *analysis) working(n int) bool {
 		return false
 	}
 	return true
+}
+
+// systemColumn is a system column that a statement reads.
+type systemColumn struct {
+	relation oid
+	name     string
 }
 
 // findItem finds a range item by alias, or by schema and name.

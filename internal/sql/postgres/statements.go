@@ -19,7 +19,7 @@ func (a *analysis) word(w string) {
 func (a *analysis) statement(n *pg_query.Node) {
 	before := a.effects
 	a.effects = 0
-	a.ranges, a.names, a.joinAlias = nil, nil, false
+	a.ranges, a.names, a.joinAlias, a.systemColumns = nil, nil, false, nil
 	st := a.dispatch(n)
 	a.allSeen(n)
 	a.substituteAll()

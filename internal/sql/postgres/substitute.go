@@ -119,6 +119,11 @@ func (a *analysis) substituteAll() {
 			a.refuse(hit, u.rel.Name(), "cannot be masked under TABLESAMPLE", "leave TABLESAMPLE out, or select other columns")
 			continue
 		}
+		for _, c := range a.systemColumns {
+			if c.relation == u.rel.oid {
+				a.refuse(hit, u.rel.Name()+"."+c.name, "cannot be selected together with masked columns", "leave it out, or select it in a statement of its own")
+			}
+		}
 		var only []string
 		if !every && len(u.renamed) == 0 {
 			only = x.named(u.rel)
