@@ -22,7 +22,7 @@ audience: sallyport
 tokens: at+jwt
 max_lifetime: 1h
 leeway: 0s
-bound: {client_id: [reporting-agent, support-agent, mobile-agent, untiered-agent]}
+bound: {client_id: [reporting-agent, support-agent, mobile-agent, untiered-agent, twin]}
 claims:
   agent: client_id
   attributes: {purpose: purpose, risk_tier: risk_tier}
@@ -33,7 +33,7 @@ url: %[1]s
 audience: sallyport-people
 tokens: at+jwt
 identifies: people
-bound: {client_id: [alice, bob, carol]}
+bound: {client_id: [alice, bob, carol, twin]}
 claims: {groups: groups}
 ---
 kind: Role
@@ -41,6 +41,22 @@ name: dba
 can: [sessions, approvals, revoke, documents]
 issuer: %[1]s
 groups: [dba]
+`, url)
+}
+
+// forgerIssuer accepts the forger's tokens.
+func forgerIssuer(url string) string {
+	return fmt.Sprintf(`---
+kind: Issuer
+name: forger
+url: %s
+audience: sallyport
+tokens: at+jwt
+max_lifetime: 1h
+bound: {client_id: [forged-agent]}
+claims:
+  agent: client_id
+  attributes: {purpose: purpose, risk_tier: risk_tier}
 `, url)
 }
 
@@ -146,9 +162,9 @@ rules:
 // sharedConfig is the configuration of the gateway that tests share.
 func sharedConfig(w *world) settings {
 	return settings{
-		process: "hold: 2s\nlimits: {connections: 3000}\n",
+		process: "hold: 30s\nlimits: {connections: 3000}\n",
 		documents: map[string]string{
-			"issuers.yaml": issuers(w.idp.URL),
+			"issuers.yaml": issuers(w.idp.URL) + forgerIssuer(w.forger.URL()),
 			"targets.yaml": w.target("shop", "shop", "env: prod") + w.target("clients", "clients", "env: test") +
 				w.target("open", "shop", "env: test") + credential + shopLabels + openPolicy,
 			"shop.yaml": shopPolicy,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-gateway/sallyport/internal/identity/devissuer"
 	"github.com/sallyport-gateway/sallyport/internal/pgserver"
 	"github.com/sallyport-gateway/sallyport/test/clients"
 	"github.com/sallyport-gateway/sallyport/test/oidc"
@@ -37,7 +40,10 @@ type world struct {
 	program string
 	pg      *pgserver.Server
 	idp     *oidc.Provider
-	gw      *gateway
+	// forger is a second issuer that the gateway trusts, which signs whatever a
+	// test wants.
+	forger *devissuer.Issuer
+	gw     *gateway
 
 	mu     sync.Mutex
 	tokens map[string]string // guarded by mu; by client and audience
@@ -115,6 +121,7 @@ func newWorld() (_ *world, err error) {
 	wait.Go(func() { built = w.build() })
 	wait.Go(func() { w.pg, started = pgserver.Start(context.Background(), databaseOptions()) })
 	w.idp = oidc.Start(&whole, oidc.Options{TTL: tokenTTL, Clients: idpClients()})
+	w.forger = startForger(&whole)
 	wait.Wait()
 	if err := errors.Join(built, started); err != nil {
 		return nil, err
@@ -122,6 +129,22 @@ func newWorld() (_ *world, err error) {
 	w.gw = newGateway(&whole, w, sharedConfig(w))
 	w.gw.start(&whole)
 	return w, nil
+}
+
+// startForger serves a development issuer on loopback.
+func startForger(t testing.TB) *devissuer.Issuer {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := devissuer.New(devissuer.Config{URL: "http://" + l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: issuer, ReadHeaderTimeout: patience}
+	go func() { _ = server.Serve(l) }() // ends with Close
+	t.Cleanup(func() { _ = server.Close() })
+	return issuer
 }
 
 // build builds the program as `make build` does.
@@ -141,7 +164,8 @@ const (
 	stranger = "stranger"        // not bound by the issuer's document
 	alice    = "alice"           // in group dba
 	bob      = "bob"             // in group dba
-	carol    = "carol"           // in no group
+	carol    = "carol"           // in no group that approves
+	twin     = "twin"            // an agent, and a person in group dba
 )
 
 func idpClients() []oidc.Client {
@@ -153,6 +177,7 @@ func idpClients() []oidc.Client {
 		{ID: "untiered-agent", Claims: map[string]any{"purpose": "support"}},
 		{ID: alice, Claims: map[string]any{"groups": []string{"dba"}}},
 		{ID: bob, Claims: map[string]any{"groups": []string{"dba"}}},
+		{ID: twin, Claims: map[string]any{"purpose": "support", "risk_tier": "low", "groups": []string{"dba"}}},
 		{ID: carol, Claims: map[string]any{"groups": []string{"interns"}}},
 	}
 }
