@@ -52,5 +52,5 @@ fuzz: ## run every fuzz target for FUZZTIME
 proof-slice: deps build ## prove the vertical slice against real servers, a real provider and five clients
 	@$(GO) run ./test/tally -count=1 -timeout $(TIMEOUT) ./test/slice/...
 
-corpus: deps build ## judge the statement corpora
-	@$(GO) run ./test/tally -count=1 -timeout $(TIMEOUT) -run Corpus ./...
+corpus: deps build ## judge cases through the gateway (CASES=FILE for other cases; ARGS="-v --keep")
+	@$(GO) run ./test/corpus/judge -gateway bin/sallyport $(if $(CASES),-cases "$(CASES)") $(ARGS)

@@ -24,22 +24,22 @@ func startDatabase(t *testing.T) *Database {
 	return db
 }
 
-// judgeOwn judges the project's own cases and returns the report.
-func judgeOwn(t *testing.T, c *Checker) *Report {
+// judgeOwn judges every nth of the project's own cases and returns the report.
+func judgeOwn(t *testing.T, c *Checker, nth int) *Report {
 	t.Helper()
 	cases, err := OwnCases(c.Database.Port())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &Report{}
-	for i := range cases {
+	for i := 0; i < len(cases); i += nth {
 		r.Add(c.Judge(context.Background(), &cases[i]))
 	}
 	return r
 }
 
 func TestCorpusAttacksWorkAndHarmlessCasesRunOnBarePostgreSQL(t *testing.T) {
-	r := judgeOwn(t, &Checker{Database: startDatabase(t), NonInterference: true})
+	r := judgeOwn(t, &Checker{Database: startDatabase(t), NonInterference: true}, 1)
 	logReport(t, r)
 	for _, f := range r.Failed() {
 		t.Errorf("%s", f.Case.ID)
@@ -60,7 +60,7 @@ func TestCorpusComesOutOfTheGatewayAsItsCasesSay(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r := judgeOwn(t, &Checker{Database: db, Gateway: g, NonInterference: true})
+	r := judgeOwn(t, &Checker{Database: db, Gateway: g, NonInterference: true}, 1)
 	logReport(t, r)
 	for _, f := range r.Failed() {
 		t.Errorf("%s", f.Case.ID)
@@ -70,7 +70,7 @@ func TestCorpusComesOutOfTheGatewayAsItsCasesSay(t *testing.T) {
 func TestCorpusCheckerFailsAGatewayThatLetsEverythingThrough(t *testing.T) {
 	db := startDatabase(t)
 	open := &Gateway{Address: db.Address(), database: func(string, string) string { return databaseName }}
-	r := judgeOwn(t, &Checker{Database: db, Gateway: open, NonInterference: true})
+	r := judgeOwn(t, &Checker{Database: db, Gateway: open, NonInterference: true}, 3)
 	for _, x := range r.results {
 		if x.OK != (x.Case.Expect == Allowed) {
 			t.Errorf("ok=%v for %s", x.OK, x)
@@ -81,7 +81,7 @@ func TestCorpusCheckerFailsAGatewayThatLetsEverythingThrough(t *testing.T) {
 func TestCorpusCheckerFailsAGatewayThatRefusesEverybody(t *testing.T) {
 	db := startDatabase(t)
 	closed := &Gateway{Address: db.Address(), database: func(string, string) string { return "no_such_database" }}
-	r := judgeOwn(t, &Checker{Database: db, Gateway: closed, NonInterference: true})
+	r := judgeOwn(t, &Checker{Database: db, Gateway: closed, NonInterference: true}, 3)
 	for _, x := range r.results {
 		if useful := x.Case.Expect == Allowed || bool(x.Case.MustSucceed); x.OK == useful {
 			t.Errorf("ok=%v for %s", x.OK, x)
