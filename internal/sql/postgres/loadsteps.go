@@ -1,11 +1,13 @@
 package postgres
 
+import "slices"
+
 // userSchemas leaves out what initdb made and other sessions' temporary
 // objects.
 const userSchemas = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp_)'`
 
 func (l *loader) steps() []step {
-	return append(append(l.relationSteps(), l.constraintSteps()...), l.codeSteps()...)
+	return slices.Concat(l.relationSteps(), l.constraintSteps(), l.hookSteps(), l.codeSteps())
 }
 
 func (l *loader) relationSteps() []step {
@@ -99,6 +101,13 @@ func (l *loader) constraintSteps() []step {
 			}
 			return nil
 		}},
+	}
+}
+
+// hookSteps read what runs when rows are read or written.
+func (l *loader) hookSteps() []step {
+	c := l.cat
+	return []step{
 		{"triggers", `SELECT t.tgrelid, t.tgname, t.tgfoid, t.tgtype, CASE WHEN t.tgqual IS NOT NULL THEN pg_catalog.pg_get_triggerdef(t.oid) END FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`, 5, func(r record) error {
 			if rel := c.relations[r.oid(0)]; rel != nil {
 				t := trigger{name: r.name(1), function: r.oid(2), events: uint16(r.int(3))}

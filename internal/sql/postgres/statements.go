@@ -163,6 +163,11 @@ func (a *analysis) other(n *pg_query.Node) Statement {
 		a.add(gate.EffectWrite) // deferred checks can run here
 		return Statement{Word: "set constraints"}
 	}
+	return a.utility(n)
+}
+
+// utility reads a statement whose kind says all.
+func (a *analysis) utility(n *pg_query.Node) Statement {
 	u, ok := utilityOf(n)
 	if !ok {
 		a.word("unknown")

@@ -18,13 +18,15 @@ func utilityOf(n *pg_query.Node) (utility, bool) {
 	if u, ok := definitionOf(n); ok {
 		return u, true
 	}
+	if word, ok := codeOf(n); ok {
+		return utility{word, gate.EffectSchema | gate.EffectExecute}, true
+	}
 	return administrationOf(n)
 }
 
 // definitionOf covers statements that change definitions.
 func definitionOf(n *pg_query.Node) (utility, bool) {
 	schema := func(word string) (utility, bool) { return utility{word, gate.EffectSchema}, true }
-	code := func(word string) (utility, bool) { return utility{word, gate.EffectSchema | gate.EffectExecute}, true }
 	switch n.GetNode().(type) {
 	case *pg_query.Node_AlterTableStmt:
 		return schema("alter table")
@@ -42,8 +44,6 @@ func definitionOf(n *pg_query.Node) (utility, bool) {
 		return schema("alter operator")
 	case *pg_query.Node_AlterOpFamilyStmt:
 		return schema("alter operator family")
-	case *pg_query.Node_AlterFunctionStmt:
-		return code("alter function")
 	case *pg_query.Node_AlterObjectDependsStmt, *pg_query.Node_AlterObjectSchemaStmt, *pg_query.Node_AlterOwnerStmt:
 		return schema("alter")
 	case *pg_query.Node_AlterTsdictionaryStmt, *pg_query.Node_AlterTsconfigurationStmt:
@@ -64,32 +64,42 @@ func definitionOf(n *pg_query.Node) (utility, bool) {
 		return schema("create sequence")
 	case *pg_query.Node_CreateStatsStmt:
 		return schema("create statistics")
-	case *pg_query.Node_IndexStmt:
-		return code("create index")
-	case *pg_query.Node_DefineStmt:
-		return code("create")
-	case *pg_query.Node_CreateCastStmt:
-		return code("create cast")
-	case *pg_query.Node_CreateConversionStmt:
-		return code("create conversion")
-	case *pg_query.Node_CreateFunctionStmt:
-		return code("create function")
-	case *pg_query.Node_CreateOpClassStmt, *pg_query.Node_CreateOpFamilyStmt:
-		return code("create operator class")
-	case *pg_query.Node_CreateTransformStmt:
-		return code("create transform")
-	case *pg_query.Node_CreateTrigStmt:
-		return code("create trigger")
-	case *pg_query.Node_CreatePlangStmt:
-		return code("create language")
-	case *pg_query.Node_RuleStmt:
-		return code("create rule")
-	case *pg_query.Node_RefreshMatViewStmt:
-		return code("refresh materialized view")
 	case *pg_query.Node_DropStmt:
 		return schema("drop")
 	default:
 		return utility{}, false
+	}
+}
+
+// codeOf covers statements that define code, or run code of definitions.
+func codeOf(n *pg_query.Node) (string, bool) {
+	switch n.GetNode().(type) {
+	case *pg_query.Node_AlterFunctionStmt:
+		return "alter function", true
+	case *pg_query.Node_IndexStmt:
+		return "create index", true
+	case *pg_query.Node_DefineStmt:
+		return "create", true
+	case *pg_query.Node_CreateCastStmt:
+		return "create cast", true
+	case *pg_query.Node_CreateConversionStmt:
+		return "create conversion", true
+	case *pg_query.Node_CreateFunctionStmt:
+		return "create function", true
+	case *pg_query.Node_CreateOpClassStmt, *pg_query.Node_CreateOpFamilyStmt:
+		return "create operator class", true
+	case *pg_query.Node_CreateTransformStmt:
+		return "create transform", true
+	case *pg_query.Node_CreateTrigStmt:
+		return "create trigger", true
+	case *pg_query.Node_CreatePlangStmt:
+		return "create language", true
+	case *pg_query.Node_RuleStmt:
+		return "create rule", true
+	case *pg_query.Node_RefreshMatViewStmt:
+		return "refresh materialized view", true
+	default:
+		return "", false
 	}
 }
 
