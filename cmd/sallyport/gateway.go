@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport-gateway/sallyport/internal/api"
 	"github.com/sallyport-gateway/sallyport/internal/approval"
+	"github.com/sallyport-gateway/sallyport/internal/budget"
 	"github.com/sallyport-gateway/sallyport/internal/config"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/identity"
@@ -43,6 +44,7 @@ type process struct {
 	documents   *config.Store
 	recorder    *record.Recorder
 	desk        *approval.Desk
+	budget      *budget.Book
 	gateway     *gate.Gateway
 	certificate *certificate
 	api         *api.Server
@@ -67,7 +69,7 @@ func newProcess(ctx context.Context, cfg *config.Process, log *slog.Logger) (p *
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		p.openState, p.openIdentity, p.openPolicy, p.openDocuments, p.openRecorder, p.openDesk, p.openGateway,
+		p.openState, p.openIdentity, p.openPolicy, p.openDocuments, p.openRecorder, p.openDesk, p.openBudget, p.openGateway,
 		p.openCertificate, p.openProtocols, p.openAPI,
 	} {
 		if err := step(ctx); err != nil {
@@ -218,7 +220,7 @@ func (p *process) url() string {
 func (p *process) openGateway(context.Context) (err error) {
 	p.gateway, err = gate.New(gate.Config{
 		Identifier: p.verifier, Directory: p.documents, Policy: p.policy, Approver: p.desk, Recorder: p.recorder,
-		Dialer: dialer{}, Vault: p.vault, Log: p.log, Hold: p.cfg.Hold,
+		Dialer: dialer{}, Vault: p.vault, Meter: p.budget, Log: p.log, Hold: p.cfg.Hold,
 	})
 	if err != nil {
 		return err
@@ -302,6 +304,7 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 	}
 	group.Go(func() error { p.documents.Watch(ctx); return nil })
 	group.Go(func() error { p.desk.Run(ctx, sweepInterval); return nil })
+	group.Go(func() error { p.budget.Run(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
 		stop, cancel := context.WithTimeout(context.Background(), p.cfg.Limits.Shutdown)

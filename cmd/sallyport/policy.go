@@ -149,6 +149,7 @@ func (noRecorder) Start(*gate.SessionInfo) (gate.Recording, error) {
 type explainFlags struct {
 	config, target, agent, subject, user, application string
 	attributes                                        map[string]string
+	spent                                             map[string]int64
 	asJSON                                            bool
 }
 
@@ -170,6 +171,7 @@ func newPolicyExplainCommand() *cobra.Command {
 	c.Flags().StringVar(&f.user, "user", "agent", "user name given by its client")
 	c.Flags().StringVar(&f.application, "application", "", "application name given by its client")
 	c.Flags().StringToStringVar(&f.attributes, "attribute", nil, "attribute of the agent, NAME=VALUE; may be repeated")
+	c.Flags().StringToInt64Var(&f.spent, "budget", nil, "what the agent has spent: rows=N, bytes=N, cells=N, writes=N (default nothing)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	_ = c.MarkFlagRequired("target")
 	return c
@@ -189,6 +191,8 @@ func explainCommand(c *cobra.Command, f *explainFlags, text string) error {
 	if err != nil {
 		return err
 	}
+	spent := gate.Spending{Rows: f.spent["rows"], Bytes: f.spent["bytes"], Cells: f.spent["cells"], Writes: f.spent["writes"]}
+	cmd.Spent = func() (gate.Spending, error) { return spent, nil }
 	now := time.Now()
 	attributes := map[string]gate.Attribute{}
 	for name, value := range f.attributes {

@@ -107,6 +107,12 @@ type Command struct {
 	// environment from it. Equal pointers mean equal facts: a decision that
 	// depends on nothing else may be remembered under the pointer.
 	Facts any
+	// Cells is how many labelled values one row of the answer can hold; zero with
+	// Labels means one per label.
+	Cells int64
+	// Spent returns what the agent has spent at the target. Session.Decide sets
+	// it; nil means that nothing is counted. An error means that it is not known.
+	Spent func() (Spending, error)
 	// Binding says what exactly runs, for the digest that a grant is bound to.
 	// It is called only for a hold.
 	Binding func() Binding

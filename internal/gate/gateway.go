@@ -29,6 +29,9 @@ type Config struct {
 	Recorder   Recorder
 	Dialer     Dialer
 	Vault      Vault
+	// Meter counts what agents spend. Nil counts nothing, and a policy that asks
+	// for a budget blocks then.
+	Meter Meter
 	// Log receives what happened, never what was said. Nil discards.
 	Log *slog.Logger
 	// Hold is how long a command waits for a person. Zero means DefaultHold.
@@ -44,6 +47,7 @@ type Gateway struct {
 
 	mu       sync.Mutex
 	sessions map[string]*Session // guarded by mu; live sessions by id
+	seats    map[seat]int        // guarded by mu; live sessions by target, and by target and agent
 	closed   bool                // guarded by mu; no session opens any more
 }
 
@@ -66,7 +70,7 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Gateway{cfg: cfg, sessions: map[string]*Session{}}, nil
+	return &Gateway{cfg: cfg, sessions: map[string]*Session{}, seats: map[seat]int{}}, nil
 }
 
 // Counters returns the gateway's counters.
@@ -141,6 +145,9 @@ func (g *Gateway) open(ctx context.Context, token Secret, target string, c Clien
 	if !now.Before(info.Deadline) {
 		return nil, &OpenError{Stage: "identify", Public: "the token was refused: it has expired"}
 	}
+	if err := g.checkSeats(info); err != nil {
+		return nil, err
+	}
 	rec, err := g.cfg.Recorder.Start(info)
 	if err != nil {
 		return nil, &OpenError{Stage: "record", Public: "the session cannot be recorded, so it is not opened", Err: err}
@@ -149,6 +156,9 @@ func (g *Gateway) open(ctx context.Context, token Secret, target string, c Clien
 	if err := g.register(s); err != nil {
 		_ = rec.Close()
 		return nil, err
+	}
+	if g.cfg.Meter != nil {
+		s.meter = newMeter(g.cfg.Meter.Account(p, t))
 	}
 	s.timer = time.AfterFunc(info.Deadline.Sub(now), func() { s.End(EndExpired, nil) })
 	// A revocation between Revoked above and register would have missed us.
@@ -166,14 +176,28 @@ func (g *Gateway) register(s *Session) error {
 	if g.closed {
 		return &OpenError{Stage: "authorise", Public: "the gateway is shutting down"}
 	}
+	if err := g.seatsFree(s.SessionInfo); err != nil {
+		return err
+	}
 	g.sessions[s.ID] = s
+	for _, at := range seatsOf(s.SessionInfo) {
+		g.seats[at]++
+	}
 	return nil
 }
 
 func (g *Gateway) forget(s *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.sessions[s.ID] != s {
+		return
+	}
 	delete(g.sessions, s.ID)
+	for _, at := range seatsOf(s.SessionInfo) {
+		if g.seats[at]--; g.seats[at] == 0 {
+			delete(g.seats, at)
+		}
+	}
 }
 
 // Sessions returns the live sessions, in no order.

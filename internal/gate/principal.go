@@ -108,6 +108,16 @@ func (p *Principal) Acting() Party {
 	return p.Actor
 }
 
+// Spender returns whom limits and budgets are kept for: the agent as its issuer's
+// claim mapping names it, whomever it works for, or else the party that is acting.
+// A new token, connection or session does not change it.
+func (p *Principal) Spender() Party {
+	if p.Agent != "" {
+		return Party{Issuer: p.Issuer, Subject: p.Agent}
+	}
+	return p.Acting()
+}
+
 // String describes the principal for a reader of a log or an error.
 func (p *Principal) String() string {
 	var b strings.Builder

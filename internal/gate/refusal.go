@@ -133,7 +133,8 @@ func (e *EndError) Unwrap() error { return e.Err }
 // OpenError says why no session was opened. Public is for the agent: it names
 // no internals. Err is for the log and is never sent.
 type OpenError struct {
-	// Stage is the step that refused: identify, authorise, record, dial, login.
+	// Stage is the step that refused: identify, authorise, limit, record, dial,
+	// login.
 	Stage  string
 	Public string
 	Err    error

@@ -32,6 +32,7 @@ type Session struct {
 	event    Event   // scratch: recordings copy what they keep
 	judged   Verdict // scratch: what event.Verdict points to
 	verdicts map[any]Verdict
+	meter    *meter // nil when nothing is counted
 	epoch    uint64 // the policy generation that verdicts belong to
 
 	recMu sync.Mutex // guards rec against an answer from a stream's goroutine
@@ -95,6 +96,7 @@ func (s *Session) Decide(ctx context.Context, cmd *Command) (Permit, error) {
 	if refusal != nil {
 		return Permit{}, refusal
 	}
+	s.meter.weigh(s.command, cmd, &v)
 	s.permit, s.follow = s.command, cmd.Follow
 	return Permit{s, s.command}, nil
 }
@@ -111,6 +113,7 @@ func (s *Session) verdict(ctx context.Context, cmd *Command) (Verdict, error) {
 			return v, nil
 		}
 	}
+	cmd.Spent = s.meter.asked()
 	v, err := s.g.cfg.Policy.Decide(ctx, s.SessionInfo, cmd)
 	if err == nil && v.Stable && cmd.Facts != nil {
 		if s.verdicts == nil {
@@ -326,6 +329,7 @@ func (s *Session) Answer(command uint64, b []byte) error {
 	if err := s.commit(); err != nil {
 		return err
 	}
+	s.meter.bytes(len(b))
 	if _, err := s.client.Write(b); err != nil {
 		s.End(EndClosed, err)
 		return s.Err()
@@ -335,6 +339,7 @@ func (s *Session) Answer(command uint64, b []byte) error {
 
 // Effect records what came of a command: its rows and its tag or error code.
 func (s *Session) Effect(command uint64, text string, rows int64) error {
+	s.meter.rows(command, rows)
 	return s.append(&Event{Kind: EventEffect, Time: s.g.cfg.Now(), Command: command, Text: text, Rows: rows})
 }
 
@@ -414,6 +419,7 @@ func (s *Session) Close() {
 	s.once.Do(func() {
 		s.End(EndClosed, nil)
 		s.timer.Stop()
+		s.meter.close()
 		end := s.ended.Load()
 		if end.Reason != EndRecorder {
 			_ = s.append(&Event{Kind: EventEnd, Time: s.g.cfg.Now(), Text: string(end.Reason)})

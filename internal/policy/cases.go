@@ -68,6 +68,7 @@ func (e *Engine) run(p *Program, d *Document, c *Case, r *Result) error {
 	if err != nil {
 		return err
 	}
+	cmd.Spent = func() (gate.Spending, error) { return gate.Spending(c.Budget), nil }
 	t := &Trace{}
 	v := p.decide(s, cmd, t)
 	t.finish(v)

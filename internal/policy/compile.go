@@ -34,6 +34,7 @@ type Program struct {
 	plans      sync.Map             // *gate.Target → *plan; lives as long as the program
 	planned    atomic.Int64         // entries in plans
 	documents  []*Document
+	budgets    bool // a condition reads budget.*
 	known      Known
 }
 
@@ -97,6 +98,7 @@ func (e *Engine) Compile(docs []*Document, known Known) (*Program, []error) {
 	if len(c.errs) > 0 {
 		return nil, c.errs
 	}
+	p.budgets = c.budgets
 	return p, nil
 }
 
@@ -107,6 +109,8 @@ type compiler struct {
 	doc   *Document
 	env   *environment
 	errs  []error
+
+	budgets bool // a condition reads budget.*
 }
 
 func (c *compiler) fail(path, suggestion, format string, args ...any) {
@@ -314,6 +318,7 @@ func (c *compiler) program(report func(*Error), text string, checked *cel.Ast) *
 	for _, v := range x.vars {
 		x.volatile = x.volatile || v.volatile
 		x.target = x.target && v.target
+		c.budgets = c.budgets || v.budget
 	}
 	slices.SortFunc(x.vars, func(a, b variable) int { return cmp.Compare(a.name, b.name) })
 	x.vars = slices.CompactFunc(x.vars, func(a, b variable) bool { return a.name == b.name })

@@ -63,11 +63,20 @@ type Case struct {
 	Agent   CaseAgent         `yaml:"agent" doc:"The agent that asks."`
 	Target  CaseTarget        `yaml:"target" doc:"The target that it asks."`
 	Session CaseSession       `yaml:"session" doc:"The session that it asks in."`
+	Budget  CaseBudget        `yaml:"budget" doc:"What the agent has spent within the last hour." default:"nothing"`
 	Command *CaseCommand      `yaml:"command" doc:"The command, described by what it does."`
 	SQL     string            `yaml:"sql" doc:"The command as its text, which the protocol's parser describes." example:"DELETE FROM orders"`
 	Expect  string            `yaml:"expect" required:"true" enum:"block,hold,allow" doc:"The decision that must come out."`
 	Rule    string            `yaml:"rule" doc:"The rule that must be named." default:"any" example:"reads"`
 	Mask    map[string]string `yaml:"mask" enum:"redact,null,token,last4,email,date-year,digits,plain" doc:"The masks that must apply, per label." default:"any"`
+}
+
+// CaseBudget is what the agent of a case has spent.
+type CaseBudget struct {
+	Rows   int64 `yaml:"rows" doc:"Rows read or changed." example:"10001"`
+	Bytes  int64 `yaml:"bytes" doc:"Bytes answered."`
+	Cells  int64 `yaml:"cells" doc:"Labelled values shown."`
+	Writes int64 `yaml:"writes" doc:"Rows changed."`
 }
 
 // CaseAgent is the agent of a case. Every member may be left out.

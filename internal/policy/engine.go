@@ -66,6 +66,9 @@ func (e *Engine) Swap(p *Program) {
 // Generation implements gate.Policy.
 func (e *Engine) Generation() uint64 { return e.state.Load().generation }
 
+// Budgets reports whether a policy in force asks what agents have spent.
+func (e *Engine) Budgets() bool { return e.state.Load().program.budgets }
+
 // Decide implements gate.Policy. It never returns an error: what cannot be
 // evaluated is a verdict that blocks, with the rule and the cause as its reason.
 func (e *Engine) Decide(_ context.Context, s *gate.SessionInfo, cmd *gate.Command) (gate.Verdict, error) {

@@ -49,6 +49,8 @@ type variable struct {
 	volatile bool
 	// target: the value depends on nothing but the target.
 	target bool
+	// budget: the value is what the agent has spent.
+	budget bool
 	// index of the facts' field, -1 for the others.
 	fact int
 }
@@ -76,6 +78,10 @@ func commonVariables() []variable {
 		{name: "session.user", typ: cel.StringType, fact: -1},
 		{name: "session.application", typ: cel.StringType, fact: -1},
 		{name: "session.remote", typ: cel.StringType, fact: -1},
+		{name: "budget.rows", typ: cel.IntType, volatile: true, budget: true, fact: -1},
+		{name: "budget.bytes", typ: cel.IntType, volatile: true, budget: true, fact: -1},
+		{name: "budget.cells", typ: cel.IntType, volatile: true, budget: true, fact: -1},
+		{name: "budget.writes", typ: cel.IntType, volatile: true, budget: true, fact: -1},
 	}
 }
 

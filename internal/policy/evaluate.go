@@ -22,6 +22,7 @@ type activation struct {
 
 	attributes, trust map[string]string // made when first asked for
 	facts             reflect.Value     // zero until first asked for
+	spent             *gate.Spending    // read when first asked for, so that all rules see the same
 	err               error             // why a value could not be given
 }
 
@@ -54,6 +55,9 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	}
 	if a.cmd == nil || a.session == nil || a.session.Principal == nil {
 		return a.refuse("%s is not known", name)
+	}
+	if v.budget {
+		return a.budget(name)
 	}
 	p := a.session.Principal
 	switch name {
@@ -156,6 +160,32 @@ func (a *activation) attribute(name string) (any, bool) {
 		return a.strings(name, a.trust)
 	}
 	return a.strings(name, a.attributes)
+}
+
+// budget reads what the agent has spent. What is not counted or cannot be read is
+// an error: a budget that silently did not count would not protect.
+func (a *activation) budget(name string) (any, bool) {
+	if a.spent == nil {
+		if a.cmd.Spent == nil {
+			return a.refuse("%s is not counted here", name)
+		}
+		s, err := a.cmd.Spent()
+		if err != nil {
+			return a.refuse("what the agent has spent cannot be read")
+		}
+		a.spent = &s
+	}
+	switch name {
+	case "budget.rows":
+		return types.Int(a.spent.Rows), true
+	case "budget.bytes":
+		return types.Int(a.spent.Bytes), true
+	case "budget.cells":
+		return types.Int(a.spent.Cells), true
+	case "budget.writes":
+		return types.Int(a.spent.Writes), true
+	}
+	return a.refuse("%s is not known", name)
 }
 
 // fact reads a field of the protocol's struct. Facts that are missing or of

@@ -62,7 +62,7 @@ func openSQLite(ctx context.Context, path string) (_ *State, err error) {
 	db.r.SetMaxOpenConns(readers)
 	db.r.SetMaxIdleConns(1)
 	return &State{
-		ID: id, Requests: requests{db}, Secrets: secrets{db}, Revocations: revocations{db}, Changes: changes{db},
+		ID: id, Requests: requests{db}, Secrets: secrets{db}, Revocations: revocations{db}, Changes: changes{db}, Spending: spending{db},
 		close: db.close,
 	}, nil
 }

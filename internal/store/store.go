@@ -19,6 +19,7 @@ type State struct {
 	Secrets     vault.Store
 	Revocations Revocations
 	Changes     Changes
+	Spending    Spending
 
 	close func() error
 }

@@ -103,6 +103,8 @@ func openFault(err error) *wire.Fault {
 		return f
 	case "authorise":
 		return fatal(codeInvalidAuth, "%s", o.Public)
+	case "limit":
+		return fatal(codeTooManyConns, "%s", o.Public)
 	case "record":
 		return fatal(codeDiskFull, "%s", o.Public)
 	default:

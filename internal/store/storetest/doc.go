@@ -22,6 +22,7 @@ func Run(t *testing.T, b Backend) {
 	t.Run("secrets", func(t *testing.T) { Secrets(t, b) })
 	t.Run("revocations", func(t *testing.T) { Revocations(t, b) })
 	t.Run("changes", func(t *testing.T) { Changes(t, b) })
+	t.Run("spending", func(t *testing.T) { Spending(t, b) })
 }
 
 // State tests what holds for a state as a whole.
