@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -511,46 +510,6 @@ func (s *session) readFault(n int) (*wire.Fault, error) {
 		return nil, s.lie("malformed ErrorResponse")
 	}
 	return f, nil
-}
-
-// clean makes an error or notice fit for the agent: its position counts in the
-// agent's text, and where labelled data was in reach only the SQLSTATE is left
-// of what the server said.
-func (s *session) clean(e *expect, f *wire.Fault) {
-	if e.shape != nil && len(e.shape.Labels) > 0 {
-		*f = wire.Fault{Severity: f.Severity, Code: f.Code,
-			Message: "the statement failed with SQLSTATE " + f.Code,
-			Detail:  "The statement has labelled data in reach, so the gateway does not pass on the server's own words.",
-		}
-		return
-	}
-	if f.Position == 0 {
-		return
-	}
-	if e.text == "" {
-		f.Position = 0
-		return
-	}
-	var buf sql.Buffer
-	in, err := s.catalog.inspector.Load().Inspect(context.Background(), &s.env, e.text, &buf)
-	if err != nil {
-		f.Position = 0
-		return
-	}
-	f.Position = in.SourcePosition(f.Position, nil)
-}
-
-func (s *session) notice(front *expect, n int) error {
-	f, err := s.readFault(n)
-	if err != nil {
-		return err
-	}
-	if front.shape != nil && len(front.shape.Labels) > 0 {
-		return nil
-	}
-	s.clean(front, f)
-	s.ans = f.Append(s.answers(), wire.NoticeResponse)
-	return nil
 }
 
 // reported says which settings a client is told of. The server reports a fixed
