@@ -18,7 +18,6 @@ import (
 // counted is a gateway with budgets on a state, and nothing else that is real
 // but its policy.
 type counted struct {
-	noRecorder
 	gateway *gate.Gateway
 	budget  *budget.Book
 	state   *store.State

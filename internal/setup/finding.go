@@ -95,6 +95,9 @@ func (a *Audit) roleFindings(c *collection) {
 	}
 	for _, o := range a.owned {
 		object, sql := o.kind+" "+o.identity, []string{fmt.Sprintf("ALTER %s %s OWNER TO %s;", ownedClass(o.kind), o.identity, quoteIdent(owner))}
+		if o.kind == "extension" { // ALTER EXTENSION has no OWNER TO
+			sql = []string{fmt.Sprintf("REASSIGN OWNED BY %s TO %s;", a.name(), quoteIdent(owner))}
+		}
 		if a.role.name == a.server.bootstrap {
 			sql = nil // it owns PostgreSQL itself: use another role
 		}

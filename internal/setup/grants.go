@@ -49,8 +49,8 @@ func (a *Audit) acls() []acl {
 		{class: "LARGE OBJECT", from: `pg_catalog.pg_largeobject_metadata c`, identity: `c.oid::text`, owner: `c.lomowner`, acl: `c.lomacl`, code: "L", public: `true`},
 		{class: "TABLESPACE", from: `pg_catalog.pg_tablespace c`, identity: `quote_ident(c.spcname)`, owner: `c.spcowner`, acl: `c.spcacl`, code: "t", public: `c.oid >= 16384`},
 		{class: "TABLES", from: `pg_catalog.pg_default_acl c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.defaclnamespace`, identity: `coalesce(quote_ident(n.nspname), '')`,
-			schema: `coalesce(n.nspname, '')`, kind: `c.defaclobjtype`, owner: `c.defaclrole`, acl: `c.defaclacl`, where: `c.defaclobjtype IN ('r', 'S', 'f', 'n')`,
-			public: `c.defaclobjtype IN ('r', 'S', 'n')`},
+			schema: `coalesce(n.nspname, '')`, kind: `c.defaclobjtype`, owner: `c.defaclrole`, acl: `c.defaclacl`, where: `c.defaclobjtype IN ('r', 'S', 'f', 'n', 'L')`,
+			public: `c.defaclobjtype IN ('r', 'S', 'n', 'L')`},
 	}
 	if a.server.version >= 150000 {
 		all = append(all, acl{class: "PARAMETER", from: `pg_catalog.pg_parameter_acl c`, identity: `quote_ident(c.parname)`, owner: `10::oid`, acl: `c.paracl`, public: `true`})
@@ -73,7 +73,7 @@ func (c *acl) query(role string) string {
 		"pg_get_userbyid(" + c.owner + ")", "pg_get_userbyid(x.grantor)", "x.grantee = 0", "x.privilege_type"}
 	// What an owner has as such is told as ownership.
 	return "SELECT " + strings.Join(columns, ", ") + " FROM " + c.from + " CROSS JOIN LATERAL aclexplode(" + entries + ") x WHERE " + or(c.where, "true") +
-		" AND (x.grantee = " + role + " OR x.grantee = 0 AND " + c.public + ") AND " + c.owner + " IS DISTINCT FROM " + role
+		" AND (x.grantee = " + role + " AND " + c.owner + " <> " + role + " OR x.grantee = 0 AND " + c.public + ")"
 }
 
 func (a *Audit) readGrants(ctx context.Context, r *reader) {
@@ -125,6 +125,8 @@ func defaultClass(kind string) string {
 		return "ROUTINES"
 	case "n":
 		return "SCHEMAS"
+	case "L": // since PostgreSQL 18
+		return "LARGE OBJECTS"
 	default:
 		return "TABLES"
 	}

@@ -393,3 +393,48 @@ func TestTheRoleMadeByHandCanOnlyRead(t *testing.T) {
 		refused(t, c, sql)
 	}
 }
+
+// everySort makes agent own objects of every sort.
+const everySort = `
+GRANT CREATE ON DATABASE corpus TO agent;
+SET ROLE agent;
+CREATE SCHEMA mine;
+CREATE EXTENSION citext SCHEMA mine;
+CREATE TABLE mine.t (id serial, n int, name text);
+CREATE SEQUENCE mine.s;
+CREATE VIEW mine.v AS SELECT 1 AS x;
+CREATE FUNCTION mine.f(int, VARIADIC text[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE PROCEDURE mine.p(INOUT x int, y text) LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE mine.a(text) (SFUNC = textcat, STYPE = text);
+CREATE TYPE mine.e AS ENUM ('x');
+CREATE TYPE mine.c AS (x int);
+CREATE TYPE mine.r AS RANGE (SUBTYPE = float8);
+CREATE DOMAIN mine.d AS int;
+CREATE FUNCTION mine.plus(mine.c, mine.c) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE OPERATOR mine.+ (LEFTARG = mine.c, RIGHTARG = mine.c, FUNCTION = mine.plus);
+CREATE COLLATION mine.coll FROM "C";
+CREATE STATISTICS mine.st ON id, n FROM mine.t;
+CREATE TEXT SEARCH DICTIONARY mine.dict (TEMPLATE = pg_catalog.simple);
+CREATE TEXT SEARCH CONFIGURATION mine.conf (COPY = pg_catalog.simple);
+CREATE PUBLICATION pub;
+SELECT lo_create(777);
+RESET ROLE;
+CREATE AGGREGATE mine.o(float8 ORDER BY anyelement) (SFUNC = pg_catalog.ordered_set_transition, STYPE = internal, FINALFUNC = pg_catalog.percentile_disc_final, FINALFUNC_EXTRA);
+ALTER AGGREGATE mine.o(float8 ORDER BY anyelement) OWNER TO agent;
+ALTER SERVER far OWNER TO agent;
+ALTER FOREIGN TABLE remote_orders OWNER TO agent;
+`
+
+func TestEverySortOfOwnedObjectIsTakenAway(t *testing.T) {
+	s := start(t)
+	pgtest.Query(t, s, database, everySort)
+	o := setup.Options{Role: "agent"}
+	pgtest.Query(t, s, database, planned(t, s, o).Script())
+	if left := planned(t, s, o).Findings(); len(left) > 0 {
+		t.Errorf("still found: %+v", left)
+	}
+	rows := pgtest.Query(t, s, database, `SELECT pg_describe_object(classid, objid, objsubid) FROM pg_shdepend WHERE deptype = 'o' AND refobjid = 'agent'::regrole`)
+	if len(rows) > 0 {
+		t.Errorf("agent still owns %v", rows)
+	}
+}
