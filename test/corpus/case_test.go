@@ -140,7 +140,7 @@ func FuzzServerMessages(f *testing.F) {
 
 func FuzzCases(f *testing.F) {
 	f.Add([]byte(attack))
-	for line := range bytes.Lines(ownCases) {
+	for line := range bytes.Lines(publicCases) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -35,10 +35,15 @@ var schemaSQL string
 var twinSQL string
 
 //go:embed postgres/cases.jsonl
-var ownCases []byte
+var publicCases []byte
+
+//go:embed postgres/more.jsonl
+var moreCases []byte
 
 // OwnCases are the project's own cases. port is that of the direct server.
-func OwnCases(port int) ([]Case, error) { return ReadCases(ownCases, port) }
+func OwnCases(port int) ([]Case, error) {
+	return ReadCases(slices.Concat(publicCases, []byte("\n"), moreCases), port)
+}
 
 // Database is a private PostgreSQL with the templates of the corpus. Everybody
 // on loopback is trusted.
@@ -157,7 +162,8 @@ func (d *Database) login(role string) login {
 	return login{address: d.Address(), user: role, database: databaseName}
 }
 
-// reset makes the scratch database anew.
+// reset makes the scratch database anew, and takes back what a case set for a role
+// of the whole server.
 func (d *Database) reset(template string) error {
 	if _, err := d.admin("postgres", "DROP DATABASE IF EXISTS "+databaseName+" WITH (FORCE)"); err != nil {
 		if _, err = d.release(); err != nil {
@@ -169,7 +175,8 @@ func (d *Database) reset(template string) error {
 	}
 	for _, sql := range []string{
 		"CREATE DATABASE " + databaseName + " TEMPLATE " + template + d.copied,
-		"GRANT ALL ON DATABASE " + databaseName + " TO agent; ALTER DATABASE " + databaseName + " SET work_mem = '4MB'",
+		"GRANT ALL ON DATABASE " + databaseName + " TO agent; ALTER DATABASE " + databaseName + " SET work_mem = '4MB'; " +
+			"ALTER ROLE " + roleAgent + " RESET ALL; ALTER ROLE " + roleSuper + " RESET ALL; ALTER ROLE ALL RESET ALL",
 	} {
 		if _, err := d.admin("postgres", sql); err != nil {
 			return err
