@@ -12,3 +12,12 @@ func putBuffer(b []byte) {
 		buffers.Put(&b)
 	}
 }
+
+// entry is an event on its way to a recording, which copies what it keeps.
+type entry struct {
+	Event
+	verdict Verdict
+}
+
+// entries holds events, so that an idle session has none.
+var entries = sync.Pool{New: func() any { return new(entry) }}

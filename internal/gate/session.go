@@ -26,14 +26,12 @@ type Session struct {
 	rec    Recording
 	timer  *time.Timer
 
-	command  uint64  // commands decided so far; owned by the serving goroutine
-	permit   uint64  // the command whose Permit is outstanding; 0 if none
-	follow   Follow  // what the outstanding Permit's stream may carry
-	event    Event   // scratch: recordings copy what they keep
-	judged   Verdict // scratch: what event.Verdict points to
-	verdicts map[any]Verdict
-	meter    *meter // nil when nothing is counted
-	epoch    uint64 // the policy generation that verdicts belong to
+	command  uint64           // commands decided so far; owned by the serving goroutine
+	permit   uint64           // the command whose Permit is outstanding; 0 if none
+	follow   Follow           // what the outstanding Permit's stream may carry
+	verdicts map[any]*Verdict // what is stable, by the pointer to the facts
+	meter    *meter           // nil when nothing is counted
+	epoch    uint64           // the policy generation that verdicts belong to
 
 	recMu sync.Mutex // guards rec against an answer from a stream's goroutine
 	ended atomic.Pointer[EndError]
@@ -110,16 +108,17 @@ func (s *Session) verdict(ctx context.Context, cmd *Command) (Verdict, error) {
 	}
 	if cmd.Facts != nil {
 		if v, ok := s.verdicts[cmd.Facts]; ok {
-			return v, nil
+			return *v, nil
 		}
 	}
 	cmd.Spent = s.meter.asked()
 	v, err := s.g.cfg.Policy.Decide(ctx, s.SessionInfo, cmd)
 	if err == nil && v.Stable && cmd.Facts != nil {
 		if s.verdicts == nil {
-			s.verdicts = make(map[any]Verdict)
+			s.verdicts = make(map[any]*Verdict)
 		}
-		s.verdicts[cmd.Facts] = v
+		kept := v
+		s.verdicts[cmd.Facts] = &kept
 	}
 	return v, err
 }
@@ -264,30 +263,38 @@ func (s *Session) digest(rule string, b Binding) (string, error) {
 }
 
 func (s *Session) recordCommand(cmd *Command, v *Verdict, r *Refusal) error {
-	s.judged = *v
-	e := &s.event
-	*e = Event{Kind: EventCommand, Time: s.g.cfg.Now(), Command: s.command, Text: cmd.Text, Params: cmd.Params,
-		Phase: cmd.Phase, Effects: cmd.Effects, Labels: cmd.Labels, Verdict: &s.judged}
+	e := Event{Kind: EventCommand, Command: s.command, Text: cmd.Text, Params: cmd.Params,
+		Phase: cmd.Phase, Effects: cmd.Effects, Labels: cmd.Labels}
 	if r != nil {
 		e.Status = r.Status
 	}
-	return s.append(e)
+	return s.append(e, v)
 }
 
 // recordHold is committed at once: a wait may be long.
 func (s *Session) recordHold(request string, state RequestState) error {
-	err := s.append(&Event{Kind: EventHold, Time: s.g.cfg.Now(), Command: s.command, Text: request + " " + string(state)})
+	err := s.append(Event{Kind: EventHold, Command: s.command, Text: request + " " + string(state)}, nil)
 	if err != nil {
 		return err
 	}
 	return s.commit()
 }
 
-// append adds an event to the recording; if it cannot, the session is over.
-func (s *Session) append(e *Event) error {
+// append adds an event, of now, to the recording; if it cannot, the session is
+// over.
+func (s *Session) append(e Event, v *Verdict) error {
+	n := entries.Get().(*entry)
+	n.Event = e
+	n.Time = s.g.cfg.Now()
+	if v != nil {
+		n.verdict = *v
+		n.Event.Verdict = &n.verdict
+	}
 	s.recMu.Lock()
-	err := s.rec.Append(e)
+	err := s.rec.Append(&n.Event)
 	s.recMu.Unlock()
+	*n = entry{}
+	entries.Put(n)
 	if err != nil {
 		s.End(EndRecorder, err)
 		return s.Err()
@@ -323,7 +330,7 @@ func (s *Session) Answer(command uint64, b []byte) error {
 	if end := s.Err(); end != nil {
 		return end
 	}
-	if err := s.append(&Event{Kind: EventAnswer, Time: s.g.cfg.Now(), Command: command, Data: b}); err != nil {
+	if err := s.append(Event{Kind: EventAnswer, Command: command, Data: b}, nil); err != nil {
 		return err
 	}
 	if err := s.commit(); err != nil {
@@ -340,7 +347,7 @@ func (s *Session) Answer(command uint64, b []byte) error {
 // Effect records what came of a command: its rows and its tag or error code.
 func (s *Session) Effect(command uint64, text string, rows int64) error {
 	s.meter.rows(command, rows)
-	return s.append(&Event{Kind: EventEffect, Time: s.g.cfg.Now(), Command: command, Text: text, Rows: rows})
+	return s.append(Event{Kind: EventEffect, Command: command, Text: text, Rows: rows}, nil)
 }
 
 // Dial reaches the target and logs in. Only login sees the credential and the
@@ -422,7 +429,7 @@ func (s *Session) Close() {
 		s.meter.close()
 		end := s.ended.Load()
 		if end.Reason != EndRecorder {
-			_ = s.append(&Event{Kind: EventEnd, Time: s.g.cfg.Now(), Text: string(end.Reason)})
+			_ = s.append(Event{Kind: EventEnd, Text: string(end.Reason)}, nil)
 		}
 		if err := s.rec.Close(); err != nil {
 			s.g.cfg.Log.Error("recording not closed", "session", s.ID, "error", err)

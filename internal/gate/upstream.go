@@ -140,7 +140,7 @@ func (t *Stream) Write(b []byte) error {
 	if !t.input {
 		return t.u.queue(b)
 	}
-	if err := s.append(&Event{Kind: EventInput, Time: s.g.cfg.Now(), Command: t.command, Data: b}); err != nil {
+	if err := s.append(Event{Kind: EventInput, Command: t.command, Data: b}, nil); err != nil {
 		return err
 	}
 	return t.u.queue(b)

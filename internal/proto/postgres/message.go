@@ -1,6 +1,12 @@
 package postgres
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
+)
 
 // messageSize is the room for a message being built or for answers on their way.
 const messageSize = 32 << 10
@@ -15,4 +21,37 @@ func putMessage(b []byte) {
 		b = b[:0]
 		messages.Put(&b)
 	}
+}
+
+// work is what a session needs while it handles messages.
+type work struct {
+	cmd       gate.Command
+	subject   subject        // what cmd is about, for its callbacks
+	source    string         // the text under inspection
+	inspector *sql.Inspector // what inspected it
+	refs      []*prepared    // scratch for subject.refs
+	buf       sql.Buffer
+	bind      wire.BindMessage
+}
+
+// works holds what is not in use, so that an idle session has none.
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// maxKept is how many parameters' places are kept for the next command.
+const maxKept = 64
+
+// reset forgets the last command: texts and parameters can be large, and are
+// another session's affair the next time.
+func (w *work) reset() {
+	if len(w.source) > messageSize {
+		w.buf = sql.Buffer{}
+	}
+	w.cmd, w.subject, w.source, w.inspector = gate.Command{}, subject{}, "", nil
+	clear(w.refs[:cap(w.refs)])
+	w.refs = w.refs[:0]
+	if cap(w.bind.Params) > maxKept {
+		w.bind = wire.BindMessage{}
+	}
+	clear(w.bind.Params[:cap(w.bind.Params)])
+	w.bind.Portal, w.bind.Statement, w.bind.Results = nil, nil, nil
 }

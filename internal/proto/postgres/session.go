@@ -83,16 +83,10 @@ type session struct {
 	listening  bool // a LISTEN was forwarded
 	redefined  bool // this transaction has changed definitions that nobody else sees yet
 
-	cmd       gate.Command
-	subject   subject        // what cmd is about, for its callbacks
-	source    string         // the text under inspection
-	inspector *sql.Inspector // what inspected it
-	refs      []*prepared    // scratch for subject.refs
-	buf       sql.Buffer
-	bind      wire.BindMessage
-	msg       []byte // the message being built; pooled while the session is busy
-	ans       []byte // answers not yet sent; pooled while the session is busy
-	partial   bool   // the client has got only a part of a message
+	*work          // nil while the session is idle
+	msg     []byte // the message being built; pooled while the session is busy
+	ans     []byte // answers not yet sent; pooled while the session is busy
+	partial bool   // the client has got only a part of a message
 
 	running atomic.Bool             // the target is working on something
 	held    atomic.Pointer[holding] // set while a command waits for a person
@@ -140,6 +134,9 @@ func (s *session) serve(ctx context.Context) error {
 		typ, n, err := s.in.header()
 		if err != nil {
 			return s.clientError(err)
+		}
+		if s.work == nil {
+			s.work = works.Get().(*work)
 		}
 		if err := s.message(ctx, typ, n); err != nil {
 			return err
@@ -213,8 +210,11 @@ func (s *session) idle() {
 	if cap(s.queue) > 64 {
 		s.queue = nil
 	}
-	// Nothing of the last command is kept: parameters and texts can be large.
-	s.bind, s.cmd, s.subject, s.source = wire.BindMessage{}, gate.Command{}, subject{}, ""
+	if s.work != nil {
+		s.work.reset()
+		works.Put(s.work)
+		s.work = nil
+	}
 }
 
 // read returns the body of a message. A longer one than limit is skipped and
