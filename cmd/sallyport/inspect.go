@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -58,6 +59,30 @@ func inspectTarget(c *cobra.Command, file, name string, asJSON bool) error {
 	return printInventory(c, t.Name, found, asJSON)
 }
 
+// printItems writes the items in groups of one kind and reason.
+func printItems(w io.Writer, items []setup.Item) error {
+	type group struct{ kind, why string }
+	var order []group
+	rows := map[group][][]string{}
+	for _, i := range items {
+		g := group{i.Kind, i.Why}
+		if rows[g] == nil {
+			order = append(order, g)
+		}
+		rows[g] = append(rows[g], []string{"", i.Object, i.Note})
+	}
+	for n, g := range order {
+		if n > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s: %s\n", clean(g.kind), clean(g.why))
+		if err := table(w, rows[g][0], rows[g][1:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func printInventory(c *cobra.Command, target string, found *setup.Inventory, asJSON bool) error {
 	documents := found.Documents(target)
 	if asJSON {
@@ -72,11 +97,7 @@ func printInventory(c *cobra.Command, target string, found *setup.Inventory, asJ
 		_, err := fmt.Fprintf(w, "Everything at %s is reviewed, and no column without a label looks sensitive.\n", clean(target))
 		return err
 	}
-	var rows [][]string
-	for _, i := range found.Items {
-		rows = append(rows, []string{i.Kind, i.Object, i.Note, i.Why})
-	}
-	if err := table(w, []string{"KIND", "OBJECT", "NOTE", "WHY IT MATTERS"}, rows); err != nil {
+	if err := printItems(w, found.Items); err != nil {
 		return err
 	}
 	if documents == "" {

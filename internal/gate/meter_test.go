@@ -268,17 +268,20 @@ func TestNoMoreSessionsThanTheLimitOpenAtOnce(t *testing.T) {
 	must(t, s, err)
 }
 
-func TestCountingCostsNoAllocationWhereNothingIsConfigured(t *testing.T) {
-	st := &stage{verdict: gate.Verdict{Decision: gate.Allow, Stable: true}}
-	s, err := open(t, st.gateway(t, false), "a")
-	s = must(t, s, err)
-	cmd := gate.Command{Effects: gate.EffectRead, Facts: &struct{ n int }{}}
-	if n := testing.AllocsPerRun(100, func() {
-		p, err := s.Decide(context.Background(), &cmd)
-		if err != nil || s.Effect(p.Command(), "DONE", 1) != nil {
-			t.Fatal(err)
-		}
-	}); n > 1 { // the event that Effect hands to the recording
-		t.Errorf("%v allocations", n)
+func TestCountingAddsNoAllocationToAReadingCommand(t *testing.T) {
+	allocations := func(metered bool) float64 {
+		st := &stage{verdict: gate.Verdict{Decision: gate.Allow, Stable: true}}
+		s, err := open(t, st.gateway(t, metered), "a")
+		s = must(t, s, err)
+		cmd, answer := gate.Command{Effects: gate.EffectRead, Facts: &struct{ n int }{}}, make([]byte, 100)
+		return testing.AllocsPerRun(100, func() {
+			p, err := s.Decide(context.Background(), &cmd)
+			if err != nil || s.Effect(p.Command(), "DONE", 1) != nil || s.Answer(p.Command(), answer) != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if bare, metered := allocations(false), allocations(true); metered > bare {
+		t.Errorf("%v allocations with counting, %v without", metered, bare)
 	}
 }

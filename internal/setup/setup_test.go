@@ -394,6 +394,44 @@ func TestTheRoleMadeByHandCanOnlyRead(t *testing.T) {
 	}
 }
 
+// hostileNames are what somebody who may create objects might call them. The
+// script is run by a superuser.
+const hostileNames = `
+CREATE SCHEMA "s"";DROP TABLE public.orders CASCADE;--";
+CREATE TABLE "s"";DROP TABLE public.orders CASCADE;--"."t
+DROP TABLE public.orders CASCADE;--" (id int, "c"");DROP TABLE public.orders CASCADE;--" text, "d
+DROP TABLE public.orders CASCADE;--" text);
+CREATE TABLE "t';$$;DROP TABLE public.orders CASCADE;--" (id int);
+CREATE FOREIGN TABLE "x
+DROP TABLE public.orders CASCADE;--" (id int) SERVER far;
+CREATE VIEW "v
+DROP TABLE public.orders CASCADE;--" AS SELECT ssn FROM customers;
+CREATE FUNCTION "f
+DROP TABLE public.orders CASCADE;--"("t';$$;DROP TABLE public.orders CASCADE;--") RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE ROLE "g
+DROP TABLE public.orders CASCADE;--" LOGIN;
+GRANT "g
+DROP TABLE public.orders CASCADE;--" TO agent;
+`
+
+func TestNamesInTheScriptAreOnlyNames(t *testing.T) {
+	s := start(t)
+	pgtest.Query(t, s, database, hostileNames)
+	for _, o := range []setup.Options{
+		{Role: "agent", Masked: true, Withheld: []string{"public.customers.ssn", `"s"";DROP TABLE public.orders CASCADE;--"."t
+DROP TABLE public.orders CASCADE;--"."c"");DROP TABLE public.orders CASCADE;--"`}},
+		{Role: `r"; DROP TABLE public.orders CASCADE; --'`, Write: true},
+	} {
+		pgtest.Query(t, s, database, planned(t, s, o).Script())
+		if left := planned(t, s, o).Findings(); len(left) > 0 {
+			t.Errorf("still found: %+v", left)
+		}
+	}
+	if rows := pgtest.Query(t, s, database, "SELECT count(*) FROM orders"); rows[0][0] != "5" {
+		t.Errorf("orders has %v rows", rows)
+	}
+}
+
 // everySort makes agent own objects of every sort.
 const everySort = `
 GRANT CREATE ON DATABASE corpus TO agent;
