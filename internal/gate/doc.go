@@ -15,7 +15,7 @@
 // The package imports only the standard library. Whatever needs a token
 // verifier, a policy language, a disk or a network is behind an interface
 // declared here by its consumer: [Identifier], [Directory], [Policy],
-// [Approver], [Recorder], [Dialer], [Vault].
+// [Approver], [Recorder], [Dialer], [Vault], [Meter].
 //
 // It does not parse any protocol, does not decide what a rule means, and does
 // not store anything.
