@@ -66,7 +66,7 @@ func TestEveryClientGoesOnAfterARefusal(t *testing.T) {
 	for _, r := range results {
 		t.Run(string(r.Client), func(t *testing.T) {
 			if !r.OK || r.Error == nil || !strings.Contains(r.Error.Message, "No schema changes here") ||
-				!strings.Contains(r.Error.Detail, "rule=no-schema-changes") {
+				!strings.Contains(r.Error.Detail, "rule=open/no-schema-changes") {
 				t.Errorf("%s; error %v", r.Failure, r.Error)
 			}
 		})
