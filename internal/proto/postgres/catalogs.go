@@ -14,8 +14,14 @@ import (
 )
 
 // refreshInterval is how old a catalog snapshot in use may be before the target
-// is asked whether its definitions have changed.
-const refreshInterval = 5 * time.Second
+// is asked whether its definitions have changed. It is asked at the opening of
+// every session besides, and when a statement names what the snapshot lacks.
+const refreshInterval = time.Second
+
+// missingInterval is how often a name that the snapshot lacks may make the
+// gateway ask the target: an agent can name what does not exist as fast as it
+// likes.
+const missingInterval = 200 * time.Millisecond
 
 // Catalogs keeps what the gateway knows of the definitions at each target. A
 // snapshot is shared by all sessions of a target. It is safe for concurrent use.
@@ -109,6 +115,34 @@ func (e *catalog) probe(ctx context.Context, g *gate.Gateway) error {
 	})
 }
 
+// missing reports whether the target was asked because the snapshot lacks a name,
+// so that the name may be there now.
+func (e *catalog) missing() bool {
+	if time.Since(time.Unix(0, e.checked.Load())) < missingInterval {
+		return false
+	}
+	e.expired.Store(true)
+	return true
+}
+
+// compare compares the snapshot with the target and reads it again if it is
+// stale. Sessions that open at the same time compare side by side, and one reads.
+func (e *catalog) compare(ctx context.Context, q sql.Querier) error {
+	if e.inspector.Load() != nil {
+		e.checked.Store(time.Now().UnixNano())
+		epoch, err := sql.Epoch(ctx, q)
+		if err != nil {
+			return err
+		}
+		if epoch == e.inspector.Load().Catalog().Epoch() {
+			return nil
+		}
+	}
+	e.refresh.Lock()
+	defer e.refresh.Unlock()
+	return e.update(ctx, q)
+}
+
 // update compares the snapshot with the target and reads it again if it is
 // stale. The caller holds e.refresh.
 func (e *catalog) update(ctx context.Context, q sql.Querier) error {
@@ -122,6 +156,7 @@ func (e *catalog) update(ctx context.Context, q sql.Querier) error {
 			return nil
 		}
 	}
+	e.checked.Store(now.UnixNano())
 	snapshot, err := sql.LoadCatalog(ctx, q)
 	if err != nil {
 		return err

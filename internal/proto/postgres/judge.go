@@ -32,19 +32,28 @@ type subject struct {
 func (s *session) inspect(ctx context.Context, text []byte) (*sql.Inspection, *wire.Fault, error) {
 	s.source = string(text)
 	var in *sql.Inspection
-	inspector, err := s.catalog.current(ctx, s.gateway)
+	err := s.look(ctx, &in)
+	if err == nil && len(in.Shape.Missing) > 0 && s.catalog.missing() {
+		err = s.look(ctx, &in)
+	}
 	if err == nil {
-		if in, err = inspector.Inspect(ctx, &s.env, s.source, &s.buf); err == nil {
-			s.inspector = inspector
-			if f := s.stale(in.Shape); f != nil {
-				return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
-			}
-			return in, nil, nil
+		if f := s.stale(in.Shape); f != nil {
+			return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
 		}
+		return in, nil, nil
 	}
 	f := inspectFault(err)
 	end := s.refuseUnjudged(ctx, strings.ToValidUTF8(s.source, "\uFFFD"), f)
 	return nil, f, end
+}
+
+// look inspects the source by the newest snapshot of the catalog.
+func (s *session) look(ctx context.Context, in **sql.Inspection) (err error) {
+	if s.inspector, err = s.catalog.current(ctx, s.gateway); err != nil {
+		return err
+	}
+	*in, err = s.inspector.Inspect(ctx, &s.env, s.source, &s.buf)
+	return err
 }
 
 // stale refuses what would be judged by definitions that this very transaction

@@ -26,6 +26,7 @@ const minServerVersion = 13
 type backend struct {
 	settings map[string]string // what the client asked for at start
 	session  string            // the session's id; empty for the gateway's own
+	catalog  *catalog          // what to compare with the target; nil for the gateway's own
 
 	pid        uint32
 	key        []byte // the target's cancel key; never shown to a client
@@ -44,6 +45,13 @@ func (b *backend) login(ctx context.Context, conn net.Conn, t *gate.Target, c *g
 	}
 	if err := b.describe(ctx, pg); err != nil {
 		return nil, err
+	}
+	if b.catalog != nil {
+		// Judging this session by definitions from before it would let whoever
+		// changes definitions choose what the gateway sees.
+		if err := b.readCatalog(ctx, pg, t); err != nil {
+			return nil, fmt.Errorf("read the catalog: %w", err)
+		}
 	}
 	h, err := pg.Hijack()
 	if err != nil {
@@ -159,6 +167,23 @@ func loginError(err error) error {
 		return fatal(pg.Code, "%s", pg.Message)
 	}
 	return err
+}
+
+// readCatalog compares the catalog in this session. The time that one statement
+// of an agent may take is not the gateway's.
+func (b *backend) readCatalog(ctx context.Context, pg *pgconn.PgConn, t *gate.Target) error {
+	if t.Limits.Statement > 0 {
+		if err := pg.Exec(ctx, "SET statement_timeout TO 0").Close(); err != nil {
+			return err
+		}
+	}
+	if err := b.catalog.compare(ctx, querier{pg}); err != nil {
+		return err
+	}
+	if t.Limits.Statement > 0 {
+		return pg.Exec(ctx, "RESET statement_timeout").Close() // to what the startup packet said
+	}
+	return nil
 }
 
 // describe reads what the gateway must know of the session it logged in to.

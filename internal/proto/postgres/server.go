@@ -98,10 +98,7 @@ func (p *Server) open(ctx context.Context, g *gate.Gateway, conn net.Conn, start
 
 func (p *Server) connect(ctx context.Context, g *gate.Gateway, gs *gate.Session, conn net.Conn, start *startup) (*session, error) {
 	catalog := p.catalog.of(gs.Target)
-	if _, err := catalog.current(ctx, g); err != nil {
-		return nil, &gate.OpenError{Stage: "login", Public: fmt.Sprintf("the catalog of target %q cannot be read", gs.Target.Name), Err: err}
-	}
-	b := &backend{settings: start.settings, session: gs.ID}
+	b := &backend{settings: start.settings, session: gs.ID, catalog: catalog}
 	up, err := gs.Dial(ctx, b.login, controlMessages...)
 	if err != nil {
 		var refused *wire.Fault
