@@ -28,10 +28,13 @@ func (a *analysis) columnRef(c *pg_query.ColumnRef, sc *scope, u use) taint {
 	}
 	names := strs(fields)
 	t, found := a.lookup(names, sc)
-	if !found && len(names) > 1 {
+	if len(names) > 1 && !namesColumnOfAll(names, sc) {
 		// x.f where f is no column of x calls the function f on the row of x.
 		a.attribute(names[len(names)-1])
 		if row, ok := a.wholeRow(names[:len(names)-1], sc); ok {
+			if found {
+				row.labels |= t.labels
+			}
 			t = row
 		}
 	}
@@ -104,6 +107,26 @@ func namesColumn(it *item, name string) bool {
 		}
 	}
 	return false
+}
+
+// namesColumnOfAll reports whether x.f is a column, whichever of the visible
+// items x means. An item that is open may have columns that are not known, so
+// only the known ones count.
+func namesColumnOfAll(names []string, sc *scope) bool {
+	qualifier, column := names[len(names)-2], names[len(names)-1]
+	found := false
+	for s := sc; s != nil; s = s.parent {
+		for _, it := range s.items {
+			if it.alias != qualifier || it.hidden {
+				continue
+			}
+			if !namesColumn(it, column) {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
 }
 
 // itemColumn finds a column of one item.
@@ -271,7 +294,7 @@ func outputName(n *pg_query.Node) string {
 	case *pg_query.Node_FuncCall:
 		return operatorName(e.FuncCall.GetFuncname())
 	case *pg_query.Node_TypeCast:
-		if name := outputName(e.TypeCast.GetArg()); name != "?column?" {
+		if name := outputName(e.TypeCast.GetArg()); name != "?column?" && !weakName(e.TypeCast.GetArg()) {
 			return name
 		}
 		if names := strs(e.TypeCast.GetTypeName().GetNames()); len(names) > 0 {
@@ -280,7 +303,7 @@ func outputName(n *pg_query.Node) string {
 	case *pg_query.Node_CollateClause:
 		return outputName(e.CollateClause.GetArg())
 	case *pg_query.Node_CaseExpr:
-		if name := outputName(e.CaseExpr.GetDefresult()); name != "?column?" {
+		if name := outputName(e.CaseExpr.GetDefresult()); name != "?column?" && !weakName(e.CaseExpr.GetDefresult()) {
 			return name
 		}
 		return "case"
@@ -309,8 +332,24 @@ func subLinkName(s *pg_query.SubLink) string {
 			if name := t[0].GetResTarget().GetName(); name != "" {
 				return name
 			}
-			return outputName(t[0].GetResTarget().GetVal())
+			if f := t[0].GetResTarget().GetVal().GetColumnRef().GetFields(); len(f) == 0 || f[len(f)-1].GetAStar() == nil {
+				return outputName(t[0].GetResTarget().GetVal())
+			}
 		}
 	}
-	return "?column?"
+	return "?column?" // of a star it is the name of a column that is not read here
+}
+
+// weakName says that an expression's name gives way to that of a cast or CASE
+// around it.
+func weakName(n *pg_query.Node) bool {
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_CollateClause:
+		return weakName(e.CollateClause.GetArg())
+	case *pg_query.Node_TypeCast:
+		return outputName(e.TypeCast.GetArg()) == "?column?" || weakName(e.TypeCast.GetArg())
+	case *pg_query.Node_CaseExpr:
+		return outputName(e.CaseExpr.GetDefresult()) == "?column?" || weakName(e.CaseExpr.GetDefresult())
+	}
+	return false
 }

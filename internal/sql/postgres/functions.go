@@ -196,8 +196,8 @@ func (a *analysis) attribute(name string) {
 			a.userFunction(f)
 		}
 	}
-	if b, ok := builtins()[name]; ok && b.effects != gate.EffectRead {
-		a.add(b.effects)
+	if _, ok := builtins()[name]; ok || a.in.cat.builtinNames[name] {
+		a.builtinFunction(name, true)
 	}
 }
 

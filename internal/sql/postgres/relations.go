@@ -144,6 +144,7 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 	seen[change{rel.oid, event}] = true
 	a.facts.tables = append(a.facts.tables, rel.Name())
 	a.facts.written = append(a.facts.written, rel.Name())
+	a.labels |= a.in.labels.of(rel).any() // errors can show whole rows
 	a.explained(rel)
 	if rel.isSystem() {
 		a.add(gate.EffectAdmin | gate.EffectSchema)
