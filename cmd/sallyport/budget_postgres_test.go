@@ -64,7 +64,7 @@ func serveShop(t *testing.T, file string, target gate.Target, rules ...policy.Ru
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	protocol := postgres.New(serverTLS(t), postgres.NewCatalogs(parse.Direct{}, log), log)
+	protocol := postgres.New(postgres.Config{TLS: serverTLS(t), Catalogs: postgres.NewCatalogs(parse.Direct{}, log), Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- s.gateway.Listen(ctx, l, protocol, 0) }()

@@ -32,7 +32,8 @@ func newProtocol(name string, p *process) (served, error) {
 			return served{}, err
 		}
 		config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.certificate.get}
-		return served{protocol: postgres.New(config, postgres.NewCatalogs(pool, p.log), p.log), close: pool.Close}, nil
+		return served{protocol: postgres.New(postgres.Config{
+			TLS: config, Catalogs: postgres.NewCatalogs(pool, p.log), Handshake: p.cfg.Limits.Handshake, Log: p.log}), close: pool.Close}, nil
 	default:
 		return served{}, fmt.Errorf("listen: this build has no protocol %q", name)
 	}

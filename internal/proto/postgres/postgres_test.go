@@ -186,8 +186,10 @@ func TestConformance(t *testing.T) {
 		return n
 	}
 	gatetest.Run(t, &gatetest.Case{
-		Protocol:   "postgres",
-		New:        func(testing.TB) gate.Protocol { return postgres.New(config, postgres.NewCatalogs(pool, log), log) },
+		Protocol: "postgres",
+		New: func(testing.TB) gate.Protocol {
+			return postgres.New(postgres.Config{TLS: config, Catalogs: postgres.NewCatalogs(pool, log), Log: log})
+		},
 		Target:     gate.Target{Address: pg.Address(), Database: "shop", TLS: gate.TLS{Mode: gate.TLSDisable}},
 		Credential: gate.Credential{Name: "conformance", Username: "agent", Password: gate.NewSecret(password)},
 		Connect:    connector(config),

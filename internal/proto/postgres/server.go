@@ -16,9 +16,23 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 )
 
-// handshakeTimeout bounds everything before the session: TLS, the startup
-// packet, the password. Nobody who is silent holds a connection longer.
-const handshakeTimeout = 10 * time.Second
+// DefaultHandshake is how long a client has for everything before the session:
+// TLS, the startup packet, the password.
+const DefaultHandshake = 10 * time.Second
+
+// Config is what a Server is made of.
+type Config struct {
+	// TLS holds the gateway's certificate. Required: a token would otherwise
+	// cross the network in clear.
+	TLS *tls.Config
+	// Catalogs knows the definitions at the targets. Required.
+	Catalogs *Catalogs
+	// Handshake bounds everything before the session, so that nobody who is
+	// silent holds a connection. Zero means DefaultHandshake.
+	Handshake time.Duration
+	// Log receives what goes wrong outside of a session's own errors. Nil discards.
+	Log *slog.Logger
+}
 
 // Server serves PostgreSQL clients. It implements gate.Protocol and is safe for
 // concurrent use.
@@ -27,21 +41,28 @@ type Server struct {
 	catalog *Catalogs
 	log     *slog.Logger
 
+	handshake time.Duration
+
 	mu   sync.Mutex
 	keys map[cancelKey]*session // guarded by mu; live sessions by what cancels them
 }
 
 type cancelKey struct{ pid, key uint32 }
 
-// New returns a server that offers the certificate of config to clients. TLS is
-// not optional: a token would otherwise cross the network in clear.
-func New(config *tls.Config, catalogs *Catalogs, log *slog.Logger) *Server {
-	config = config.Clone()
-	config.MinVersion = tls.VersionTLS12
-	config.NextProtos = []string{"postgresql"}
+// New returns a server.
+func New(cfg Config) *Server {
+	if cfg.Handshake <= 0 {
+		cfg.Handshake = DefaultHandshake
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	t := cfg.TLS.Clone()
+	t.MinVersion = tls.VersionTLS12
+	t.NextProtos = []string{"postgresql"}
 	// Records of full size from the start: the gateway writes whole answers.
-	config.DynamicRecordSizingDisabled = true
-	return &Server{tls: config, catalog: catalogs, log: log, keys: map[cancelKey]*session{}}
+	t.DynamicRecordSizingDisabled = true
+	return &Server{tls: t, catalog: cfg.Catalogs, handshake: cfg.Handshake, log: cfg.Log, keys: map[cancelKey]*session{}}
 }
 
 // Name returns "postgres".
@@ -50,7 +71,7 @@ func (p *Server) Name() string { return "postgres" }
 // Serve speaks with one client and closes the connection.
 func (p *Server) Serve(ctx context.Context, client net.Conn, g *gate.Gateway) error {
 	defer client.Close()
-	_ = client.SetDeadline(time.Now().Add(handshakeTimeout))
+	_ = client.SetDeadline(time.Now().Add(p.handshake))
 	h := &handshake{server: p, conn: client}
 	start, err := h.run()
 	if err != nil || start == nil {
