@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/checker"
+	"cel.dev/cel-go/common/cost"
 )
 
 // Bounds of what an expression may see. A value beyond them is an error, which
@@ -173,8 +173,8 @@ func (e *environment) members(root string) []string {
 // sizes tells CEL's cost estimate the bounds that values have.
 type sizes struct{ e *environment }
 
-// EstimateSize implements checker.CostEstimator.
-func (s sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+// EstimateSize implements cost.Estimator.
+func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	path := n.Path()
 	if len(path) == 0 {
 		return nil
@@ -194,10 +194,10 @@ func (s sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	case v.typ.Kind() != cel.StringKind:
 		limit = maxItems
 	}
-	return &checker.SizeEstimate{Min: 0, Max: limit}
+	return &cost.SizeEstimate{Min: 0, Max: limit}
 }
 
-// EstimateCallCost implements checker.CostEstimator: the standard costs hold.
-func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+// EstimateCallCost implements cost.Estimator: the standard costs hold.
+func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }
