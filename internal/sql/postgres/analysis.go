@@ -55,6 +55,7 @@ type analysis struct {
 	opaque        bool                  // something shows what cannot be traced
 	onView        func(*Relation) *view // while definitions are read
 	onRelation    func(*Relation)
+	onPolicies    func(*Relation) *policySummary
 	typeSeen      map[oid]bool
 	seen          map[int32]bool // places of relations that were read or changed
 	secrets       []tokenSpan

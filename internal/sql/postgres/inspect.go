@@ -53,8 +53,8 @@ type Inspector struct {
 	functions map[string]gate.Effects
 	labels    *labelTable
 	domains   map[oid]*summary
-	reads     map[oid]*summary
 	writes    map[oid]*summary
+	policies  map[oid]*policySummary
 	views     map[oid]*view
 	cache     *shapeCache
 	// referenced is used while labels propagate.
@@ -107,8 +107,8 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	}
 	in := &Inspector{
 		cat: cat, parser: o.Parser, database: o.Database, limits: o.Limits, labels: labels,
-		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{}, reads: map[oid]*summary{},
-		writes: map[oid]*summary{}, views: map[oid]*view{}, cache: newShapeCache(),
+		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{},
+		writes: map[oid]*summary{}, policies: map[oid]*policySummary{}, views: map[oid]*view{}, cache: newShapeCache(),
 	}
 	for name, e := range o.Functions {
 		in.functions[normalSignature(name)] = e

@@ -17,7 +17,7 @@ func (a *analysis) readRelation(rel *Relation) {
 		a.systemRelation(rel)
 		return
 	}
-	a.include(a.in.reads[rel.oid])
+	a.policies(rel)
 	a.explained(rel)
 	switch rel.kind {
 	case 'r', 'p', 'S':
@@ -45,6 +45,21 @@ func (a *analysis) readRelation(rel *Relation) {
 	default:
 		a.unknown()
 	}
+}
+
+// policies adds what the row-level security of a relation does, which runs with
+// every read and every change.
+func (a *analysis) policies(rel *Relation) {
+	p := a.in.policies[rel.oid]
+	if a.onPolicies != nil {
+		p = a.onPolicies(rel)
+	}
+	if p == nil {
+		return
+	}
+	a.include(p.summary)
+	a.control |= p.control
+	a.refuse(p.control, rel.Name(), "has a policy by which rows depend on labelled columns", "use another relation")
 }
 
 // view returns what a view does.
@@ -150,7 +165,7 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 		a.add(gate.EffectAdmin | gate.EffectSchema)
 		return
 	}
-	a.include(a.in.reads[rel.oid])
+	a.policies(rel)
 	if event != triggerDelete && event != triggerTruncate {
 		a.include(a.in.writes[rel.oid])
 		for i := range rel.columns {
@@ -163,7 +178,13 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 	a.ruleActions(rel, event)
 	switch rel.kind {
 	case 'v':
-		for _, base := range a.view(rel).bases {
+		v := a.view(rel)
+		a.include(v.summary)
+		a.control |= v.control
+		if !a.in.labels.declared(rel) {
+			a.refuse(v.control, rel.Name(), "has rows that depend on labelled columns, so the answer to this write would too", "change the tables themselves")
+		}
+		for _, base := range v.bases {
 			a.changes(base, event, nil, seen)
 		}
 	case 'f':

@@ -118,6 +118,7 @@ func (in *Inspector) summarise(ctx context.Context) error {
 		if rel.more == nil || rel.isSystem() {
 			continue
 		}
+		in.policiesOf(ctx, rel, 0)
 		in.summariseRelation(ctx, o, rel)
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("read definitions: %w", err)
@@ -134,18 +135,50 @@ func (in *Inspector) summarise(ctx context.Context) error {
 	return nil
 }
 
-func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation) {
+// policySummary is what the row-level security of a relation does. The
+// existence of its rows depends on control.
+type policySummary struct {
+	summary *summary
+	control labelSet
+}
+
+// policiesOf reads a relation's policies, once. One that comes back to its own
+// relation is an error of PostgreSQL, or runs with other rights through a view:
+// its rows can depend on everything.
+func (in *Inspector) policiesOf(ctx context.Context, rel *Relation, depth int) *policySummary {
+	p, ok := in.policies[rel.oid]
+	if ok || !rel.rls || len(rel.extras().policies) == 0 {
+		return p
+	}
+	p = &policySummary{control: in.labels.all}
+	in.policies[rel.oid] = p
 	a := in.defining()
-	if rel.rls {
-		for _, p := range rel.more.policies {
-			for _, e := range p.exprs {
-				in.expression(ctx, a, "policy "+p.name+" on "+rel.Name(), e, rel)
-			}
+	in.nest(ctx, a, depth)
+	var control labelSet
+	for _, x := range rel.extras().policies {
+		for _, e := range x.exprs {
+			control |= in.expression(ctx, a, "policy "+x.name+" on "+rel.Name(), e, rel).labels
 		}
 	}
-	if s := a.summary(); s != nil {
-		in.reads[o] = s
+	p.control, p.summary = control|a.control, a.summary()
+	return p
+}
+
+// nest lets the analysis of a definition read other definitions, which may not
+// have been read yet.
+func (in *Inspector) nest(ctx context.Context, a *analysis, depth int) {
+	a.onView = func(inner *Relation) *view { return in.viewOf(ctx, inner, depth+1) }
+	a.onPolicies = func(inner *Relation) *policySummary {
+		if depth > maxViewDepth {
+			a.unknown()
+			return &policySummary{control: in.labels.all}
+		}
+		return in.policiesOf(ctx, inner, depth+1)
 	}
+}
+
+func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation) {
+	a := in.defining()
 	for _, e := range rel.more.defaults {
 		if !plainDefault(e) {
 			in.expression(ctx, a, "a default of "+rel.Name(), e, rel)
@@ -204,7 +237,7 @@ func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view
 		v.control = in.labels.all
 		a.opaque = true
 	} else {
-		a.onView = func(inner *Relation) *view { return in.viewOf(ctx, inner, depth+1) }
+		in.nest(ctx, a, depth)
 		a.onRelation = func(r *Relation) { v.bases = append(v.bases, r) }
 		for _, c := range a.selectStmt(n.GetSelectStmt(), nil) {
 			v.cols = append(v.cols, c.labels)
