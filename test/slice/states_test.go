@@ -83,6 +83,12 @@ func refusals() []dialogue {
 		{"refused as a query behind an unsynced pipeline", func(bad string) []step {
 			return working(send("Z", mAll("SELECT 1"), mQuery(bad)))
 		}},
+		{"refused as a query behind an unsynced BEGIN", func(bad string) []step {
+			return working(send("Z", mAll("BEGIN"), mQuery(bad)), send("Z", mQuery("SELECT 1")), send("Z", mQuery("ROLLBACK")))
+		}},
+		{"refused as a query behind an unsynced write, which is undone", func(bad string) []step {
+			return working(send("Z", mAll("INSERT INTO scratch VALUES (1, 'a')"), mQuery(bad)), send("Z", mQuery("SELECT count(*) FROM scratch")))
+		}},
 		{"Describe of a refused statement", func(bad string) []step {
 			return working(send("Z", mParse("d", bad), mDescribe('S', "d"), mSync()), send("Z", mDescribe('S', "d"), mSync()))
 		}},
@@ -142,6 +148,12 @@ func extendeds() []dialogue {
 		{"Flush brings the answers without Sync", func(string) []step {
 			return working(send("1", mParse("f", "SELECT 7"), mFlush()), send("2", mBind("", "f"), mFlush()),
 				send("T", mDescribe('P', ""), mFlush()), send("C", mExecute("", 0), mFlush()), send("Z", mSync()))
+		}},
+		{"an empty query ends an unsynced pipeline", func(string) []step {
+			return working(send("Z", mAll("BEGIN"), mQuery("")), send("Z", mQuery("ROLLBACK")), send("Z", mAll("SELECT 1"), mQuery(" ")))
+		}},
+		{"a query drops the unnamed statement", func(bad string) []step {
+			return working(send("Z", mParse("", "SELECT 1"), mSync()), send("Z", mQuery(bad)), send("Z", mBind("", ""), mExecute("", 0), mSync()))
 		}},
 		{"a query ends an unsynced pipeline", func(string) []step {
 			return working(send("Z", mAll("SELECT 1"), mQuery("SELECT 2")))
@@ -231,6 +243,10 @@ func names() []dialogue {
 			return working(send("Z", mQuery("BEGIN")), send("Z", mQuery("DECLARE h CURSOR WITH HOLD FOR SELECT id FROM orders ORDER BY id LIMIT 3")), send("Z", mQuery("COMMIT")),
 				send("Z", mQuery("FETCH 2 FROM h")), send("Z", mQuery("CLOSE h")), send("Z", mQuery("FETCH 1 FROM h")))
 		}},
+		{"Close closes what SQL made", func(string) []step {
+			return working(send("Z", mQuery("DECLARE h CURSOR WITH HOLD FOR SELECT 1")), send("Z", mClose('P', "h"), mSync()), send("Z", mQuery("FETCH 1 FROM h")),
+				send("Z", mQuery("PREPARE p AS SELECT 1")), send("Z", mClose('S', "p"), mSync()), send("Z", mQuery("EXECUTE p")), send("Z", mParse("p", "SELECT 2"), mSync()))
+		}},
 		{"a portal of Bind is fetched from by SQL", func(string) []step {
 			return working(send("Z", mQuery("BEGIN")), send("Z", mParse("", "SELECT id FROM orders ORDER BY id"), mBind("b", ""), mSync()),
 				send("Z", mQuery("FETCH 2 FROM b")), send("Z", mExecute("b", 1), mSync()), send("Z", mQuery("COMMIT")))
@@ -301,6 +317,20 @@ func copies() []dialogue {
 		{"a refusal behind a COPY in one pipeline", func(bad string) []step {
 			return working(send("Z", mAll("COPY orders (id) TO STDOUT"), mAll(bad), mAll("SELECT 1"), mSync()))
 		}},
+	}
+}
+
+// TestExecuteRunsOnlyOrdinaryStatements: PostgreSQL also executes by name what
+// changes names, when a Parse prepared it, and the gateway would not see it.
+func TestExecuteRunsOnlyOrdinaryStatements(t *testing.T) {
+	w := the(t)
+	for _, text := range []string{"DEALLOCATE keep", "PREPARE x AS SELECT 1", "BEGIN", "COPY orders TO STDOUT", "SET application_name = 'x'", "DECLARE c CURSOR FOR SELECT 1"} {
+		b := bareThrough(t, w.gw, "open", w.token(t, reporter))
+		got := converse(b, []step{send("Z", mParse("keep", "SELECT 'kept'"), mParse("d", text), mSync()), send("Z", mQuery("EXECUTE d")),
+			send("Z", mAll("EXECUTE d"), mSync()), send("Z", mQuery("EXECUTE keep"))})
+		if got[1] != "E(ERROR 0A000) Z(I)" || got[2] != "1 E(ERROR 0A000) Z(I)" || !strings.Contains(got[3], `D["kept"]`) {
+			t.Errorf("%s: %q", text, got)
+		}
 	}
 }
 

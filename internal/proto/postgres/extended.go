@@ -258,6 +258,7 @@ func (s *session) again(ctx context.Context, p *prepared, phase gate.Phase, msg 
 		return err
 	}
 	if f != nil {
+		s.revertAll(&e)
 		return s.fail(f)
 	}
 	if err := s.up.Send(permit, msg); err != nil {
@@ -278,26 +279,34 @@ func (s *session) closeTarget(ctx context.Context, n int) error {
 	}
 	e := expect{typ: wire.Close, kind: kind, command: s.last}
 	var stream *gate.Stream
-	if p := s.statements[target]; kind == 'S' && p != nil && p.streamed {
+	var bySQL *prepared // PREPARE and DECLARE make what Close closes as well
+	switch p, c := s.statements[target], s.portals[target]; {
+	case kind == 'S' && p != nil && p.streamed:
 		stream = &p.stream
+	case kind == 'S':
+		bySQL = p
+	case c != nil && !c.cursor:
+		stream = &c.stream
+	case c != nil:
+		bySQL = c.statement
 	}
-	if p := s.portals[target]; kind == 'P' && p != nil && !p.cursor {
-		stream = &p.stream
-	}
-	if stream == nil {
-		// Made by SQL, or not there: SQL has DEALLOCATE and CLOSE for its own.
+	if stream == nil && bySQL == nil {
 		if err := s.up.Control(controlCloseNothing); err != nil {
 			return err
 		}
 		return s.owe(e)
 	}
-	if err := stream.Write(s.appendTarget(wire.Close, kind, target)); err != nil {
-		return s.gateError(err)
-	}
 	if kind == 'S' {
 		e.undo = s.dropStatement(target)
 	} else {
 		e.undo = s.dropPortal(target)
+	}
+	msg := s.appendTarget(wire.Close, kind, target)
+	if bySQL != nil {
+		return s.again(ctx, bySQL, gate.Prepare, msg, e)
+	}
+	if err := stream.Write(msg); err != nil {
+		return s.gateError(err)
 	}
 	return s.owe(e)
 }

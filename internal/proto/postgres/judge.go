@@ -67,7 +67,7 @@ func (s *session) stale(shape *sql.Shape) *wire.Fault {
 	if len(shape.Statements) > 1 && shape.Effects.Has(gate.EffectSchema) {
 		return fault(codePrivilege, "a change of definitions goes alone on a target with masked data: send one statement at a time")
 	}
-	if !s.redefined || s.status == wire.StatusIdle {
+	if !s.redefined || s.status == wire.StatusIdle && !s.started {
 		return nil
 	}
 	for i := range shape.Statements {

@@ -20,6 +20,9 @@ func (s *session) refer(ctx context.Context, shape *sql.Shape) (*sql.Shape, *wir
 			if p = s.statements[st.Name]; p == nil && !madeBefore(shape.Statements[:i], sql.KindPrepare, st.Name) {
 				return nil, fault(codeStatementName, "prepared statement \"%s\" does not exist", st.Name)
 			}
+			if p != nil && p.streamed && !ordinary(p.shape) {
+				return nil, fault(codeFeature, "through the gateway EXECUTE runs no statement about names, transactions, settings or COPY")
+			}
 		case sql.KindFetch, sql.KindMove:
 			if c := s.portals[st.Name]; c != nil {
 				p = c.statement
@@ -46,6 +49,18 @@ func (s *session) refer(ctx context.Context, shape *sql.Shape) (*sql.Shape, *wir
 		shapes = append(shapes, p.shape)
 	}
 	return sql.Combine(shapes...), nil
+}
+
+// ordinary reports whether a shape leaves alone what the gateway follows by the
+// texts it sees: names, transactions, settings, COPY. The server also executes
+// other statements that a Parse has prepared, and the text would not tell.
+func ordinary(shape *sql.Shape) bool {
+	for i := range shape.Statements {
+		if shape.Statements[i].Kind != sql.KindOther {
+			return false
+		}
+	}
+	return true
 }
 
 // with combines the prepared statement with the shape that runs it. The last one

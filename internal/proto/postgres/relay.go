@@ -456,6 +456,7 @@ func (s *session) failed(front *expect, n int) error {
 		if err := s.flush(); err != nil {
 			return err
 		}
+		s.partial = true // the client has been told; goodbye has nothing to add
 		s.gate.End(gate.EndClosed, f)
 		return s.gate.Err()
 	}

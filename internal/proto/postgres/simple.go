@@ -19,6 +19,7 @@ func (s *session) query(ctx context.Context, n int) error {
 		// Legal only after a Sync; the server would discard it as well.
 		return s.clientError(s.in.discard(n))
 	}
+	delete(s.statements, "") // as the server does before it parses (exec_simple_query)
 	body, ok, err := s.read(n, maxSQL+1)
 	if err != nil {
 		return err
@@ -44,6 +45,9 @@ func (s *session) query(ctx context.Context, n int) error {
 func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
 	if len(in.Shape.Statements) == 0 {
 		s.ans = append(s.answers(), wire.EmptyQueryResponse, 0, 0, 0, 4)
+		if s.started { // as a Query does, it ends what no Sync has ended
+			return s.sync()
+		}
 		s.ans = wire.AppendReadyForQuery(s.ans, s.status)
 		return s.flush()
 	}
@@ -58,7 +62,7 @@ func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
 	}
 	follow := copyFollow(in.Shape)
 	s.cmd = gate.Command{Text: in.Record(), Effects: shape.Effects, Labels: shape.Labels, Facts: shape.Facts, Follow: follow}
-	permit, f, err := s.judge(ctx, s.status == wire.StatusIdle)
+	permit, f, err := s.judge(ctx, s.status == wire.StatusIdle && !s.started)
 	if err != nil {
 		return err
 	}
@@ -108,9 +112,11 @@ func (s *session) gateError(err error) error {
 }
 
 // refuse answers a Query with a fault. In a transaction block the target is made
-// to fail as well, so that the block is failed for both.
+// to fail as well, so that the block is failed for both; also behind messages
+// that no Sync has ended, because they may have begun or ended a block since the
+// last ReadyForQuery told.
 func (s *session) refuse(f *wire.Fault) error {
-	if s.status != wire.StatusInTx {
+	if s.status != wire.StatusInTx && !s.started {
 		s.ans = f.Append(s.answers(), wire.ErrorResponse)
 		s.ans = wire.AppendReadyForQuery(s.ans, s.status)
 		return s.flush()
