@@ -217,7 +217,7 @@ func bindAs(format byte, portal, statement string, params []string) []byte {
 	return message('B', string(body))
 }
 
-// all is Parse, Bind, Describe, Execute of the unnamed statement.
+// mAll is Parse, Bind, Describe, Execute of the unnamed statement.
 func mAll(sql string, params ...string) []byte {
 	var b []byte
 	for _, m := range [][]byte{mParse("", sql), mBind("", "", params...), mDescribe('P', ""), mExecute("", 0)} {

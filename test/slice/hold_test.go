@@ -229,7 +229,7 @@ func withdrawn(t *testing.T, w *world, id string, order int) {
 	}
 }
 
-// impatient is a gateway that waits two seconds for a person.
+// impatient is a gateway that waits one second for a person.
 func impatient(t *testing.T, w *world) *gateway {
 	t.Helper()
 	return startGateway(t, w, settings{process: "hold: 1s\n", documents: map[string]string{

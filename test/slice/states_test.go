@@ -193,9 +193,6 @@ func extendeds() []dialogue {
 			return working(send("Z", mParse("", "SELECT $1::int"), mBind("", "", "x"), mExecute("", 0), mSync()))
 		}},
 		{"Sync and Flush alone", func(string) []step { return working(send("ZZ", mSync(), mFlush(), mSync())) }},
-		{"a refused function call message", func(string) []step {
-			return working() // see TestFunctionCallIsRefused
-		}},
 		{"writes return rows", func(string) []step {
 			return working(send("Z", mQuery("DELETE FROM scratch")), send("Z", mAll("INSERT INTO scratch VALUES (5, $1) RETURNING n, t", "five"), mSync()),
 				send("Z", mAll("UPDATE scratch SET t = 'six' WHERE n = 5 RETURNING t"), mSync()), send("Z", mAll("INSERT INTO scratch VALUES (5, 'again')"), mSync()),

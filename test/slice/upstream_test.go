@@ -215,7 +215,7 @@ func answerFalsely(client io.ReadWriter, server io.Writer, lie func(typ byte, bo
 
 var hangUp = []byte("hang up")
 
-// row and description are the messages of a result with one column.
+// description is a RowDescription of text columns; row is a DataRow.
 func description(columns int) []byte {
 	body := binary.BigEndian.AppendUint16(nil, uint16(columns))
 	for range columns {
