@@ -37,6 +37,7 @@ type analysis struct {
 	refusals   []refusal
 	labels     labelSet
 	control    labelSet // labels that the existence of rows depends on
+	forced     labelSet // in definitions: labels that success or the number of rows depends on, wherever they stand
 
 	literals []int32 // byte offsets of constants whose values mattered
 	allExact bool    // every literal matters
@@ -89,7 +90,9 @@ type editPiece struct {
 type maskedColumn struct {
 	column *Column
 	labels labelSet
-	as     string // empty for the column's own name
+	// computed: even whether it is null says something; a mask does not look.
+	computed bool
+	as       string // empty for the column's own name
 }
 
 // refusal is a use of labels that cannot be masked.

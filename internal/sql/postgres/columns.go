@@ -84,8 +84,9 @@ func (a *analysis) lookupPlain(name string, sc *scope) (taint, bool) {
 			}
 			v, ok := a.itemColumn(it, name)
 			if ok && (!it.open || v.labels != 0 || namesColumn(it, name)) {
+				plain := v.plain && !found
 				t.join(v)
-				t.typ = v.typ
+				t.typ, t.plain = v.typ, plain
 				found = true
 			}
 			open = open || it.open
@@ -132,7 +133,7 @@ func namesColumnOfAll(names []string, sc *scope) bool {
 // itemColumn finds a column of one item.
 func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 	var t taint
-	found := false
+	found, plain := false, true
 	if !a.working(len(it.cols)) {
 		return t, true
 	}
@@ -141,12 +142,14 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		if c.name == name || c.name == "" {
 			t.join(taint{labels: c.labels, src: c.src})
 			t.typ = c.typ
+			plain = plain && c.plain
 			found = found || c.name == name
 			if it.rel != nil && it.rel.holdsSecret(i) {
 				a.add(gate.EffectAdmin)
 			}
 		}
 	}
+	t.plain = plain && found
 	if it.rel != nil && found {
 		a.facts.columns = append(a.facts.columns, it.rel.Name()+"."+name)
 		a.touchType(t.typ)

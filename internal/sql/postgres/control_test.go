@@ -39,3 +39,56 @@ func TestRowsThatDependOnLabelledColumnsAreRefusedHoweverTheyDepend(t *testing.T
 		}
 	}
 }
+
+func TestADefinitionTellsNothingOfWhatItComputesFromLabelledColumns(t *testing.T) {
+	fresh(t, "computed",
+		"CREATE TABLE people (id int PRIMARY KEY, ssn text, pay int, at timestamptz, email varchar(80), tags text[], doc jsonb, up text GENERATED ALWAYS AS (substring(ssn from '^0.*')) STORED)",
+		"CREATE VIEW sets AS SELECT id, regexp_matches(ssn, '0', 'g') AS m FROM people",
+		"CREATE VIEW unnested AS SELECT id, unnest(tags) AS t FROM people",
+		"CREATE VIEW series AS SELECT p.id FROM people p, generate_series(1, length(p.ssn)) g",
+		"CREATE VIEW lateral_rows AS SELECT p.id FROM people p, jsonb_each(p.doc) e",
+		"CREATE VIEW xml AS SELECT p.id, x.v FROM people p, XMLTABLE('/r/a' PASSING xmlparse(content p.ssn) COLUMNS v text PATH '.') x",
+		"CREATE VIEW fails AS SELECT id, 1 / (length(ssn) - 11) AS f FROM people",
+		"CREATE VIEW casts AS SELECT id, ssn::bigint::text AS f FROM people",
+		"CREATE VIEW hidden AS SELECT id, (SELECT 1 / (length(p.ssn) - 11)) IS NULL AS f FROM people p",
+		"CREATE VIEW twice AS SELECT id, (SELECT o.id FROM people o WHERE o.ssn LIKE '0%') AS f FROM people",
+		"CREATE VIEW over_sets AS SELECT id, (SELECT count(*) FROM sets) AS n FROM people",
+		"CREATE VIEW wide AS SELECT id, pay * 2 AS d FROM people", "CREATE VIEW split AS SELECT id, split_part('a', 'b', pay) AS d FROM people",
+		"CREATE VIEW null_inside AS SELECT id, substring(ssn from '^0.*') IS NULL AS f FROM people",
+		"CREATE VIEW counted AS SELECT count(substring(ssn from '^0.*')) AS n FROM people",
+		"CREATE VIEW filtered AS SELECT id FROM people WHERE up IS NOT NULL",
+		"CREATE VIEW part AS SELECT id, substring(ssn from '^0.*') AS f, pay FROM people",
+		"CREATE VIEW over_part AS SELECT id, f IS NULL AS g FROM part",
+		"CREATE MATERIALIZED VIEW stored AS SELECT id, substring(ssn from '^0.*') AS f FROM people",
+		"CREATE VIEW honest AS SELECT id, ssn, ssn IS NULL AS missing, upper(ssn) AS u, email::text AS mail, at::date AS day, doc->>'a' AS a, substr(ssn, 1, 3) AS head, email || ' ' || ssn AS both, to_json(ssn) AS j, max(pay) OVER () AS top, (SELECT max(o.ssn) FROM people o WHERE o.id = p.id) AS s, date_trunc('year', at) AS y FROM people p",
+	)
+	in := inspector(t, "computed", map[string][]string{"pii": {"public.people.ssn", "public.people.pay", "public.people.at", "public.people.email", "public.people.tags", "public.people.doc"}}, nil)
+	for _, text := range []string{
+		"SELECT id FROM sets", "SELECT id, count(*) FROM sets GROUP BY id", "SELECT id FROM unnested", "SELECT id FROM series", "SELECT id FROM lateral_rows", "SELECT id FROM xml",
+		"SELECT id FROM fails", "SELECT id FROM casts", "SELECT id FROM hidden", "SELECT id FROM twice", "SELECT id FROM over_sets", "SELECT id FROM filtered", "SELECT id FROM wide", "SELECT id FROM split",
+		"UPDATE part SET id = 1 WHERE f IS NULL", "UPDATE people SET id = 1 WHERE up IS NULL", "DELETE FROM part WHERE id = 1 RETURNING f IS NULL", "DELETE FROM part WHERE part IS NULL",
+	} {
+		if sql, err := inspect(t, in, text).AppendSQL(nil, nil); err == nil {
+			t.Errorf("%q is sent: %s", text, sql)
+		}
+	}
+	for text, want := range map[string]string{
+		"SELECT id, f FROM part":                              `select id, f from ( SELECT "id", CAST ( '[redacted]' AS text ) AS "f" FROM "public"."part" ) AS "part"`,
+		"SELECT f FROM stored":                                `select f from ( SELECT CAST ( '[redacted]' AS text ) AS "f" FROM "public"."stored" ) AS "stored"`,
+		"SELECT up FROM people":                               `select up from ( SELECT CAST ( '[redacted]' AS text ) AS "up" FROM "public"."people" ) AS "people"`,
+		"SELECT f FROM null_inside":                           `select f from ( SELECT CAST ( NULL AS boolean ) AS "f" FROM "public"."null_inside" ) AS "null_inside"`,
+		"SELECT g FROM over_part":                             `select g from ( SELECT CAST ( NULL AS boolean ) AS "g" FROM "public"."over_part" ) AS "over_part"`,
+		"SELECT n FROM counted":                               `select n from ( SELECT CAST ( NULL AS bigint ) AS "n" FROM "public"."counted" ) AS "counted"`,
+		"SELECT f IS NULL FROM part":                          `select f is null from ( SELECT CAST ( '[redacted]' AS text ) AS "f" FROM "public"."part" ) AS "part"`,
+		"DELETE FROM part WHERE id = 1 RETURNING f":           `delete from part where id = 1 returning CAST ( '[redacted]' AS text ) AS "f"`,
+		"SELECT ssn FROM honest":                              `select ssn from ( SELECT CASE WHEN "ssn" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "ssn" FROM "public"."honest" ) AS "honest"`,
+		"SELECT mail FROM honest":                             `select mail from ( SELECT CASE WHEN "mail" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "mail" FROM "public"."honest" ) AS "honest"`,
+		"SELECT id, missing FROM honest":                      `select id, missing from honest`,
+		"UPDATE people SET id = 1 WHERE ssn IS NULL AND id=2": `update people set id = 1 where ssn is null and id = 2`,
+	} {
+		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
+		if err != nil || string(sql) != want {
+			t.Errorf("%q: %v\n%s\n%s", text, err, sql, want)
+		}
+	}
+}

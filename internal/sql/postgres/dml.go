@@ -261,13 +261,25 @@ func (a *analysis) visibleToTarget(it *item, rel *Relation, n *pg_query.Node) {
 	}
 	nulls := map[*pg_query.ColumnRef]bool{}
 	walkColumnRefs(n.ProtoReflect(), func(c *pg_query.ColumnRef) {
-		if nulls[c] {
+		if nulls[c] && !namesComputed(rel, labels, c) {
 			return
 		}
 		if l, name := targetHit(it, rel, labels, c); l != 0 {
 			a.refuse(l, name, "of the relation that the statement changes can only be selected in RETURNING", "leave it out, or qualify the column if another one is meant")
 		}
 	}, nulls)
+}
+
+// namesComputed says whether a reference can mean a computed column, of which not
+// even NULL is open.
+func namesComputed(rel *Relation, labels *columnLabels, c *pg_query.ColumnRef) bool {
+	fields := c.GetFields()
+	if len(fields) > 0 {
+		if col := rel.column(fields[len(fields)-1].GetString_().GetSval()); col != nil {
+			return labels.isComputed(col.num)
+		}
+	}
+	return len(labels.computed) > 0
 }
 
 // targetHit says whether a reference can mean labelled columns of the target.

@@ -10,6 +10,7 @@ type taint struct {
 	src    string
 	typ    oid // the type if it is known
 	row    bool
+	plain  bool // a column of a table as it is; of anything else even NULL says something of the value
 }
 
 // join adds what another expression shows; the result has no known type.
@@ -18,7 +19,7 @@ func (t *taint) join(o taint) {
 	if t.src == "" {
 		t.src = o.src
 	}
-	t.typ, t.row = 0, false
+	t.typ, t.row, t.plain = 0, false, false
 }
 
 // use says where an expression stands, and so what a labelled column does there.
@@ -99,14 +100,25 @@ func (a *analysis) expr(n *pg_query.Node, sc *scope, u use) taint {
 	case *pg_query.Node_CaseExpr:
 		return a.caseExpr(e.CaseExpr, sc, u)
 	case *pg_query.Node_NullTest:
-		a.expr(e.NullTest.GetArg(), sc, useNull)
-		return taint{}
+		return a.asked(a.expr(e.NullTest.GetArg(), sc, useNull), u)
 	default:
 		if t, ok := a.plainExpr(n, sc, u); ok {
 			return t
 		}
-		return a.standardExpr(n, sc, u)
+		t := a.standardExpr(n, sc, u)
+		a.computes(t)
+		return t
 	}
+}
+
+// asked is whether a value is null. In a definition that can depend on what the
+// value is computed from; in a statement it is computed from masks.
+func (a *analysis) asked(t taint, u use) taint {
+	if !a.outside || t.plain || t.labels == 0 {
+		return taint{}
+	}
+	a.flow(t, u)
+	return taint{labels: t.labels, src: t.src}
 }
 
 // plainExpr reads expressions that only combine others.
@@ -269,12 +281,22 @@ func (a *analysis) jsonAggregate(c *pg_query.JsonAggConstructor, sc *scope) tain
 func (a *analysis) operatorExpr(e *pg_query.A_Expr, sc *scope, u use) taint {
 	a.operatorOf(e)
 	inner := u.under(useCompare)
+	if valueOperator(e) {
+		inner = u.under(useValue)
+	}
 	name := "in the expression " + operatorName(e.GetName())
 	if inner.kind != useKindControl || u.kind != useKindControl {
 		inner.text = name
 	}
 	t := a.expr(e.GetLexpr(), sc, inner)
-	t.join(a.expr(e.GetRexpr(), sc, inner))
+	right := a.expr(e.GetRexpr(), sc, inner)
+	left := t
+	t.join(right)
+	if !a.totalOperator(e, left, right) {
+		a.computes(t)
+	} else if operatorName(e.GetName()) == "||" {
+		t.typ = oidText
+	}
 	return t
 }
 
@@ -340,6 +362,9 @@ func (a *analysis) subLink(s *pg_query.SubLink, sc *scope, u use) taint {
 		return taint{labels: inner}
 	}
 	compared := s.GetTestexpr() != nil
+	if !compared && s.GetSubLinkType() != pg_query.SubLinkType_ARRAY_SUBLINK && !a.oneRow(s.GetSubselect()) {
+		a.computes(taint{labels: inner})
+	}
 	if t.labels != 0 && (compared || u.kind != useKindShow) {
 		if compared {
 			u = u.under(useCompare)
@@ -366,7 +391,7 @@ func (a *analysis) flow(t taint, u use) {
 // indirection reads (expr).field and expr[i].
 func (a *analysis) indirection(e *pg_query.A_Indirection, sc *scope, u use) taint {
 	t := a.expr(e.GetArg(), sc, u)
-	t.typ = 0
+	t.typ, t.plain = 0, false
 	for _, n := range e.GetIndirection() {
 		switch i := n.GetNode().(type) {
 		case *pg_query.Node_AIndices:
@@ -384,7 +409,14 @@ func (a *analysis) indirection(e *pg_query.A_Indirection, sc *scope, u use) tain
 func (a *analysis) typeCast(c *pg_query.TypeCast, sc *scope, u use) taint {
 	a.typeName(c.GetTypeName())
 	t := a.expr(c.GetArg(), sc, u.under(useShowRow(a, c, u)))
-	t.typ, t.row = 0, false
+	total := a.totalCast(c, t.typ) || a.ownRow(c, sc)
+	if !total {
+		a.computes(t)
+	}
+	t.typ, t.row, t.plain = 0, false, t.plain && total
+	if textType(c.GetTypeName()) && total {
+		t.typ = oidText
+	}
 	return t
 }
 

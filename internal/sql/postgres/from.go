@@ -116,7 +116,7 @@ func (a *analysis) relationColumns(rel *Relation) []outCol {
 	labels := a.in.labels.of(rel)
 	for i := range rel.columns {
 		c := &rel.columns[i]
-		out[i] = outCol{name: c.name, typ: c.typ}
+		out[i] = outCol{name: c.name, typ: c.typ, plain: !labels.isComputed(c.num)}
 		if l := labels.column(c.num); l != 0 {
 			out[i].labels, out[i].src = l, rel.Name()+"."+c.name
 		}
@@ -184,6 +184,7 @@ func (a *analysis) rangeTableFunc(f *pg_query.RangeTableFunc, sc *scope) *item {
 		all.join(a.expr(c.GetColdefexpr(), inner, useArgument("xmltable")))
 		it.cols = append(it.cols, outCol{name: c.GetColname()})
 	}
+	a.computes(all)
 	for i := range it.cols {
 		it.cols[i].labels, it.cols[i].src = all.labels, all.src
 	}
@@ -206,6 +207,7 @@ func (a *analysis) jsonTable(t *pg_query.JsonTable, sc *scope) *item {
 		it.alias = "json_table"
 	}
 	a.jsonColumns(t.GetColumns(), it, inner, u, &all)
+	a.computes(all)
 	for i := range it.cols {
 		it.cols[i].labels, it.cols[i].src = all.labels, all.src
 	}

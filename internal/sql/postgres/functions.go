@@ -57,11 +57,19 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 		argument = useNull
 	}
 	var t taint
-	for _, n := range f.GetArgs() {
+	at, labelled := -1, 0
+	for i, n := range f.GetArgs() {
 		v := a.argument(n, sc, argument, name)
-		if argument.kind != useKindNull {
-			t.join(v)
+		if argument.kind == useKindNull {
+			v = a.asked(v, u)
 		}
+		t.join(v)
+		if v.labels != 0 {
+			at, labelled = i, labelled+1
+		}
+	}
+	if labelled > 1 {
+		at = -1
 	}
 	for _, n := range f.GetAggOrder() {
 		a.operator(n.GetSortBy().GetUseOp())
@@ -69,6 +77,9 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 	}
 	a.expr(f.GetAggFilter(), sc, useWhere)
 	a.window(f.GetOver(), sc)
+	if !a.totalCall(names, at) {
+		a.computes(t)
+	}
 	return t
 }
 

@@ -343,7 +343,7 @@ func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope stri
 	if c.labels != 0 {
 		mask = in.labels.maskFor(c.labels, masks)
 	}
-	in.columnSQL(b, c.column, scope, mask)
+	in.columnSQL(b, c.column, scope, mask, c.computed)
 	if mask != gate.MaskPlain && c.as != "-" {
 		b.WriteString(" AS " + quoteIdent(c.column.name))
 	}

@@ -26,8 +26,14 @@ type labelTable struct {
 
 // columnLabels are the labels of one relation; nil means none.
 type columnLabels struct {
-	columns map[int16]labelSet
+	columns  map[int16]labelSet
+	computed map[int16]bool
 }
+
+// isComputed says that a labelled column is computed from others, in a view or
+// as a generated column: whether it is null, or can be computed at all, may
+// depend on their values.
+func (l *columnLabels) isComputed(num int16) bool { return l != nil && l.computed[num] }
 
 func (l *columnLabels) column(num int16) labelSet {
 	if l == nil {
@@ -74,16 +80,28 @@ func (t *labelTable) add(rel *Relation, num int16, s labelSet) bool {
 	return l.columns[num] != before
 }
 
+func (t *labelTable) setComputed(rel *Relation, num int16) {
+	l := t.tables[rel.oid]
+	if l.computed == nil {
+		l.computed = map[int16]bool{}
+	}
+	l.computed[num] = true
+}
+
 // setView gives a view the labels that its definition shows.
 func (t *labelTable) setView(rel *Relation, v *view) {
 	for i, s := range v.cols {
 		if s != 0 && i < len(rel.columns) {
 			t.add(rel, rel.columns[i].num, s)
+			if !v.plain[i] {
+				t.setComputed(rel, rel.columns[i].num)
+			}
 		}
 	}
 	if v.control == t.all && t.all != 0 && v.summary != nil && v.summary.refused {
 		for i := range rel.columns {
 			t.add(rel, rel.columns[i].num, t.all)
+			t.setComputed(rel, rel.columns[i].num)
 		}
 	}
 }
@@ -260,8 +278,9 @@ func (in *Inspector) propagateGenerated(ctx context.Context, rel *Relation) bool
 		}
 		a := in.defining()
 		t := in.expression(ctx, a, rel.Name()+"."+c.name, rel.extras().defaults[c.num], rel)
-		if s := t.labels | a.control; s != 0 && in.labels.add(rel, c.num, s) {
-			changed = true
+		if s := t.labels | a.control | a.forced; s != 0 {
+			changed = in.labels.add(rel, c.num, s) || changed
+			in.labels.setComputed(rel, c.num)
 		}
 	}
 	return changed

@@ -92,7 +92,7 @@ func (t *labelTable) masked(s labelSet, masks gate.Masks) labelSet {
 // redact makes '[redacted]' of every kind of text, the same as a JSON string of
 // json, and NULL of every other type: a zero would look like a value. All masks
 // but null keep NULL as it is for types that they can show.
-func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string) {
+func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string, computed bool) {
 	ref := scope + quoteIdent(c.name)
 	if mask == gate.MaskPlain {
 		b.WriteString(ref)
@@ -104,6 +104,10 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 		typeSQL = t.baseSQL
 		t = in.cat.types[t.base]
 	}
+	if computed {
+		in.constantSQL(b, t, typeSQL, mask)
+		return
+	}
 	value := in.maskValue(t, typeSQL, ref, mask, 0)
 	if value == "" {
 		fmt.Fprintf(b, "CAST ( NULL AS %s )", typeSQL)
@@ -111,6 +115,20 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 	}
 	// Both branches have the type's modifier, so that the whole has it.
 	fmt.Fprintf(b, "CASE WHEN %s IS NOT NULL THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, value, typeSQL, typeSQL)
+}
+
+// constantSQL writes the mask of a computed column: it does not look at the
+// column, so that the column is not computed and NULL shows nothing. Masks that
+// show a part become redact.
+func (in *Inspector) constantSQL(b *strings.Builder, t *typeInfo, typeSQL, mask string) {
+	value := ""
+	if t != nil && t.kind != 'c' && mask != MaskNull {
+		value = in.redactValue(t, typeSQL, "", 0)
+	}
+	if value == "" {
+		value = "NULL"
+	}
+	fmt.Fprintf(b, "CAST ( %s AS %s )", value, typeSQL)
 }
 
 // maxMaskDepth bounds composites within composites.

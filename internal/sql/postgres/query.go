@@ -12,6 +12,7 @@ type outCol struct {
 	labels labelSet
 	src    string // the labelled column that it shows, for messages
 	typ    oid    // 0 if not known
+	plain  bool   // see taint
 }
 
 // item is one entry of a FROM clause.
@@ -206,6 +207,7 @@ func (a *analysis) setOperation(s *pg_query.SelectStmt, sc *scope) []outCol {
 	for i := range out {
 		if i < len(right) {
 			out[i].labels |= right[i].labels
+			out[i].plain = out[i].plain && right[i].plain
 			if out[i].src == "" {
 				out[i].src = right[i].src
 			}
@@ -351,7 +353,7 @@ func (a *analysis) targets(list []*pg_query.Node, sc *scope) []outCol {
 		if name == "" {
 			name = outputName(t.GetVal())
 		}
-		out = append(out, outCol{name: name, labels: v.labels, src: v.src, typ: v.typ})
+		out = append(out, outCol{name: name, labels: v.labels, src: v.src, typ: v.typ, plain: v.plain})
 	}
 	return out
 }

@@ -29,6 +29,7 @@ func (a *analysis) readRelation(rel *Relation) {
 			a.refuseAll(rel.Name(), "shows what nobody can trace", "select from the tables themselves")
 		}
 		a.control |= v.control
+		a.forced |= v.forced
 		if !a.in.labels.declared(rel) {
 			a.refuse(v.control, rel.Name(), "has rows that depend on labelled columns", "select from the tables themselves")
 		}

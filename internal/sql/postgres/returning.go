@@ -67,7 +67,7 @@ func (a *analysis) returnColumn(t *pg_query.ResTarget, c *pg_query.ColumnRef, it
 		as = "-" // the alias follows
 	}
 	a.change(edit{from: span.from, to: span.to, labels: l, pieces: []editPiece{
-		{columns: []maskedColumn{{column: col, labels: l, as: as}}, scope: prefix},
+		{columns: []maskedColumn{{column: col, labels: l, computed: labels.isComputed(col.num), as: as}}, scope: prefix},
 	}})
 	return true
 }

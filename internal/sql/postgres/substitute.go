@@ -188,13 +188,13 @@ func (a *analysis) maskedColumns(rel *Relation, only []string) []maskedColumn {
 	if only == nil {
 		for i := range rel.columns {
 			c := &rel.columns[i]
-			out = append(out, maskedColumn{column: c, labels: labels.column(c.num)})
+			out = append(out, maskedColumn{column: c, labels: labels.column(c.num), computed: labels.isComputed(c.num)})
 		}
 		return out
 	}
 	for _, name := range only {
 		if c := rel.column(name); c != nil {
-			out = append(out, maskedColumn{column: c, labels: labels.column(c.num)})
+			out = append(out, maskedColumn{column: c, labels: labels.column(c.num), computed: labels.isComputed(c.num)})
 		}
 	}
 	return out

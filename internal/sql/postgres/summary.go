@@ -160,7 +160,7 @@ func (in *Inspector) policiesOf(ctx context.Context, rel *Relation, depth int) *
 			control |= in.expression(ctx, a, "policy "+x.name+" on "+rel.Name(), e, rel).labels
 		}
 	}
-	p.control, p.summary = control|a.control, a.summary()
+	p.control, p.summary = control|a.control|a.forced, a.summary()
 	return p
 }
 
@@ -220,7 +220,9 @@ type view struct {
 	summary *summary
 	cols    []labelSet // by output column
 	src     []string
-	control labelSet
+	plain   []bool      // a column of a table as it is
+	control labelSet    // what the existence of rows depends on
+	forced  labelSet    // the part of it that holds even for a view in a sub-query
 	bases   []*Relation // what its definition reads directly
 }
 
@@ -234,7 +236,7 @@ func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view
 	n, err := in.parseDefinition(ctx, rel.extras().definition)
 	if err != nil || n.GetSelectStmt() == nil || depth > maxViewDepth {
 		a.unreviewed("view " + rel.Name() + " (cannot be read)")
-		v.control = in.labels.all
+		v.control, v.forced = in.labels.all, in.labels.all
 		a.opaque = true
 	} else {
 		in.nest(ctx, a, depth)
@@ -242,8 +244,9 @@ func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view
 		for _, c := range a.selectStmt(n.GetSelectStmt(), nil) {
 			v.cols = append(v.cols, c.labels)
 			v.src = append(v.src, c.src)
+			v.plain = append(v.plain, c.plain)
 		}
-		v.control = a.control
+		v.control, v.forced = a.control|a.forced, a.forced
 	}
 	v.summary = a.summary()
 	if ctx.Err() == nil {
