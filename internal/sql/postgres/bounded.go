@@ -1,22 +1,53 @@
 package postgres
 
 import (
-	"slices"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// bounded notes an UPDATE or DELETE that reaches every row. Whether a condition
-// is always true cannot be decided in general; what is found here is the
-// absence of a condition, a condition that no column of the changed relation
-// takes part in, and the plain tautologies over one.
-func (a *analysis) bounded(where *pg_query.Node, it *item, rel *Relation) {
-	if where == nil || a.alwaysTrue(where, it, rel) {
+// target is the relation that a statement changes, for the question whether a
+// condition leaves rows out.
+type target struct {
+	it    *item
+	rel   *Relation
+	again []string // aliases under which the statement reads the same relation
+}
+
+// bounded notes an UPDATE or DELETE that may reach every row. Whether a condition
+// is always true cannot be decided in general, so a condition counts only if it
+// compares a column of the changed relation, by itself, with something that does
+// not depend on that relation.
+func (a *analysis) bounded(where *pg_query.Node, it *item, rel *Relation, sources []*pg_query.Node) {
+	if where == nil || !a.bounds(where, a.targetOf(it, rel, sources)) {
 		a.facts.unbounded = true
 	}
 }
 
-func (a *analysis) alwaysTrue(n *pg_query.Node, it *item, rel *Relation) bool {
+func (a *analysis) targetOf(it *item, rel *Relation, sources []*pg_query.Node) *target {
+	t := &target{it: it, rel: rel}
+	for _, n := range sources {
+		for _, rv := range rangeVars(n) {
+			if a.isRelation(rv, rel) {
+				alias := rv.GetRelname()
+				if x := rv.GetAlias(); x != nil {
+					alias = x.GetAliasname()
+				}
+				t.again = append(t.again, alias)
+			}
+		}
+	}
+	return t
+}
+
+// isRelation reports whether a range variable can be the relation.
+func (a *analysis) isRelation(rv *pg_query.RangeVar, rel *Relation) bool {
+	return rel != nil && a.in.cat.relation(rv.GetSchemaname(), rv.GetRelname(), a.env.SearchPath) == rel
+}
+
+// bounds reports whether a condition leaves rows out.
+func (a *analysis) bounds(n *pg_query.Node, t *target) bool {
 	if n == nil || !a.enter() {
 		return false
 	}
@@ -24,70 +55,390 @@ func (a *analysis) alwaysTrue(n *pg_query.Node, it *item, rel *Relation) bool {
 	switch e := n.GetNode().(type) {
 	case *pg_query.Node_AConst:
 		v := a.constant(e.AConst)
-		return v.kind != 'b' || v.b
+		return v.kind == 'b' && !v.b || v.kind == 'n'
 	case *pg_query.Node_CurrentOfExpr:
-		return false
+		return true
+	case *pg_query.Node_ColumnRef:
+		return t.alone(n) != ""
 	case *pg_query.Node_TypeCast:
 		if c := e.TypeCast.GetArg().GetAConst(); c != nil {
 			v := a.constant(c)
-			return v.s != "f" && v.s != "false" && !(v.kind == 'b' && !v.b)
+			return v.s == "f" || v.s == "false" || v.kind == 'b' && !v.b
 		}
+		return t.alone(n) != ""
 	case *pg_query.Node_BoolExpr:
-		return a.alwaysTrueBool(e.BoolExpr, it, rel)
-	case *pg_query.Node_NullTest:
-		return a.nullTestTrue(e.NullTest, rel)
-	case *pg_query.Node_AExpr:
-		if a.comparesItself(e.AExpr) || a.matchesAll(e.AExpr) {
-			return true
+		return a.boundsBool(e.BoolExpr, t)
+	case *pg_query.Node_BooleanTest:
+		if e.BooleanTest.GetBooltesttype() == pg_query.BoolTestType_IS_TRUE {
+			return a.bounds(e.BooleanTest.GetArg(), t)
 		}
+		return t.alone(e.BooleanTest.GetArg()) != ""
+	case *pg_query.Node_NullTest:
+		return t.boundsNull(e.NullTest, false)
+	case *pg_query.Node_SubLink:
+		return a.boundsSubLink(e.SubLink, t)
+	case *pg_query.Node_AExpr:
+		return a.boundsComparison(e.AExpr, t)
 	}
-	return !dependsOn(n, it, rel)
+	return false
 }
 
-func (a *analysis) alwaysTrueBool(e *pg_query.BoolExpr, it *item, rel *Relation) bool {
+func (a *analysis) boundsBool(e *pg_query.BoolExpr, t *target) bool {
+	args := e.GetArgs()
 	switch e.GetBoolop() {
 	case pg_query.BoolExprType_AND_EXPR:
-		for _, n := range e.GetArgs() {
-			if !a.alwaysTrue(n, it, rel) {
+		for _, n := range args {
+			if a.bounds(n, t) {
+				return true
+			}
+		}
+		return false
+	case pg_query.BoolExprType_OR_EXPR:
+		for _, n := range args {
+			if !a.bounds(n, t) {
 				return false
 			}
 		}
-		return true
-	case pg_query.BoolExprType_OR_EXPR:
-		var tests [2]map[string]bool
-		tests[0], tests[1] = map[string]bool{}, map[string]bool{}
-		for _, n := range e.GetArgs() {
-			if a.alwaysTrue(n, it, rel) {
-				return true
-			}
-			if t := n.GetNullTest(); t != nil { // x IS NULL OR x IS NOT NULL
-				i := 0
-				if t.GetNulltesttype() == pg_query.NullTestType_IS_NOT_NULL {
-					i = 1
-				}
-				key := columnKey(t.GetArg())
-				tests[i][key] = true
-				if key != "" && tests[1-i][key] {
+		return !t.complementary(args)
+	default:
+		return len(args) == 1 && a.boundsNot(args[0], t)
+	}
+}
+
+// boundsNot reports whether the opposite of a condition leaves rows out.
+func (a *analysis) boundsNot(n *pg_query.Node, t *target) bool {
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_NullTest:
+		return t.boundsNull(e.NullTest, true)
+	case *pg_query.Node_BoolExpr:
+		switch e.BoolExpr.GetBoolop() {
+		case pg_query.BoolExprType_NOT_EXPR:
+			return len(e.BoolExpr.GetArgs()) == 1 && a.bounds(e.BoolExpr.GetArgs()[0], t)
+		case pg_query.BoolExprType_OR_EXPR:
+			for _, x := range e.BoolExpr.GetArgs() {
+				if a.boundsNot(x, t) {
 					return true
 				}
 			}
 		}
 		return false
-	default: // NOT
-		for _, n := range e.GetArgs() {
-			if t := n.GetNullTest(); t != nil && t.GetNulltesttype() == pg_query.NullTestType_IS_NULL {
-				return neverNull(t.GetArg(), rel)
-			}
-			if dependsOn(n, it, rel) {
-				return false
-			}
-			if c := n.GetAConst(); c != nil {
-				v := a.constant(c)
-				return v.kind == 'b' && !v.b
+	case *pg_query.Node_AConst:
+		v := a.constant(e.AConst)
+		return v.kind == 'b' && v.b
+	case *pg_query.Node_TypeCast:
+		return t.alone(n) != ""
+	}
+	return a.bounds(n, t)
+}
+
+// boundsNull is a test that not every row passes: of a column that can be null.
+func (t *target) boundsNull(n *pg_query.NullTest, not bool) bool {
+	name := t.alone(n.GetArg())
+	if name == "" {
+		return false
+	}
+	c := t.rel.column(name)
+	never := c == nil || c.notNull
+	return !never || (n.GetNulltesttype() == pg_query.NullTestType_IS_NULL) != not
+}
+
+func (a *analysis) boundsSubLink(s *pg_query.SubLink, t *target) bool {
+	vars := rangeVars(s.GetSubselect())
+	for _, rv := range vars {
+		if a.isRelation(rv, t.rel) {
+			return false
+		}
+	}
+	switch s.GetSubLinkType() {
+	case pg_query.SubLinkType_EXISTS_SUBLINK:
+		return len(vars) > 0 && t.named(s.GetSubselect())
+	case pg_query.SubLinkType_ANY_SUBLINK, pg_query.SubLinkType_ALL_SUBLINK:
+		return t.anyAlone(s.GetTestexpr()) && !a.dependsInside(s.GetSubselect(), t)
+	}
+	return false
+}
+
+func (a *analysis) boundsComparison(e *pg_query.A_Expr, t *target) bool {
+	l, r := e.GetLexpr(), e.GetRexpr()
+	if x, y := l.GetRowExpr().GetArgs(), r.GetRowExpr().GetArgs(); len(x) > 0 && len(x) == len(y) {
+		for i := range x {
+			if a.compares(x[i], y[i], t) || a.compares(y[i], x[i], t) {
+				return true
 			}
 		}
-		return true
+		return false
 	}
+	return (a.compares(l, r, t) || a.compares(r, l, t)) && !a.matchesAll(e)
+}
+
+// compares is a column of the target against what does not depend on it.
+func (a *analysis) compares(column, with *pg_query.Node, t *target) bool {
+	return t.anyAlone(column) && !a.depends(with, t)
+}
+
+// anyAlone is a column by itself, or a row that has one.
+func (t *target) anyAlone(n *pg_query.Node) bool {
+	for _, x := range n.GetRowExpr().GetArgs() {
+		if t.alone(x) != "" {
+			return true
+		}
+	}
+	return t.alone(n) != ""
+}
+
+// alone returns the name of a column that an expression is, apart from functions
+// that keep different values apart, or nearly.
+func (t *target) alone(n *pg_query.Node) string {
+	for range maxMaskDepth {
+		switch e := n.GetNode().(type) {
+		case *pg_query.Node_ColumnRef:
+			return t.column(e.ColumnRef)
+		case *pg_query.Node_TypeCast:
+			n = e.TypeCast.GetArg()
+		case *pg_query.Node_CollateClause:
+			n = e.CollateClause.GetArg()
+		case *pg_query.Node_AIndirection:
+			n = e.AIndirection.GetArg()
+		case *pg_query.Node_CoalesceExpr:
+			n = e.CoalesceExpr.GetArgs()[0]
+		case *pg_query.Node_AExpr:
+			if !strings.Contains(" -> ->> #> #>> ", " "+operatorName(e.AExpr.GetName())+" ") {
+				return ""
+			}
+			n = e.AExpr.GetLexpr()
+		case *pg_query.Node_FuncCall:
+			args := e.FuncCall.GetArgs()
+			switch operatorName(e.FuncCall.GetFuncname()) {
+			case "lower", "upper", "btrim", "ltrim", "rtrim", "md5", "date", "to_char":
+				if len(args) == 0 {
+					return ""
+				}
+				n = args[0]
+			case "date_trunc", "date_part", "extract":
+				if len(args) < 2 {
+					return ""
+				}
+				n = args[1]
+			default:
+				return ""
+			}
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// column returns the target's column that a reference means, if it means one.
+func (t *target) column(c *pg_query.ColumnRef) string {
+	fields := strs(c.GetFields())
+	if len(fields) == 0 || len(fields) > 1 && fields[len(fields)-2] != t.it.alias || c.GetFields()[len(fields)-1].GetAStar() != nil {
+		return ""
+	}
+	name := fields[len(fields)-1]
+	if t.rel != nil && t.rel.column(name) == nil && (!isSystemColumn(name) || name == "tableoid") {
+		return ""
+	}
+	return name
+}
+
+// depends says whether an expression names the changed relation, under whatever
+// alias. Sub-queries have names of their own.
+func (a *analysis) depends(n *pg_query.Node, t *target) bool {
+	if n == nil {
+		return false
+	}
+	found := false
+	walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
+		switch v := m.Interface().(type) {
+		case *pg_query.ColumnRef:
+			found = found || t.names(v)
+			return false
+		case *pg_query.SubLink:
+			found = found || a.depends(v.GetTestexpr(), t) || a.dependsInside(v.GetSubselect(), t)
+			return false
+		}
+		return true
+	})
+	return found
+}
+
+// dependsInside says whether a sub-query depends on the row that is judged.
+func (a *analysis) dependsInside(n *pg_query.Node, t *target) bool {
+	own, inner := map[string]bool{}, []*Relation{}
+	for _, rv := range rangeVars(n) {
+		alias := rv.GetRelname()
+		if x := rv.GetAlias(); x != nil {
+			alias = x.GetAliasname()
+		}
+		own[alias] = true
+		if rel := a.in.cat.relation(rv.GetSchemaname(), rv.GetRelname(), a.env.SearchPath); rel != nil {
+			inner = append(inner, rel)
+		}
+	}
+	found := false
+	walkColumnRefs(n.ProtoReflect(), func(c *pg_query.ColumnRef) {
+		fields := strs(c.GetFields())
+		if len(fields) > 1 && own[fields[len(fields)-2]] || !t.names(c) {
+			return
+		}
+		for _, rel := range inner {
+			if len(fields) == 1 && rel.column(fields[0]) != nil {
+				return
+			}
+		}
+		found = true
+	}, nil)
+	return found
+}
+
+// names says whether a reference can mean the changed relation.
+func (t *target) names(c *pg_query.ColumnRef) bool {
+	fields := strs(c.GetFields())
+	if len(fields) > 1 {
+		q := fields[len(fields)-2]
+		for _, alias := range t.again {
+			if q == alias {
+				return true
+			}
+		}
+		return q == t.it.alias
+	}
+	return len(fields) == 1 && (t.rel == nil || t.rel.column(fields[0]) != nil || isSystemColumn(fields[0]) || fields[0] == t.it.alias)
+}
+
+func (t *target) named(n *pg_query.Node) bool {
+	found := false
+	walkColumnRefs(n.ProtoReflect(), func(c *pg_query.ColumnRef) { found = found || t.names(c) }, nil)
+	return found
+}
+
+// complementary says whether the arms of an OR can cover every value of a column
+// together: x < 5 OR x > 1, x = 1 OR x <> 1, x IS NULL OR x IS NOT NULL.
+func (t *target) complementary(args []*pg_query.Node) bool {
+	seen := map[string]string{}
+	for _, n := range args {
+		name, class := t.class(n)
+		if name == "" {
+			continue
+		}
+		for _, other := range seen[name] {
+			if c := string(other); c != class && (c+class == "<>" || c+class == "><" || c == "!" || class == "!" || c+class == "01" || c+class == "10") {
+				return true
+			}
+		}
+		seen[name] += class
+	}
+	return false
+}
+
+// class says of which column a condition is, and of what sort: < > = ! (not
+// equal), 0 (null), 1 (not null).
+func (t *target) class(n *pg_query.Node) (name, class string) {
+	if e := n.GetNullTest(); e != nil {
+		if e.GetNulltesttype() == pg_query.NullTestType_IS_NULL {
+			return t.alone(e.GetArg()), "0"
+		}
+		return t.alone(e.GetArg()), "1"
+	}
+	if e := n.GetBoolExpr(); e != nil && len(e.GetArgs()) == 1 {
+		name, class = t.class(e.GetArgs()[0])
+		opposite := map[string]string{"<": ">", ">": "<", "=": "!", "!": "=", "0": "1", "1": "0"}
+		return name, opposite[class]
+	}
+	e := n.GetAExpr()
+	if e == nil {
+		return t.alone(n), "="
+	}
+	op, left := operatorName(e.GetName()), t.alone(e.GetLexpr())
+	name = left
+	if name == "" {
+		name = t.alone(e.GetRexpr())
+	}
+	switch {
+	case op == "<>" || strings.HasPrefix(op, "!") || e.GetKind() == pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN || e.GetKind() == pg_query.A_Expr_Kind_AEXPR_DISTINCT:
+		return name, "!"
+	case op == "<" || op == "<=" || op == ">" || op == ">=":
+		if (op[0] == '<') == (left != "") {
+			return name, "<"
+		}
+		return name, ">"
+	}
+	return name, "="
+}
+
+// matchesAll is a pattern that every text matches: LIKE '%', ~ '.*'.
+func (a *analysis) matchesAll(e *pg_query.A_Expr) bool {
+	op, set := operatorName(e.GetName()), ""
+	switch {
+	case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_SIMILAR, op == "~", op == "~*":
+		set = ".*+?^$()|%"
+	case op == "~~", op == "~~*":
+		set = "%"
+	default:
+		return false
+	}
+	n := e.GetRexpr()
+	if args := n.GetFuncCall().GetArgs(); len(args) > 0 { // similar_to_escape
+		n = args[0]
+	}
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().GetArg()
+	}
+	c := n.GetAConst()
+	if c == nil {
+		return !variable(n)
+	}
+	v := a.constant(c)
+	return v.kind == 's' && strings.Trim(v.s, set) == "" && (v.s != "" || set != "%")
+}
+
+// variable says that an expression is not made of constants alone.
+func variable(n *pg_query.Node) bool {
+	found := false
+	if n != nil {
+		walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
+			switch m.Interface().(type) {
+			case *pg_query.ParamRef, *pg_query.ColumnRef, *pg_query.RangeVar:
+				found = true
+			}
+			return !found
+		})
+	}
+	return found
+}
+
+// rangeVars are the relations that a query names, at any depth.
+func rangeVars(n *pg_query.Node) []*pg_query.RangeVar {
+	var out []*pg_query.RangeVar
+	if n == nil {
+		return nil
+	}
+	walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
+		if rv, ok := m.Interface().(*pg_query.RangeVar); ok {
+			out = append(out, rv)
+		}
+		return true
+	})
+	return out
+}
+
+// walkSides visits a tree; visit says whether to go below a node.
+func walkSides(m protoreflect.Message, visit func(protoreflect.Message) bool) {
+	if !visit(m) {
+		return
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsList() && f.Message() != nil:
+			for i := range v.List().Len() {
+				walkSides(v.List().Get(i).Message(), visit)
+			}
+		case f.Message() != nil:
+			walkSides(v.Message(), visit)
+		}
+		return true
+	})
 }
 
 func columnKey(n *pg_query.Node) string {
@@ -96,60 +447,4 @@ func columnKey(n *pg_query.Node) string {
 		return ""
 	}
 	return fields[len(fields)-1].GetString_().GetSval()
-}
-
-func (a *analysis) nullTestTrue(t *pg_query.NullTest, rel *Relation) bool {
-	return t.GetNulltesttype() == pg_query.NullTestType_IS_NOT_NULL && neverNull(t.GetArg(), rel)
-}
-
-// neverNull is a column of the changed relation that cannot be null.
-func neverNull(n *pg_query.Node, rel *Relation) bool {
-	key := columnKey(n)
-	if key == "" || rel == nil {
-		return false
-	}
-	if isSystemColumn(key) {
-		return true
-	}
-	c := rel.column(key)
-	return c != nil && c.notNull
-}
-
-// comparesItself is x = x, x <= x or x >= x.
-func (a *analysis) comparesItself(e *pg_query.A_Expr) bool {
-	switch operatorName(e.GetName()) {
-	case "=", "<=", ">=":
-		l, r := strs(e.GetLexpr().GetColumnRef().GetFields()), strs(e.GetRexpr().GetColumnRef().GetFields())
-		return len(l) > 0 && slices.Equal(l, r)
-	}
-	return false
-}
-
-// matchesAll is x LIKE '%'.
-func (a *analysis) matchesAll(e *pg_query.A_Expr) bool {
-	if k := e.GetKind(); k != pg_query.A_Expr_Kind_AEXPR_LIKE && k != pg_query.A_Expr_Kind_AEXPR_ILIKE {
-		return false
-	}
-	c := e.GetRexpr().GetAConst()
-	if c == nil || operatorName(e.GetName())[0] == '!' {
-		return false
-	}
-	v := a.constant(c)
-	return v.kind == 's' && (v.s == "%" || v.s == "%%")
-}
-
-// dependsOn says whether a condition names a column of the changed relation.
-func dependsOn(n *pg_query.Node, it *item, rel *Relation) bool {
-	found := false
-	walkColumnRefs(n.ProtoReflect(), func(c *pg_query.ColumnRef) {
-		fields := strs(c.GetFields())
-		if len(fields) > 1 {
-			found = found || fields[len(fields)-2] == it.alias
-			return
-		}
-		if len(fields) == 1 {
-			found = found || rel == nil || rel.column(fields[0]) != nil || isSystemColumn(fields[0]) || fields[0] == it.alias
-		}
-	}, nil)
-	return found
 }

@@ -65,6 +65,11 @@ func (a *analysis) insert(s *pg_query.InsertStmt, outer *scope) []outCol {
 	visible := &scope{parent: sc.parent, ctes: sc.ctes, items: []*item{it}, star: it.cols}
 	if c := s.GetOnConflictClause(); c != nil {
 		a.onConflict(c, it, rel, visible)
+		// Rows that come from the relation itself conflict with all of it.
+		t := a.targetOf(it, rel, []*pg_query.Node{s.GetSelectStmt()})
+		if c.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE && len(t.again) > 0 && !a.bounds(c.GetWhereClause(), t) {
+			a.facts.unbounded = true
+		}
 	}
 	return a.returning(s.GetReturningList(), it, rel, visible, nil)
 }
@@ -151,7 +156,7 @@ func (a *analysis) update(s *pg_query.UpdateStmt, outer *scope) []outCol {
 	if rel != nil {
 		a.writes(rel, triggerUpdate, insertedColumns(rel, targetNames(s.GetTargetList())))
 	}
-	a.bounded(s.GetWhereClause(), it, rel)
+	a.bounded(s.GetWhereClause(), it, rel, s.GetFromClause())
 	visible, from := a.changing(it, sc, s.GetFromClause())
 	a.assignments(s.GetTargetList(), it, rel, visible)
 	a.expr(s.GetWhereClause(), visible, useWhere)
@@ -168,7 +173,7 @@ func (a *analysis) delete(s *pg_query.DeleteStmt, outer *scope) []outCol {
 	if rel != nil {
 		a.writes(rel, triggerDelete, nil)
 	}
-	a.bounded(s.GetWhereClause(), it, rel)
+	a.bounded(s.GetWhereClause(), it, rel, s.GetUsingClause())
 	visible, from := a.changing(it, sc, s.GetUsingClause())
 	a.expr(s.GetWhereClause(), visible, useWhere)
 	a.visibleToTarget(it, rel, s.GetWhereClause())
@@ -197,13 +202,14 @@ func (a *analysis) merge(s *pg_query.MergeStmt, outer *scope) []outCol {
 	visible, _ := a.changing(it, sc, list)
 	a.expr(s.GetJoinCondition(), visible, useJoin)
 	a.visibleToTarget(it, rel, s.GetJoinCondition())
-	everyRow := a.alwaysTrue(s.GetJoinCondition(), it, rel)
+	t := a.targetOf(it, rel, list)
+	everyRow := !a.bounds(s.GetJoinCondition(), t)
 	for _, n := range s.GetMergeWhenClauses() {
 		w := n.GetMergeWhenClause()
 		a.mergeWhen(w, it, rel, visible)
 		changes := w.GetCommandType() == pg_query.CmdType_CMD_UPDATE || w.GetCommandType() == pg_query.CmdType_CMD_DELETE
 		bySource := w.GetMatchKind() == pg_query.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE
-		if changes && (everyRow || bySource) && (w.GetCondition() == nil || a.alwaysTrue(w.GetCondition(), it, rel)) {
+		if changes && (everyRow || bySource) && (w.GetCondition() == nil || !a.bounds(w.GetCondition(), t)) {
 			a.facts.unbounded = true
 		}
 	}

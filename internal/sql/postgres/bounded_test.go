@@ -1,0 +1,45 @@
+package postgres
+
+import "testing"
+
+func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *testing.T) {
+	in := inspector(t, database, corpusMarks, corpusFunctions)
+	for _, where := range []string{
+		"sku ~ ''", "sku ~ '.*'", "sku ~ '^'", "sku SIMILAR TO '%'", "sku LIKE '%%'", "order_id BETWEEN order_id AND order_id", "order_id IN (order_id)", "order_id = ANY (ARRAY[order_id])",
+		"(order_id, sku) = (order_id, sku)", "order_items IS NOT NULL", "order_id + 0 = order_id", "(order_id = order_id) IS TRUE", "order_items.order_id = order_id", "((order_id)) = ((order_id))",
+		"sku || '' = sku", "sku = sku COLLATE \"C\"", "order_id::text = order_id::text", "abs(order_id) = abs(order_id)", "CASE WHEN order_id = 1 THEN true ELSE true END",
+		"order_id <= 1 OR order_id > 1", "order_id = 1 OR order_id <> 1", "order_id = 1 OR NOT (order_id = 1)", "order_id < 5 OR order_id > 1", "1 >= order_id OR order_id > 1", "length(sku) >= 0", "tableoid = 'order_items'::regclass",
+		"order_id IN (SELECT order_id FROM order_items)", "EXISTS (SELECT 1 FROM order_items x WHERE x.order_id = order_items.order_id)", "EXISTS (SELECT 1 FROM orders)", "EXISTS (SELECT 1)",
+		"order_id = (SELECT order_id)", "order_id = (SELECT order_id FROM customers LIMIT 1)", "order_id IS NOT NULL", "NOT (order_id IS NULL)", "qty IS NULL OR qty IS NOT NULL", "NOT (order_id = 1 AND sku = 'x')", "true", "1 = 1", "order_id = 1 OR true",
+		"NOT false", "order_id * 0 = 0", "coalesce(order_id, 1) = order_id", "EXISTS (SELECT 1 FROM orders) AND sku = sku",
+	} {
+		if !inspect(t, in, "DELETE FROM order_items WHERE "+where).Shape.Facts.Unbounded {
+			t.Errorf("%s is bounded", where)
+		}
+	}
+	for _, where := range []string{
+		"order_id = 1", "1 = order_id", "order_items.order_id = 1 AND sku = 'x'", "order_id = $1", "order_id IN (1, 2)", "order_id = ANY ($1)", "order_id BETWEEN 1 AND 2", "sku LIKE 'a%'", "sku ~ '^a'", "sku LIKE '%' || $1 || '%'",
+		"qty IS NULL", "qty IS NOT NULL", "lower(sku) = 'x'", "order_id::text = '1'", "sku = 'x' COLLATE \"C\"", "(order_id, sku) = (1, 'x')", "(order_id, sku) IN ((1, 'x'), (2, 'y'))", "order_id = 1 OR order_id = 2", "order_id = 1 OR sku = 'x'",
+		"order_id IN (SELECT id FROM orders WHERE total > 5)", "NOT (sku = 'x')", "order_id NOT IN (SELECT id FROM orders)", "EXISTS (SELECT 1 FROM orders o WHERE o.id = order_items.order_id AND o.total = 0)",
+		"order_id = (SELECT max(id) FROM orders)", "order_id = (SELECT max(order_id) FROM order_items)", "price < 5 AND price > 1", "qty <> 1", "false", "qty = 1 AND sku = sku",
+	} {
+		if inspect(t, in, "DELETE FROM order_items WHERE "+where).Shape.Facts.Unbounded {
+			t.Errorf("%s is unbounded", where)
+		}
+	}
+	for text, want := range map[string]bool{
+		"UPDATE order_items a SET qty = 1 FROM order_items b WHERE a.order_id = b.order_id":                                               true,
+		"DELETE FROM order_items a USING order_items b WHERE a.order_id = b.order_id":                                                     true,
+		"DELETE FROM order_items a USING orders b WHERE a.order_id = b.id AND b.total = 0":                                                false,
+		"MERGE INTO order_items t USING order_items s ON t.order_id = s.order_id AND t.sku = s.sku WHEN MATCHED THEN DELETE":              true,
+		"MERGE INTO order_items t USING orders s ON t.order_id = s.id WHEN MATCHED THEN DELETE":                                           false,
+		"INSERT INTO order_items SELECT * FROM order_items ON CONFLICT (order_id, sku) DO UPDATE SET qty = 0":                             true,
+		"INSERT INTO order_items SELECT * FROM order_items ON CONFLICT (order_id, sku) DO UPDATE SET qty = 0 WHERE order_items.sku = 'x'": false,
+		"INSERT INTO order_items SELECT id, 'x', 1, 1 FROM orders ON CONFLICT (order_id, sku) DO UPDATE SET qty = 0":                      false,
+		"INSERT INTO order_items SELECT * FROM order_items ON CONFLICT DO NOTHING":                                                        false,
+	} {
+		if got := inspect(t, in, text).Shape.Facts.Unbounded; got != want {
+			t.Errorf("%q: unbounded is %v", text, got)
+		}
+	}
+}
