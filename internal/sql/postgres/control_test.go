@@ -92,3 +92,21 @@ func TestADefinitionTellsNothingOfWhatItComputesFromLabelledColumns(t *testing.T
 		}
 	}
 }
+
+func TestOrderByMeansAnOutputColumnBeforeAnInputColumn(t *testing.T) {
+	in := inspector(t, database, corpusMarks, corpusFunctions)
+	for text, want := range map[string]bool{
+		"SELECT id, region AS email FROM customers ORDER BY email":                        true,
+		"SELECT DISTINCT ON (email) id, region AS email FROM customers":                   true,
+		"SELECT id, region AS email FROM customers ORDER BY email DESC NULLS LAST":        true,
+		"SELECT id, email AS region FROM customers ORDER BY region":                       false,
+		"SELECT id, region AS email FROM customers ORDER BY lower(email)":                 false,
+		"SELECT id, region AS email FROM customers ORDER BY customers.email":              false,
+		"SELECT count(*), max(region) AS email FROM customers GROUP BY email":             false,
+		"SELECT id, region AS email FROM customers ORDER BY rank() OVER (ORDER BY email)": false,
+	} {
+		if _, err := inspect(t, in, text).AppendSQL(nil, nil); (err == nil) != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

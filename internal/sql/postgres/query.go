@@ -291,10 +291,17 @@ func (a *analysis) ordered(n *pg_query.Node, sc *scope, u use) {
 	}
 	if f := n.GetColumnRef().GetFields(); len(f) == 1 {
 		if name := f[0].GetString_().GetSval(); name != "" {
+			found := false
 			for _, c := range sc.outs {
 				if c.name == name {
 					a.controlled(c, u.text, u.hint)
+					found = true
 				}
+			}
+			// GROUP BY prefers the input column, the others do not have it
+			// (parser/parse_clause.c, findTargetlistEntrySQL92).
+			if found && u != useGroup && !a.outside {
+				return
 			}
 		}
 	}
