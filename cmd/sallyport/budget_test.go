@@ -32,6 +32,8 @@ func (counted) Target(name string) (*gate.Target, bool) {
 	return &gate.Target{Name: name, Protocol: "p"}, true
 }
 func (counted) Ask(context.Context, *gate.Ask) (gate.Asked, error) { return gate.Asked{}, errNobody }
+func (*counted) Withdraw(context.Context, string) error            { return nil }
+
 func (counted) Wait(context.Context, string) (gate.RequestState, error) {
 	return "", errNobody
 }

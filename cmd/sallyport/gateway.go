@@ -62,18 +62,14 @@ type served struct {
 }
 
 // newProcess opens everything, and leaves nothing open if it fails.
-func newProcess(ctx context.Context, cfg *config.Process, log *slog.Logger) (p *process, err error) {
-	p = &process{cfg: cfg, log: log}
-	defer func() {
-		if err != nil {
-			p.close()
-		}
-	}()
+func newProcess(ctx context.Context, cfg *config.Process, log *slog.Logger) (*process, error) {
+	p := &process{cfg: cfg, log: log}
 	for _, step := range []func(context.Context) error{
 		p.openState, p.openIdentity, p.openPolicy, p.openDocuments, p.openRecorder, p.openDesk, p.openBudget, p.openGateway,
 		p.openCertificate, p.openProtocols, p.openAPI,
 	} {
 		if err := step(ctx); err != nil {
+			p.close()
 			return nil, err
 		}
 	}

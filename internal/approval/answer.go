@@ -100,6 +100,12 @@ func (d *Desk) mayAnswer(r *Request, by *gate.Principal, yes bool) error {
 	return nil
 }
 
+// Withdraw implements gate.Approver: the agent gave the command up.
+func (d *Desk) Withdraw(ctx context.Context, id string) error {
+	_, err := d.Cancel(ctx, id, "withdrawn by the agent while it waited")
+	return err
+}
+
 // Cancel ends a pending request or takes back an unused grant. why is kept with
 // the request. Whether the caller may do so is for the caller to check.
 func (d *Desk) Cancel(ctx context.Context, id, why string) (*Request, error) {

@@ -33,6 +33,8 @@ func (s *stage) Commit() error                          { return nil }
 func (s *stage) Ask(context.Context, *gate.Ask) (gate.Asked, error) {
 	return gate.Asked{}, errors.New("nobody is asked")
 }
+func (s *stage) Withdraw(context.Context, string) error { return nil }
+
 func (s *stage) Wait(context.Context, string) (gate.RequestState, error) {
 	return "", errors.New("nobody is asked")
 }

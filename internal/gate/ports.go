@@ -125,6 +125,8 @@ type Approver interface {
 	// Wait blocks until the request is answered, expires or ctx ends, and
 	// returns its state.
 	Wait(ctx context.Context, request string) (RequestState, error)
+	// Withdraw cancels a pending request: its agent gave the command up.
+	Withdraw(ctx context.Context, request string) error
 }
 
 // Ask is a command that needs a person.

@@ -223,6 +223,12 @@ func (s *Session) await(ctx context.Context, cmd *Command, v Verdict, digest str
 		}
 	}()
 	state, err := s.g.cfg.Approver.Wait(ctx, asked.Request)
+	if withdrawn.Load() {
+		// What nobody waits for must not stay for somebody to approve.
+		if err := s.g.cfg.Approver.Withdraw(context.WithoutCancel(ctx), asked.Request); err != nil {
+			s.g.cfg.Log.Error("access request not withdrawn", "session", s.ID, "error", err)
+		}
+	}
 	if end := s.Err(); end != nil {
 		return "", end
 	}

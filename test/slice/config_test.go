@@ -3,9 +3,11 @@ package slice_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-gateway/sallyport/test/pgtest"
 )
@@ -197,5 +199,18 @@ func TestSecretsAreNowhereInClear(t *testing.T) {
 		if strings.Contains(content, password) || strings.Contains(content, w.token(t, reporter)) {
 			t.Errorf("a secret is in %s", path)
 		}
+	}
+}
+
+func TestAGatewayDoesNotStartWithABadDocument(t *testing.T) {
+	w := the(t)
+	g := configGateway(t, w)
+	g.write(t, "documents/bad.yaml", badPolicy+"tests: {}\n---\nkind: Tarjet\nname: x\n")
+	cmd := exec.Command(g.program, "serve", "--config", filepath.Join(g.dir, "sallyport.yaml"))
+	timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "bad.yaml:") || !strings.Contains(string(out), "did you mean") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -219,10 +219,13 @@ func TestLeavingWithdrawsAHeldStatement(t *testing.T) {
 	withdrawn(t, w, id, 6)
 }
 
-// withdrawn checks that an approval that comes too late runs nothing.
+// withdrawn checks that nobody can approve the request any more, and that nothing
+// has run.
 func withdrawn(t *testing.T, w *world, id string, order int) {
 	t.Helper()
-	w.gw.cli(t, w.person(t, alice), "approvals", "approve", id)
+	if a := w.gw.cli(t, w.person(t, alice), "approvals", "approve", id); a.code != 5 {
+		t.Errorf("a withdrawn request was approved: %+v", a)
+	}
 	w.gw.connect(t, "shop", w.token(t, reporter)).alive(t)
 	if status(t, w, order) != "new" {
 		t.Error("a withdrawn statement ran")

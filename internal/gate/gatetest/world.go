@@ -212,6 +212,15 @@ func (w *world) Wait(ctx context.Context, id string) (gate.RequestState, error) 
 	}
 }
 
+// Withdraw implements gate.Approver.
+func (w *world) Withdraw(_ context.Context, id string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asks[id].state = gate.RequestCancelled
+	delete(w.bySum, w.asks[id].digest)
+	return nil
+}
+
 // answer approves or denies the newest pending request, waiting for one.
 func (w *world) answer(state gate.RequestState) {
 	w.t.Helper()

@@ -141,6 +141,7 @@ func (stage) Ask(context.Context, *gate.Ask) (gate.Asked, error) {
 func (stage) Wait(context.Context, string) (gate.RequestState, error) {
 	return gate.RequestDenied, nil
 }
+func (stage) Withdraw(context.Context, string) error          { return nil }
 func (stage) Start(*gate.SessionInfo) (gate.Recording, error) { return stage{}, nil }
 func (stage) Append(*gate.Event) error                        { return nil }
 func (stage) Commit() error                                   { return nil }

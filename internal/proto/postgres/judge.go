@@ -153,7 +153,9 @@ func (s *session) judge(ctx context.Context, wait bool) (gate.Permit, *wire.Faul
 		return gate.Permit{}, nil, err
 	}
 	f := refusalFault(r)
-	if facts, ok := s.cmd.Facts.(*sql.Facts); ok && r.Status == gate.StatusBlocked && len(facts.Unreviewed) > 0 {
+	if in := s.subject.inspection; in != nil && len(in.Shape.Missing) > 0 && r.Status == gate.StatusBlocked {
+		f.Hint = "The target has no " + strings.Join(in.Shape.Missing, ", ") + " that this statement can see."
+	} else if facts, ok := s.cmd.Facts.(*sql.Facts); ok && r.Status == gate.StatusBlocked && len(facts.Unreviewed) > 0 {
 		f.Hint = "Nobody has reviewed " + strings.Join(facts.Unreviewed, ", ") + ". Do without it, or have it reviewed by a document of kind Functions."
 	}
 	if wait || s.status == wire.StatusIdle && r.Status != gate.StatusApprovalRequired {
