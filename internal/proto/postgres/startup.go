@@ -81,6 +81,14 @@ func startupSetting(name, value string) error {
 			return fmt.Errorf("pg_temp cannot be named")
 		}
 		return nil
+	case "default_transaction_isolation", "default_transaction_deferrable":
+		return nil
+	case "default_transaction_read_only":
+		switch strings.ToLower(value) {
+		case "on", "true", "yes", "1":
+			return nil
+		}
+		return fmt.Errorf("it can only be switched on")
 	case "client_encoding":
 		switch strings.ToLower(strings.Trim(value, "'\" ")) {
 		case "utf8", "utf-8", "unicode", "auto":

@@ -78,12 +78,11 @@ type edit struct {
 	labels   labelSet // the edit applies if one of these is masked
 }
 
-// editPiece is text, a span of the original, or masked columns.
+// editPiece is text, or masked columns.
 type editPiece struct {
-	text     string
-	from, to int // a span if to > from
-	columns  []maskedColumn
-	scope    string // prefix of the columns, with its dot
+	text    string
+	columns []maskedColumn
+	scope   string // prefix of the columns, with its dot
 }
 
 // maskedColumn is a column in a select list.
