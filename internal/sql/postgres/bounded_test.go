@@ -1,6 +1,10 @@
 package postgres
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
 
 func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *testing.T) {
 	in := inspector(t, database, corpusMarks, corpusFunctions)
@@ -40,6 +44,20 @@ func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *test
 	} {
 		if got := inspect(t, in, text).Shape.Facts.Unbounded; got != want {
 			t.Errorf("%q: unbounded is %v", text, got)
+		}
+	}
+}
+
+func TestSettingsThatOnlyChooseAPlanAreHarmless(t *testing.T) {
+	in := inspector(t, database, corpusMarks, corpusFunctions)
+	for _, text := range []string{"SET random_page_cost = 1.1", "SET effective_cache_size = '1GB'", "SET LOCAL geqo_threshold = 20", "RESET cpu_tuple_cost", "SET seq_page_cost TO DEFAULT"} {
+		if s := inspect(t, in, text).Shape; s.Effects != gate.EffectRead {
+			t.Errorf("%q has effects %v", text, s.Effects)
+		}
+	}
+	for _, text := range []string{"SET work_mem = '10GB'", "SET temp_tablespaces = 'x'", "SET session_preload_libraries = 'x'", "SET local_preload_libraries = 'x'", "SET jit_provider = 'x'", "SET geqo_unknown = 1"} {
+		if s := inspect(t, in, text).Shape; !s.Effects.Has(gate.EffectAdmin) {
+			t.Errorf("%q has effects %v", text, s.Effects)
 		}
 	}
 }

@@ -54,10 +54,22 @@ func harmless(name string) setting {
 	case "search_path":
 		return samePath
 	}
-	if strings.HasPrefix(name, "enable_") {
-		return anyValue // planner methods
+	if planner(name) {
+		return anyValue
 	}
 	return nil
+}
+
+// planner says that a parameter only helps to choose a plan.
+func planner(name string) bool {
+	switch name {
+	case "random_page_cost", "seq_page_cost", "cpu_tuple_cost", "cpu_index_tuple_cost", "cpu_operator_cost",
+		"parallel_setup_cost", "parallel_tuple_cost", "effective_cache_size", "jit_above_cost", "jit_inline_above_cost",
+		"jit_optimize_above_cost", "min_parallel_table_scan_size", "min_parallel_index_scan_size",
+		"geqo_threshold", "geqo_effort", "geqo_pool_size", "geqo_generations", "geqo_selection_bias", "geqo_seed":
+		return true
+	}
+	return strings.HasPrefix(name, "enable_")
 }
 
 // shorterTimeout allows a timeout that is no longer than the pinned one.
@@ -150,7 +162,7 @@ func resettable(name string) bool {
 		"xmloption", "xmlbinary", "synchronize_seqscans", "geqo", "jit", "lc_monetary", "lc_numeric", "lc_time":
 		return true
 	}
-	return strings.HasPrefix(name, "enable_")
+	return planner(name)
 }
 
 // settingValues joins constants as SET does.
