@@ -20,8 +20,8 @@
 // the catalog) and does not mask what the server sends back: errors, notices
 // and parameter status are the wire loop's to filter.
 //
-// What stays open by design: whether a labelled value is null, and that a row
-// exists; the size of a relation in pages (pg_class, pg_relation_size); time.
+// What stays open by design: whether a labelled value of a table is null (not of
+// what a view or a generated column computes from it), and that a row exists; the size of a relation in pages (pg_class, pg_relation_size); time.
 // Partial masks show what [MaskLeaks] says. A review of a function, rule or
 // foreign table is trusted: nothing masks what it returns. A definition that
 // changes between the snapshot and the execution is not seen; [Epoch] says when.
