@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
@@ -68,15 +70,33 @@ func (s *session) parse(ctx context.Context, n int) error {
 		return s.fail(f)
 	}
 	p := &prepared{name: stmt, shape: in.Shape, canonical: in.Text(), record: in.Record(), columns: -1,
-		types: append([]byte(nil), m.Types...), streamed: true}
+		types: declaredTypes(m.Types), streamed: true}
 	p.remember(s.subject.masks)
 	p.sent, p.inspector = string(s.subject.message[len(s.subject.head):]), s.inspector
-	s.msg = appendTypes(append(s.subject.message, 0), m.Types)
+	s.msg = appendTypes(append(s.subject.message, 0), p.types)
 	s.msg = wire.End(s.msg, at)
 	if p.stream, err = s.up.Open(permit, s.msg); err != nil {
 		return s.gateError(err)
 	}
 	return s.owe(expect{typ: wire.Parse, command: permit.Command(), shape: in.Shape, text: s.source, undo: s.setStatement(p)})
+}
+
+// firstUserType is where the OIDs of types begin that initdb did not make
+// (access/transam.h, FirstNormalObjectId).
+const firstUserType = 16384
+
+// declaredTypes copies the parameter types that a client declares and leaves out
+// those that somebody made: the input function or the constraint of such a type
+// is code, and nothing in the text, which is what was judged, names it. The server
+// infers the type from the text instead.
+func declaredTypes(types []byte) []byte {
+	judged := bytes.Clone(types)
+	for i := 0; i+4 <= len(judged); i += 4 {
+		if binary.BigEndian.Uint32(judged[i:]) >= firstUserType {
+			clear(judged[i : i+4])
+		}
+	}
+	return judged
 }
 
 func appendTypes(dst, types []byte) []byte {
