@@ -1,10 +1,6 @@
 package postgres
 
-import (
-	"testing"
-
-	"github.com/sallyport-gateway/sallyport/internal/gate"
-)
+import "testing"
 
 func TestRowsThatDependOnLabelledColumnsAreRefusedHoweverTheyDepend(t *testing.T) {
 	fresh(t, "control",
@@ -111,22 +107,6 @@ func TestOrderByMeansAnOutputColumnBeforeAnInputColumn(t *testing.T) {
 	} {
 		if _, err := inspect(t, in, text).AppendSQL(nil, nil); (err == nil) != want {
 			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
-func TestDeclaredParameterTypesAreJudged(t *testing.T) {
-	fresh(t, "parameters", "CREATE FUNCTION evil() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE DOMAIN boom AS int CHECK (evil() >= 0)", "CREATE DOMAIN fine AS int CHECK (value > 0)", "CREATE TYPE pair AS (a boom)")
-	in := inspector(t, "parameters", nil, nil)
-	find := func(name string) uint32 { return uint32(in.cat.typeNames[name][0].oid) }
-	for _, types := range [][]uint32{{find("boom")}, {23, find("boom")}, {find("_boom")}, {find("pair")}, {4_000_000_000}} {
-		if s := in.Parameters(corpusEnv, types); s == nil || !s.Effects.Has(gate.EffectUnknown) {
-			t.Errorf("%v: %+v", types, s)
-		}
-	}
-	for _, types := range [][]uint32{nil, {0, 23, 25, 1043}, {find("fine")}} {
-		if s := in.Parameters(corpusEnv, types); s != nil {
-			t.Errorf("%v: %v", types, s.Facts.Unreviewed)
 		}
 	}
 }

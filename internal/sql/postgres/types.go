@@ -2,8 +2,6 @@ package postgres
 
 import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
 
 // typeName adds what happens when a value becomes one of a named type.
@@ -63,20 +61,4 @@ func (a *analysis) touchType(o oid) {
 		}
 	}
 	a.include(a.in.domains[o])
-}
-
-// Parameters says what binding parameters of declared types does: the input
-// functions, domain checks and casts of each type. It is nil if nothing runs that
-// is not harmless; else [Combine] it with the shape of the statement. A type
-// that the catalog does not have is not understood. Zero stands for a type that
-// PostgreSQL finds itself.
-func (in *Inspector) Parameters(env *Env, types []uint32) *Shape {
-	a := &analysis{in: in, env: env}
-	for _, t := range types {
-		a.touchType(oid(t))
-	}
-	if a.effects&^gate.EffectRead == 0 && !a.opaque {
-		return nil
-	}
-	return &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: in.labels.list(a.labels)}
 }
