@@ -43,7 +43,7 @@ func (s *session) drive() error {
 	defer s.running.Store(false)
 	for len(s.queue) > 0 {
 		if s.out.buffered() < wire.HeaderSize {
-			if err := s.flush(); err != nil {
+			if err := s.gather(); err != nil {
 				return err
 			}
 		} else if passed, err := s.bulk(); passed || err != nil {
@@ -68,6 +68,33 @@ func (s *session) drive() error {
 	return s.flush()
 }
 
+// A result that streams is passed on in pieces of at least pieceSize, unless the
+// target pauses for longer than pieceWait: each piece is a write to the recording
+// and one to the client, whatever its size.
+const (
+	streaming = 64 << 10 // bytes of one answer from which on it streams
+	pieceSize = 24 << 10
+	pieceWait = time.Millisecond
+)
+
+// gather is called when nothing whole is buffered. It sends what was collected,
+// or, while a result streams, first waits a moment for more.
+func (s *session) gather() error {
+	if s.queue[0].bytes < streaming || len(s.ans) == 0 || len(s.ans) >= pieceSize {
+		return s.flush()
+	}
+	_ = s.up.SetReadDeadline(time.Now().Add(pieceWait))
+	err := s.out.fill()
+	s.limitStatement()
+	if err == nil {
+		return nil
+	}
+	if !timeout(err) {
+		return s.targetError(err)
+	}
+	return s.flush() // also notices a session that was ended meanwhile
+}
+
 // errCopyIn stops drive: the target waits for data of the client.
 var errCopyIn = errors.New("copy in")
 
@@ -81,7 +108,10 @@ func (s *session) exchange() error {
 		return err
 	}
 	s.started = true
-	s.limitStatement()
+	if s.gate.Target.Limits.Statement > 0 {
+		s.began = time.Now()
+		s.limitStatement()
+	}
 	err := s.drive()
 	if errors.Is(err, errCopyIn) {
 		return s.copyIn()
@@ -591,7 +621,12 @@ const statementGrace = 10 * time.Second
 // limitStatement bounds the wait for the target, should it not keep its own
 // statement_timeout. A client can lower that, so the bound is the gateway's.
 func (s *session) limitStatement() {
+	var until time.Time
 	if l := s.gate.Target.Limits.Statement; l > 0 {
-		_ = s.up.SetReadDeadline(time.Now().Add(l + statementGrace))
+		until = s.began.Add(l + statementGrace)
+	}
+	_ = s.up.SetReadDeadline(until)
+	if s.gate.Err() != nil { // ended meanwhile: that deadline was not to be moved
+		s.up.Interrupt()
 	}
 }

@@ -88,6 +88,7 @@ type session struct {
 	ans     []byte // answers not yet sent; pooled while the session is busy
 	partial bool   // the client has got only a part of a message
 
+	began   time.Time               // when the target got what it works on; kept for limits only
 	running atomic.Bool             // the target is working on something
 	held    atomic.Pointer[holding] // set while a command waits for a person
 }
