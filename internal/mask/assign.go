@@ -24,7 +24,7 @@ func (s *Stream) assign(i int) int {
 			j--
 		}
 	}
-	if j < 2 || !keyEnds[uint16(t[j-2]|0x20)<<8|uint16(t[j-1]|0x20)] {
+	if j < 2 || !endsKey(t[j-2], t[j-1]) {
 		return i + 1
 	}
 	k := j
@@ -68,14 +68,32 @@ func (s *Stream) context(w *wanted, k int, quoted bool) {
 	w.line = w.sep == ':' && s.before(k) == '\n'
 }
 
-// keyEnds are the last two letters of the keys that matter, in lower case.
-var keyEnds = func() map[uint16]bool {
-	ends := map[uint16]bool{}
-	for _, e := range []string{"rd", "wd", "se", "de", "ss", "pw", "et", "en", "ey", "al", "ls", "on", "ig", "th", "es"} {
-		ends[uint16(e[0])<<8|uint16(e[1])] = true
+// endsKey reports whether the keys that matter end with these two letters.
+func endsKey(a, b byte) bool {
+	switch a | 0x20 {
+	case 'r':
+		return b|0x20 == 'd'
+	case 'w', 'd':
+		return b|0x20 == 'd' || b|0x20 == 'e'
+	case 's':
+		return b|0x20 == 'e' || b|0x20 == 's'
+	case 'p':
+		return b|0x20 == 'w'
+	case 'e':
+		return b|0x20 == 't' || b|0x20 == 'n' || b|0x20 == 'y'
+	case 'a':
+		return b|0x20 == 'l'
+	case 'l':
+		return b|0x20 == 's'
+	case 'o':
+		return b|0x20 == 'n'
+	case 'i':
+		return b|0x20 == 'g'
+	case 't':
+		return b|0x20 == 'h'
 	}
-	return ends
-}()
+	return false
+}
 
 // announced returns what the key text[k:j] announces.
 func (s *Stream) announced(k, j int) wanted {
@@ -163,7 +181,7 @@ func (s *Stream) connects(k int) bool {
 // element looks at the '>' of an XML element whose name is a key.
 func (s *Stream) element(i int) int {
 	t := s.b.text
-	if i < 4 || !keyEnds[uint16(t[i-2]|0x20)<<8|uint16(t[i-1]|0x20)] {
+	if i < 4 || !endsKey(t[i-2], t[i-1]) {
 		return i + 1
 	}
 	k := i

@@ -8,6 +8,10 @@ const maxGroups = 16
 // characters.
 const maxRunDigits = 64
 
+// leastOmocode is how far from its end an Italian tax code has its first digit at
+// the latest: one with more letters for digits is not found.
+const leastOmocode = 5
+
 // group is one group of digits in a number.
 type group struct {
 	start, end int
@@ -38,8 +42,8 @@ func (s *Stream) digits(i int) int {
 		if class[c]&isWord != 0 {
 			return s.digitWord(i, j)
 		}
-		if j-i < 7 && (!separates(c) || c != ')' && j+1 < len(t) && class[t[j+1]]&isDigit == 0 && t[j+1] != '(') {
-			return j
+		if end := plainNumber(t, i, j); end > 0 {
+			return end
 		}
 	}
 	if j-i > maxRunDigits {
@@ -70,6 +74,39 @@ func (s *Stream) digits(i int) int {
 	return num.end
 }
 
+// plainNumber returns the end of a number whose first group is t[i:j] if no
+// value can be in it, which most numbers show at a glance: few digits, a date, an
+// address of the Internet Protocol. Otherwise it returns zero.
+func plainNumber(t []byte, i, j int) int {
+	total, groups, largest, k := j-i, 1, j-i, j
+	dots := true
+	for k+1 < len(t) && class[t[k]]&isSeparator != 0 && class[t[k+1]]&isDigit != 0 {
+		dots = dots && t[k] == '.'
+		from := k + 1
+		for k = from; k < len(t) && class[t[k]]&isDigit != 0; k++ {
+		}
+		total += k - from
+		largest = max(largest, k-from)
+		if groups++; groups == maxGroups {
+			return 0
+		}
+	}
+	if k+1 >= len(t) || t[k] == ')' || t[k] == '(' || class[t[k]]&isSeparator != 0 && t[k+1] == '(' {
+		return 0
+	}
+	switch {
+	case total < 6, total == 6 && groups != 3:
+		if groups >= 3 && j == i+1 {
+			return 0 // the start of a French number in groups
+		}
+		return k
+	case groups == 3 && j-i == 4 && total == 8 && t[j] == t[j+3] && t[j] != ' ', dots && groups == 4 && largest <= 3, dots && groups == 2,
+		groups == 2 && total < 9 && largest < 7 && t[j] == ' ':
+		return k
+	}
+	return 0
+}
+
 // fewDigits looks for the numbers that have letters between their groups.
 func (s *Stream) fewDigits(num *number) int {
 	p := num.groups[0].start
@@ -84,10 +121,6 @@ func (s *Stream) fewDigits(num *number) int {
 		}
 	}
 	return num.end
-}
-
-func separates(c byte) bool {
-	return c == ' ' || c == '-' || c == '.' || c == '/' || c == ')' || c == '('
 }
 
 // number reads the groups from i on.
@@ -114,7 +147,7 @@ func (s *Stream) number(i int, num *number) {
 // begins; zero if none does.
 func (s *Stream) separator(k int) (sep byte, next int) {
 	c := s.at(k)
-	if !separates(c) {
+	if class[c]&isSeparator == 0 {
 		return 0, 0
 	}
 	n := s.at(k + 1)
@@ -136,6 +169,9 @@ func dated(t []byte, num *number) bool {
 	size := func(k int) int { return g[k].end - g[k].start }
 	if num.n == 3 && size(0) == 4 && size(1) == 2 && size(2) == 2 && g[1].sep == g[2].sep && g[1].sep != ' ' {
 		return true
+	}
+	if num.n == 2 && g[1].sep == '.' {
+		return true // a decimal
 	}
 	if num.n == 4 && g[1].sep == '.' && g[2].sep == '.' && g[3].sep == '.' && size(0) <= 3 && size(1) <= 3 && size(2) <= 3 && size(3) <= 3 {
 		return true
@@ -183,7 +219,7 @@ func (s *Stream) inWord(i int) int {
 		if end := s.nino(p, i, e); end > 0 || s.short {
 			return end
 		}
-	case e-p == 16 && n >= 6:
+	case e-p == 16 && n >= 6 && e-i >= leastOmocode:
 		if s.edges(p, e) && codiceFiscale(t[p:e]) && s.match(itCodiceFiscale, p, e) {
 			return e
 		}
@@ -194,12 +230,12 @@ func (s *Stream) inWord(i int) int {
 // wordToken looks for a provider's key that begins a token text[p:e].
 func (s *Stream) wordToken(i, p, e int) int {
 	switch t := s.b.text; {
-	case e-p >= 34 && (t[p] == 'd' || t[p] == 'S') && class[s.before(p)]&isUnder == 0,
+	case e-i >= 20 && e-p >= 34 && (t[p] == 'd' || t[p] == 'S') && class[s.before(p)]&isUnder == 0,
 		e-p == 4 && t[p] == 'y':
 		if next := s.tokenAt(i, p); next > i+1 || s.short {
 			return next
 		}
-	case e-p >= 24 && (t[p] == 'M' || t[p] == 'b'):
+	case e-i >= 20 && (t[p] == 'M' || t[p] == 'b'):
 		if next := s.keyBody(i, p); next > i+1 || s.short {
 			return next
 		}

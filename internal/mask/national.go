@@ -57,7 +57,7 @@ func (s *Stream) compactNational(num *number, g, size int) int {
 	if !s.closes(num, g) {
 		return 0
 	}
-	try := func(d detector, words []string, check func(figures) bool) int {
+	try := func(d detector, words *vocabulary, check func(figures) bool) int {
 		f := s.figures(num, g, g)
 		if !check(f) || words != nil && !s.near(p, words) {
 			return 0

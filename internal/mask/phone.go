@@ -90,8 +90,10 @@ func (s *Stream) phoneAt(num *number, g int) int {
 		return 0
 	}
 	h := s.written(num, g)
-	if h < 0 && s.near(from, phoneWords) {
-		h = s.anyForm(num, g)
+	if h < 0 {
+		if h = s.anyForm(num, g); h >= 0 && !s.near(from, phoneWords) {
+			return 0
+		}
 	}
 	if h < 0 || !s.match(phone, from, num.groups[h].end) {
 		return 0
@@ -101,6 +103,9 @@ func (s *Stream) phoneAt(num *number, g int) int {
 
 // anyForm returns the last group of a number of 7 to 15 digits, or -1.
 func (s *Stream) anyForm(num *number, g int) int {
+	if num.n-g == 2 && num.groups[g+1].sep == ' ' && num.total < 9 {
+		return -1
+	}
 	best, total := -1, 0
 	for h := g; h < num.n; h++ {
 		x := &num.groups[h]

@@ -48,7 +48,7 @@ func (s *Stream) scan() int {
 				return s.hold
 			}
 		default:
-			i := skip(s.b.text, s.pos)
+			i := quick(s.b.text, s.pos)
 			s.pos = i
 			if i == len(s.b.text) {
 				return s.held(i)
@@ -58,7 +58,9 @@ func (s *Stream) scan() int {
 				s.pos = i
 				return s.held(i)
 			}
-			s.pos = max(s.pos, next)
+			// At the end of the stream a detector may have counted the line end that
+			// is not there.
+			s.pos = min(max(s.pos, next), len(s.b.text))
 		}
 	}
 }
@@ -66,7 +68,11 @@ func (s *Stream) scan() int {
 // dispatch asks the detectors that look at what stands at i. It returns where to
 // go on if none of them found anything.
 func (s *Stream) dispatch(i int) int {
-	switch c := s.b.text[i]; c {
+	c := s.b.text[i]
+	if digit(c) {
+		return s.digits(i)
+	}
+	switch c {
 	case '@':
 		return s.address(i)
 	case ':':
@@ -81,10 +87,8 @@ func (s *Stream) dispatch(i int) int {
 		return s.prefixed(i)
 	case 'J':
 		return s.webToken(i)
-	case 'B':
-		return s.bearer(i)
 	}
-	return s.digits(i)
+	return s.bearer(i)
 }
 
 // pass handles the text at pos as the mode says. It reports whether the mode

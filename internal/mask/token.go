@@ -220,8 +220,8 @@ func (s *Stream) ageKey(i int) int {
 // and decodes to what only private keys begin with.
 func (s *Stream) keyBody(i, p int) int {
 	t := s.b.text
-	switch {
-	case i-p < 1 || i-p > 7:
+	switch n := i - p; {
+	case n < 1 || n > 7, t[i] == 'v' && n != 4, t[i] == 'G' && n > 3, t[i] == 'A' && n != 4 && n != 5:
 		return i + 1
 	case t[p] == 'M' && (t[p+1] == 'I' || t[p+1] == 'H' || t[p+1] == 'C' || t[p+1] == 'G' || t[p+1] == 'F'):
 	case t[p] == 'b' && t[p+1] == '3':
@@ -316,6 +316,9 @@ func (s *Stream) header(p int) (e int, ok bool) {
 
 // bearer looks for credentials after "Bearer" (RFC 6750, section 2.1).
 func (s *Stream) bearer(i int) int {
+	if p, ok := s.wordStart(i, 8); ok && p < i {
+		return s.keyBody(i, p)
+	}
 	if class[s.before(i)]&isWord != 0 || !s.has(i, "Bearer ") || !s.rules.on(authorization) || s.short {
 		return i + 1
 	}
@@ -334,7 +337,7 @@ func (s *Stream) dash(i int) int {
 		k++
 	}
 	switch n := k - i; {
-	case n == 1 && class[prev]&isBlank != 0:
+	case n == 1 && blank(prev):
 		return s.option(i)
 	case n == 1 && class[prev]&isAlnum != 0:
 		return s.prefixed(i)

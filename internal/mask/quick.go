@@ -1,0 +1,208 @@
+package mask
+
+// sign is what kind of trigger a byte is; zero for none.
+type sign uint8
+
+const (
+	signDigit sign = 1 + iota
+	signColon
+	signEqual
+	signJoint // '-' and '_'
+	signV
+	signG
+	signA
+	signOther
+)
+
+// signs are the triggers of class by kind.
+var signs = func() (t [256]sign) {
+	for c := range t {
+		switch {
+		case class[c]&isTrigger == 0:
+		case digit(byte(c)):
+			t[c] = signDigit
+		default:
+			t[c] = signOther
+		}
+	}
+	t[':'], t['='], t['-'], t['_'], t['v'], t['G'], t['A'] = signColon, signEqual, signJoint, signJoint, signV, signG, signA
+	return t
+}()
+
+// lookahead is how far from the end of the text quick leaves everything to the
+// detectors, which know whether more text comes.
+const lookahead = 4
+
+// quick returns the next place at or after i that a detector must look at. It
+// passes over most of what detectors start at, in one loop without state: times,
+// dates, addresses, counts, names with hyphens, keys that announce nothing. It
+// decides nothing else than the detectors would, and not near the text's end.
+func quick(t []byte, i int) int {
+	for {
+		for i < len(t) && signs[t[i]] == 0 {
+			i++
+		}
+		if i == 0 || i+lookahead >= len(t) {
+			return i
+		}
+		next := i
+		switch prev := t[i-1]; signs[t[i]] {
+		case signDigit:
+			next = quickDigits(t, i)
+		case signColon:
+			if t[i+1] == '/' {
+				return i
+			}
+			next = quickKey(t, i, prev)
+		case signEqual:
+			next = quickKey(t, i, prev)
+		case signJoint:
+			// A hyphen between letters or digits, or an underscore.
+			if class[prev]&isAlnum == 0 && t[i] == '-' || t[i+1] == '-' || i < 2 ||
+				class[prev]&class[t[i-2]]&isLetter != 0 && prefixEnds[t[i-2]&31]>>(prev&31)&1 != 0 {
+				return i
+			}
+			next = i + 1
+		case signV:
+			if prev == 'h' || i < 4 || t[i-4] == 'M' {
+				return i
+			}
+			next = i + 1
+		case signG:
+			if prev == 'S' || t[i+1] == 'R' || i < 3 || t[i-2] == 'M' || t[i-3] == 'M' {
+				return i
+			}
+			next = i + 1
+		case signA:
+			if i < 5 || t[i-4] == 'M' || t[i-5] == 'M' || class[prev]&isAlnum == 0 {
+				return i
+			}
+			next = i + 1
+		}
+		if next <= i {
+			return i
+		}
+		i = next
+	}
+}
+
+// prefixEnds has, by the last letter but one, the set of last letters of what
+// stands before the first hyphen or underscore of a provider's key.
+var prefixEnds = func() (t [32]uint32) {
+	for _, kinds := range providers {
+		for _, p := range kinds {
+			for k := range len(p.prefix) {
+				if c := p.prefix[k]; k >= 2 && (c == '-' || c == '_') {
+					t[p.prefix[k-2]&31] |= 1 << (p.prefix[k-1] & 31)
+					break
+				}
+			}
+		}
+	}
+	return t
+}()
+
+// quickKey passes a sign of assignment if what stands before it is no key.
+func quickKey(t []byte, i int, prev byte) int {
+	switch {
+	case class[prev]&isDigit != 0:
+		return i + 1
+	case prev == '"':
+		if i >= 3 && t[i-2] != '\\' && !endsKey(t[i-3], t[i-2]) {
+			return i + 1
+		}
+	case class[prev]&isLetter != 0:
+		if i >= 2 && !endsKey(t[i-2], prev) && (prev != 's' || t[i-2] != 'e') {
+			return i + 1
+		}
+	}
+	return i
+}
+
+// quickDigits passes a run of digits and what it is a part of, if no value can be
+// in it.
+func quickDigits(t []byte, i int) int {
+	prev := t[i-1]
+	j := i + 1
+	for j < len(t) && class[t[j]]&isDigit != 0 {
+		j++
+	}
+	if j+lookahead >= len(t) {
+		return i
+	}
+	if class[prev]&isWord != 0 {
+		return quickWord(t, i, j)
+	}
+	switch {
+	case class[t[j]]&isWord != 0:
+		// 12ms, 3f2a91c7, but not 12345678Z.
+		if j-i == 8 || j-i == 6 {
+			return i
+		}
+		return quickRun(t, i, j)
+	case j-i >= 7:
+		return i
+	case class[t[j]]&isSeparator == 0:
+	default:
+		if prev == '+' || prev == '(' || prev == ' ' && i >= 2 && upper(t[i-2]) {
+			return i
+		}
+		k := plainNumber(t, i, j)
+		if k == 0 || k+lookahead >= len(t) {
+			return i
+		}
+		j = k
+	}
+	if t[j] == ':' && t[j+1] != '/' {
+		j++ // no key ends with a digit
+	}
+	return j
+}
+
+// quickRun returns the end of the letters and digits from j on, or i if they are
+// many.
+func quickRun(t []byte, i, j int) int {
+	e := j
+	for e < len(t) && class[t[e]]&isAlnum != 0 {
+		e++
+	}
+	if e-i > maxRunDigits || e+lookahead >= len(t) {
+		return i
+	}
+	return e
+}
+
+// quickWord passes the digits of a word that begins with letters.
+func quickWord(t []byte, i, j int) int {
+	e := quickRun(t, i, j)
+	if e == i {
+		return i
+	}
+	letters := 0
+	for letters < 3 && letters < i && class[t[i-1-letters]]&isAlnum != 0 {
+		letters++
+	}
+	switch {
+	case letters == 0: // an underscore
+		return e
+	case letters == 1:
+		if c := t[i-1]; c < 'X' || c > 'Z' {
+			return quickLong(i, e)
+		}
+	case letters == 2:
+		if e-i < 2 || class[t[i+1]]&isDigit == 0 {
+			return quickLong(i, e)
+		}
+	case e-i < leastOmocode:
+		return e
+	}
+	return i
+}
+
+// quickLong passes a token unless it is long enough for a provider's key.
+func quickLong(i, e int) int {
+	if e-i >= 20 {
+		return i
+	}
+	return e
+}
