@@ -237,9 +237,9 @@ fi
 questions() {
 	shift $(($1 + 1))
 	while [ $# -gt 0 ]; do
-		c=$4
+		steps=$4
 		question "$@"
-		shift $((5 + 2 * c))
+		shift $((5 + 2 * steps))
 	done
 }
 questions "$@"

@@ -1,0 +1,174 @@
+package shell
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// tar understands listing, extracting to standard output and making archives. The
+// old form without a dash is the new one with a dash (GNU tar manual, section
+// 3.3).
+func (c *call) tar(p *Program, from int) {
+	if len(c.args) > from && c.args[from].form == static && c.args[from].text != "" && c.args[from].text[0] != '-' {
+		bundle := c.args[from].text
+		if strings.Trim(bundle, "tcxvzjJf") != "" || strings.Count(bundle, "f") > 1 || strings.Contains(bundle, "f") && !strings.HasSuffix(bundle, "f") {
+			c.fail(bundle, "these letters are not understood", "use options with dashes")
+			return
+		}
+		c.args[from] = lit("-" + bundle)
+	}
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	archive, named := in.has("-f")
+	here, moved := in.has("-C")
+	if moved && (in.mode("list") || in.mode("extract") && !in.mode("stdout")) && here.form == dynamic {
+		c.fail("-C", "the directory is known only when it runs", "")
+		return
+	}
+	count := 0
+	for _, m := range []string{"list", "extract", "create"} {
+		if in.mode(m) {
+			count++
+		}
+	}
+	if count != 1 {
+		c.fail("", "exactly one of -t, -x and -c is understood", "")
+		return
+	}
+	if !named && !in.mode("create") || named && archive.is("-") {
+		c.stdin()
+	}
+	if named && archive.form == static && strings.Contains(archive.text, ":") {
+		c.fail(archive.text, "an archive with a colon in its name is another host's", "")
+		return
+	}
+	switch {
+	case in.mode("create"):
+		c.tarCreate(in, archive, named, moved)
+		return
+	case named && !archive.is("-"):
+		c.use(Read, &archive, nil, "-f", true)
+	}
+	c.effect(0)
+	for _, i := range in.operands {
+		c.text(&c.args[i], c.args[i].source())
+	}
+	if in.mode("extract") && !in.mode("stdout") {
+		c.effect(gate.EffectWrite)
+		if !moved {
+			here = lit(".")
+		}
+		c.use(Remove, &here, nil, "-C", true)
+	}
+}
+
+// tarCreate understands making an archive: everything below the operands is read.
+func (c *call) tarCreate(in *input, archive word, named, moved bool) {
+	c.effect(0)
+	if moved {
+		c.fail("-C", "it changes where the names that follow are", "use cd")
+		return
+	}
+	if named && !archive.is("-") {
+		c.use(Write, &archive, nil, "-f", true)
+	}
+	kind := Recurse
+	if in.mode("follow") {
+		kind = Follow
+	}
+	for _, i := range in.operands {
+		if !c.use(kind, &c.args[i], nil, "", i >= in.ended) {
+			return
+		}
+	}
+}
+
+// compress understands gzip and its like: to standard output they read; otherwise
+// they put another file in the place of each.
+func (c *call) compress(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	c.effect(p.Effects)
+	reads := in.mode("stdout") || in.mode("test") || strings.Contains(c.name, "cat")
+	files := 0
+	for _, i := range in.operands {
+		w := &c.args[i]
+		if w.is("-") {
+			continue
+		}
+		files++
+		if !c.use(Read, w, nil, "", i >= in.ended) {
+			return
+		}
+		if !reads && !c.use(Delete, w, nil, "", i >= in.ended) {
+			return
+		}
+	}
+	if files > 0 && !reads {
+		c.effect(gate.EffectWrite)
+	}
+	if files < len(in.operands) || files == 0 {
+		c.stdin()
+	}
+}
+
+// copy understands cp, mv, ln and install: what they read, and the place where
+// they write.
+func (c *call) copy(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	c.effect(p.Effects)
+	sources := slices.Clone(in.operands)
+	target, directory := in.has("-t")
+	if !directory {
+		if len(sources) < 2 && !(c.name == "ln" && len(sources) == 1) {
+			c.fail("", "a source and a target are needed", "")
+			return
+		}
+		if len(sources) > 1 {
+			last := &c.args[sources[len(sources)-1]]
+			target, sources = *last, sources[:len(sources)-1]
+		} else {
+			target = lit(".")
+		}
+	}
+	if target.form == pattern {
+		c.fail(target.source(), "the target is a pattern", "write it out")
+		return
+	}
+	kinds := map[string][]Kind{"cp": {Read}, "install": {Read}, "mv": {Recurse, Remove}, "ln": {Stat}}[c.name]
+	for _, i := range sources {
+		for _, k := range kinds {
+			if !c.use(in.kind(k), &c.args[i], nil, "", i >= in.ended) {
+				return
+			}
+		}
+	}
+	// The target may be a directory, in which a file of the source's name is
+	// written: everything below counts.
+	c.use(Remove, &target, nil, "", true)
+	c.use(Create, &target, nil, "", true)
+}
+
+// unzip understands listing and printing; anything else extracts.
+func (c *call) unzip(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	if !in.mode("list") {
+		c.effect(gate.EffectWrite)
+		c.fail("", "without -l, -p or -t it writes files", "use unzip -l or unzip -p")
+		return
+	}
+	c.operands(p, in)
+	c.effect(0)
+}

@@ -1,0 +1,87 @@
+package shell
+
+import (
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// assign reads an assignment. A bare one sets a variable of the shell; the others
+// are the environment of one program.
+func (a *analysis) assign(as *syntax.Assign, bare bool, s *state, node *simple) {
+	if as.Name == nil || as.Index != nil || as.Array != nil || as.Append || as.Naked {
+		a.fail("assignment", "only NAME=VALUE is understood", "")
+		return
+	}
+	name := as.Name.Value
+	value := a.plain(as.Value, s)
+	switch {
+	case value.form == static && a.harmlessVariable(name, value.text):
+	case !bare:
+		a.fail(name+"=", "the variable can change what the program does", "")
+		return
+	case !a.assignable(name):
+		a.fail(name+"=", "a variable of this name can change what the shell or programs do", "use another name, in small letters")
+		return
+	}
+	if bare {
+		kept := value
+		if value.form == dynamic {
+			kept = fuzz(value.number)
+		}
+		s.set(name, kept)
+	}
+	node.assigns = append(node.assigns, assign{name, value})
+}
+
+// plainNames are names in capital letters that no shell and no common program
+// knows, and that people use in command lines.
+var plainNames = []string{
+	"A", "B", "C", "D", "F", "I", "K", "L", "M", "N", "P", "S", "T", "V", "X", "Y", "Z",
+	"APP", "BASE", "CONFIG", "COUNT", "DATE", "DEST", "DIR", "DIRS", "END", "ERR", "ERRORS", "FILE", "FILES", "FOUND", "IP", "LIMIT",
+	"LOG", "LOGDIR", "LOGFILE", "LOGS", "MAX", "MIN", "MSG", "NAME", "NOW", "NUM", "OUT", "PATTERN", "PID", "PIDS", "PORT", "RESULT",
+	"ROOT", "SERVICE", "SIZE", "SRC", "START", "STATUS", "TARGET", "THRESHOLD", "TODAY", "TOTAL", "VALUE", "VERSION",
+}
+
+// zshNames are names in small letters that zsh ties to others or gives a meaning
+// (zshparam(1)).
+var zshNames = []string{
+	"argv", "cdpath", "fignore", "fpath", "histchars", "mailpath", "manpath", "module_path", "path", "prompt", "psvar", "status", "watch",
+	"options", "commands", "functions", "aliases", "parameters", "modules", "termcap", "terminfo", "dirstack", "pipestatus", "signals",
+	"galiases", "saliases", "builtins", "reswords", "nameddirs", "userdirs", "jobdirs", "jobtexts", "jobstates", "errnos", "sysparams", "mapfile",
+	"keymaps", "widgets", "zsh_eval_context", "history", "historywords", "patchars", "funcstack", "functrace",
+}
+
+// assignable reports whether a variable of the shell is nothing but a variable.
+func (a *analysis) assignable(name string) bool {
+	if name != strings.ToLower(name) {
+		return slices.Contains(plainNames, name)
+	}
+	return name != "_" && !slices.Contains(zshNames, name) && !strings.HasSuffix(name, "_proxy")
+}
+
+// harmlessVariable reports whether a program may be given the variable with the
+// value. The form of a value is checked where a program would open a file by it.
+func (a *analysis) harmlessVariable(name, value string) bool {
+	plain := strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+@.") == "" && !strings.Contains(value, "..")
+	switch name {
+	case "TZ":
+		// tzset(3): a colon or a slash at the beginning names a file.
+		return strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+/,:.") == "" &&
+			!strings.HasPrefix(value, ":") && !strings.HasPrefix(value, "/") && !strings.Contains(value, "..")
+	case "LANG", "LANGUAGE", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME":
+		return plain
+	case "COLUMNS", "LINES":
+		return digits(value)
+	case "NO_COLOR", "CLICOLOR":
+		return plain
+	case "TERM":
+		return value == "dumb"
+	case "PAGER", "GIT_PAGER", "SYSTEMD_PAGER", "MANPAGER":
+		return value == "" || value == "cat"
+	case "GIT_OPTIONAL_LOCKS":
+		return value == "0"
+	}
+	return false
+}

@@ -1,0 +1,448 @@
+package shell
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// selectSafe reports why SQL for sqlite3 may do more than select; nil if it
+// cannot. The database is opened with -readonly and -safe, which refuses files,
+// commands and extensions; this scan keeps to one plain SELECT before that
+// (sqlite.org/cli.html, section 1.3 and "safe mode").
+func selectSafe(sql string) error {
+	text := strings.TrimSpace(sql)
+	text = strings.TrimSpace(strings.TrimSuffix(text, ";"))
+	switch head := strings.ToLower(text); {
+	case strings.HasPrefix(head, "."):
+		return errors.New("dot commands reach beyond the database")
+	case !strings.HasPrefix(head, "select ") && !strings.HasPrefix(head, "with ") && !strings.HasPrefix(head, "select\n") && !strings.HasPrefix(head, "explain query plan select "):
+		return errors.New("only SELECT is understood")
+	}
+	words, err := sqlWords(text)
+	if err != nil {
+		return err
+	}
+	for _, w := range words {
+		if sqliteRefused[w] {
+			return errors.New(w + " reaches beyond the tables, or writes")
+		}
+	}
+	return nil
+}
+
+var sqliteRefused = set("attach detach pragma insert update delete replace create drop alter vacuum reindex analyze begin commit rollback savepoint release " +
+	"load_extension readfile writefile edit fsdir lsmode fts3_tokenizer zipfile sqlar_compress sqlar_uncompress pragma_database_list into dbstat " +
+	"shell_add_schema shell_module_schema shell_putsnl usleep sha3_query sha1_query eval generate_series sqlite_dbdata sqlite_dbptr bytecode")
+
+// sqlWords are the words of a statement outside of strings, in small letters.
+func sqlWords(text string) ([]string, error) {
+	var words []string
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '\'' || c == '"' || c == '`':
+			end := strings.IndexByte(text[i+1:], c)
+			if end < 0 {
+				return nil, errors.New("a string is not closed")
+			}
+			if c != '\'' {
+				words = append(words, strings.ToLower(text[i+1:i+1+end]))
+			}
+			i += end + 2
+		case c == ';':
+			return nil, errors.New("only one statement is understood")
+		case strings.HasPrefix(text[i:], "--") || strings.HasPrefix(text[i:], "/*") || c == '[':
+			return nil, errors.New("comments and names in brackets are not understood")
+		case isNameRune(rune(c)):
+			from := i
+			for i < len(text) && isNameRune(rune(text[i])) {
+				i++
+			}
+			words = append(words, strings.ToLower(text[from:i]))
+		case c == '\n' && strings.HasPrefix(strings.TrimLeft(text[i:], "\n \t"), "."):
+			return nil, errors.New("a line begins with a dot")
+		default:
+			i++
+		}
+	}
+	return words, nil
+}
+
+// sqlite understands sqlite3 on a database that it opens for reading only.
+func (c *call) sqlite(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	c.effect(0)
+	if len(in.operands) != 2 {
+		c.fail("", "a database and one SELECT are needed", "")
+		return
+	}
+	database, sql := &c.args[in.operands[0]], &c.args[in.operands[1]]
+	if database.form == static && (database.text == "" || strings.ContainsAny(database.text, ":?")) {
+		c.fail(database.text, "the database must be a plain path", "")
+		return
+	}
+	if !c.use(Read, database, nil, "", false) || !c.constant(sql, nil, "the statement") {
+		return
+	}
+	if err := selectSafe(sql.text); err != nil {
+		c.fail("statement", err.Error(), "")
+		return
+	}
+	var rest []word
+	for i := range c.args {
+		if i < from || !c.args[i].is("-readonly") && !c.args[i].is("-safe") && !c.args[i].is("-init") && !(i > from && c.args[i-1].is("-init")) {
+			rest = append(rest, c.args[i])
+		}
+	}
+	c.args = slices.Concat(rest[:from], lits("-init", "/dev/null", "-readonly", "-safe"), rest[from:])
+}
+
+// psql understands psql with its statement on the command line: the statement is
+// for the judge of SQL.
+func (c *call) psql(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	st := Statement{Program: "psql", Port: "5432"}
+	get := func(name string, into *string) bool {
+		w, given := in.has(name)
+		if given && w.form != static {
+			c.fail(name, "it must be written out", "")
+			return false
+		}
+		if given {
+			*into = w.text
+		}
+		return true
+	}
+	if !get("-h", &st.Host) || !get("-p", &st.Port) || !get("-U", &st.User) || !get("-d", &st.Database) || !get("-c", &st.Text) {
+		return
+	}
+	for n, i := range in.operands {
+		w := &c.args[i]
+		if w.form != static || n > 1 {
+			c.fail(w.source(), "it must be written out", "")
+			return
+		}
+		if n == 0 && st.Database == "" {
+			st.Database = w.text
+		} else {
+			st.User = w.text
+		}
+	}
+	count := 0
+	for _, g := range in.given {
+		if slices.Contains(g.option.Names, "-c") {
+			count++
+		}
+	}
+	switch {
+	case count != 1:
+		c.fail("", "exactly one -c is understood", "")
+		return
+	case strings.Contains(st.Database, "=") || strings.Contains(st.Database, "://") || strings.HasPrefix(st.Host, "/"):
+		c.fail(st.Database, "connection strings are not understood", "use -h, -p, -U and -d")
+		return
+	case strings.Contains(st.Text, `\`):
+		c.fail("-c", "backslash commands run programs and read files", "use SQL")
+		return
+	}
+	c.effect(0)
+	host := st.Host
+	if host == "" {
+		host = "localhost"
+	}
+	c.a.host("POSTGRESQL " + host + ":" + st.Port)
+	c.a.sql = append(c.a.sql, st)
+	c.add(p, from)
+}
+
+// host notes a connection.
+func (a *analysis) host(h string) {
+	if !slices.Contains(a.hosts, h) {
+		a.hosts = append(a.hosts, h)
+	}
+}
+
+// curl understands GET and HEAD. A connection is an effect of its own: a policy
+// that only reads the host does not allow it.
+func (c *call) curl(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	if _, version := in.has("--version"); version && len(in.operands) == 0 {
+		c.effect(0)
+		return
+	}
+	method := "GET"
+	if _, head := in.has("-I"); head {
+		method = "HEAD"
+	}
+	if m, given := in.has("-X"); given {
+		method = m.text
+	}
+	if len(in.operands) == 0 {
+		c.fail("", "a URL is needed", "")
+		return
+	}
+	for _, i := range in.operands {
+		w := &c.args[i]
+		if w.form == pattern {
+			// A question mark in a URL is no pattern unless a file is so named.
+			c.literally(w)
+			*w = lit(w.text)
+		}
+		if w.form != static {
+			c.fail(w.source(), "the URL is known only when it runs", "write it out")
+			return
+		}
+		host, err := urlHost(w.text)
+		if err != nil {
+			c.fail(w.text, err.Error(), "")
+			return
+		}
+		c.a.host(method + " " + host)
+	}
+	c.effect(gate.EffectTunnel)
+	c.add(p, from)
+}
+
+// urlHost is the host and port of a URL that is fetched over HTTP.
+func urlHost(text string) (string, error) {
+	if strings.ContainsAny(text, "{}[]\\ ") {
+		return "", errors.New("curl would make several URLs of it")
+	}
+	if !strings.Contains(text, "://") {
+		return "", errors.New("begin it with http:// or https://")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "", errors.New("it is no URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", errors.New("only http and https are understood")
+	case u.User != nil:
+		return "", errors.New("it has a user in it")
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", errors.New("its port is no port")
+	}
+	return u.Hostname() + ":" + port, nil
+}
+
+// date understands date: an operand that is no format sets the clock.
+func (c *call) date(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	c.effect(0)
+	for _, i := range in.operands {
+		w := &c.args[i]
+		if !strings.HasPrefix(w.prefix(), "+") {
+			c.effect(gate.EffectAdmin)
+			c.fail(w.source(), "it would set the clock", "use -d, or a format that begins with +")
+			return
+		}
+		if !c.text(w, w.source()) {
+			return
+		}
+	}
+}
+
+// dd understands if=, of= and numbers.
+func (c *call) dd(p *Program, from int) {
+	c.effect(0)
+	reads := true
+	for i := from; i < len(c.args); i++ {
+		w := &c.args[i]
+		name, value, has := strings.Cut(w.text, "=")
+		if w.form != static || !has {
+			c.fail(w.source(), "the operand is not understood", "")
+			return
+		}
+		path := lit(value)
+		switch name {
+		case "if":
+			reads = false
+			c.use(Read, &path, nil, "", true)
+		case "of":
+			c.use(Write, &path, nil, "", true)
+		case "bs", "count", "skip", "seek", "ibs", "obs", "conv", "status", "iflag", "oflag":
+		default:
+			c.fail(name, "the operand is not understood", "")
+			return
+		}
+	}
+	if reads {
+		c.stdin()
+	}
+}
+
+// ps understands ps. The letter e without a dash, and the formats that show
+// environments, are refused.
+func (c *call) ps(p *Program, from int) {
+	c.effect(0)
+	for i := from; i < len(c.args); i++ {
+		w := &c.args[i]
+		if w.form != static {
+			if w.form == dynamic && w.number {
+				continue
+			}
+			c.fail(w.source(), "the argument is known only when it runs", "write it out")
+			return
+		}
+		text := w.text
+		value := ""
+		switch {
+		case strings.HasPrefix(text, "--"):
+			name, v, has := strings.Cut(text, "=")
+			if !psLong[name] {
+				c.fail(name, "the option is not in the table of those that are understood", "")
+				return
+			}
+			if value = v; !has && psValue[name] {
+				i++
+			}
+		case strings.HasPrefix(text, "-"):
+			letters := text[1:]
+			at := strings.IndexAny(letters, "oOpCuUgGtsqN")
+			if at >= 0 {
+				if value = letters[at+1:]; value == "" && letters[at] != 'N' {
+					if i++; i < len(c.args) {
+						value = c.args[i].source()
+					}
+				}
+				letters = letters[:at]
+			}
+			if strings.Trim(letters, "eAaxdfFlyjLmTHwcM") != "" {
+				c.fail(text, "the option is not in the table of those that are understood", "")
+				return
+			}
+		case digitsOnly(strings.ReplaceAll(text, ",", "")):
+		default:
+			letters := text
+			if at := strings.IndexAny(letters, "oOpkt"); at >= 0 {
+				if value = letters[at+1:]; value == "" {
+					if i++; i < len(c.args) {
+						value = c.args[i].source()
+					}
+				}
+				letters = letters[:at]
+			}
+			if strings.Trim(letters, "auxwfljvrhTHLmcnsSgX") != "" {
+				c.fail(text, "the letters are not in the table of those that are understood", "")
+				return
+			}
+		}
+		if strings.Contains(strings.ToLower(value), "env") {
+			c.fail(value, "environments of processes are not shown", "")
+			return
+		}
+	}
+}
+
+var (
+	psLong  = set("--sort --no-headers --no-heading --headers --pid --ppid --format --forest --cols --columns --width --user --User --group --tty --quick-pid --deselect --version --lines --rows")
+	psValue = set("--sort --pid --ppid --format --cols --columns --width --user --User --group --tty --quick-pid --lines --rows")
+)
+
+// ip understands the verbs of ip that show.
+func (c *call) ip(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	c.effect(0)
+	var words []string
+	for _, i := range in.operands {
+		w := &c.args[i]
+		if w.form != static {
+			c.fail(w.source(), "the argument must be written out", "")
+			return
+		}
+		words = append(words, w.text)
+	}
+	objects := set("address addr a link l route r rule neighbour neighbor neigh n maddress maddr netconf tunnel")
+	switch {
+	case len(words) == 0:
+		c.fail("", "an object is needed", "")
+	case !objects[words[0]]:
+		c.fail(words[0], "the object is not in the table of those that are understood", "")
+	case len(words) > 1 && !slices.Contains([]string{"show", "list", "lst", "ls", "sh", "get"}, words[1]) || len(words) > 1 && words[1] == "get" && words[0][0] != 'r':
+		c.fail(strings.Join(words, " "), "only show, list and route get are understood", "")
+	}
+}
+
+// query understands programs that read only if an option of theirs says so.
+func (c *call) query(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	if !in.mode("query") {
+		c.fail("", "only the options that ask are understood", "")
+		return
+	}
+	c.operands(p, in)
+	c.effect(0)
+	c.add(p, from)
+}
+
+// version understands programs that are asked for nothing but their version.
+func (c *call) version(p *Program, from int) {
+	c.effect(0)
+	allowed := []string{"--version"}
+	switch c.name {
+	case "python3", "python", "ssh", "tmux", "nginx":
+		allowed = []string{"--version", "-V"}
+	case "java":
+		allowed = []string{"-version", "--version"}
+	}
+	if len(c.args) != from+1 || c.args[from].form != static || !slices.Contains(allowed, c.args[from].text) {
+		c.a.fail(c.name, "the program runs code of its own kind, or is not in the table of programs that are understood", "only its --version is")
+	}
+}
+
+// journal understands programs whose entry says all, but that read nothing
+// without an option: crontab -l, journalctl.
+func (c *call) journal(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	if c.name == "crontab" {
+		if _, list := in.has("-l"); !list || len(in.operands) > 0 {
+			c.fail("", "only crontab -l is understood", "")
+		}
+		c.effect(0)
+		return
+	}
+	for _, i := range in.operands {
+		// An operand that is a path names the program whose entries are shown.
+		if !c.text(&c.args[i], c.args[i].source()) {
+			return
+		}
+	}
+	c.effect(0)
+	c.add(p, from)
+}
+
+// kube understands kubectl. A configuration that the line names could name
+// programs, and is not among the options.
+func (c *call) kube(p *Program, from int) { c.standard(p, from) }
+
+func splitNames(names string) []string { return strings.Fields(names) }

@@ -1,0 +1,429 @@
+package shell
+
+import (
+	"strconv"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
+)
+
+// piece is a part of a word while it is read.
+type piece struct {
+	text   string
+	quoted bool
+	// home: $HOME, or an unquoted tilde at the beginning.
+	home bool
+	// name of a variable whose value is one of several.
+	name  string
+	value *word
+	// run-time text.
+	part *part
+	num  bool
+}
+
+// word reads a word as the shell would expand it; braces and unquoted values may
+// make several words of it, or none.
+func (a *analysis) word(w *syntax.Word, s *state) []word {
+	if a.words++; a.words > maxWords {
+		if a.words == maxWords+1 {
+			a.fail("command line", "it has too many words", "")
+		}
+		return nil
+	}
+	if a.dialect == POSIX {
+		return a.expand(a.pieces(w.Parts, s, false), s, true)
+	}
+	var words []word
+	syntax.SplitBraces(w)
+	for _, parts := range a.braces(w.Parts) {
+		words = append(words, a.expand(a.pieces(parts, s, false), s, true)...)
+	}
+	return words
+}
+
+// plain reads a word that is neither split nor expanded: the value of an
+// assignment, the target of a redirection, the subject of case.
+func (a *analysis) plain(w *syntax.Word, s *state) word {
+	if w == nil {
+		return lit("")
+	}
+	words := a.expand(a.pieces(w.Parts, s, false), s, false)
+	if len(words) != 1 {
+		return lit("")
+	}
+	return words[0]
+}
+
+// braces expands {a,b} and {1..9}.
+func (a *analysis) braces(parts []syntax.WordPart) [][]syntax.WordPart {
+	for i, p := range parts {
+		b, is := p.(*syntax.BraceExp)
+		if !is {
+			continue
+		}
+		var all [][]syntax.WordPart
+		add := func(middle []syntax.WordPart) {
+			joined := append(append(append([]syntax.WordPart{}, parts[:i]...), middle...), parts[i+1:]...)
+			all = append(all, a.braces(joined)...)
+		}
+		if b.Sequence {
+			values, ok := sequence(b)
+			if !ok {
+				a.fail("{..}", "this sequence is not understood", "write the words out")
+				return nil
+			}
+			for _, v := range values {
+				add([]syntax.WordPart{&syntax.Lit{Value: v}})
+			}
+			return all
+		}
+		for _, e := range b.Elems {
+			add(e.Parts)
+			if len(all) > 256 {
+				a.fail("{,}", "it makes too many words", "")
+				return nil
+			}
+		}
+		return all
+	}
+	return [][]syntax.WordPart{parts}
+}
+
+// sequence is the numbers of {1..9} or {1..9..2}.
+func sequence(b *syntax.BraceExp) ([]string, bool) {
+	var n [3]int
+	n[2] = 1
+	if len(b.Elems) < 2 || len(b.Elems) > 3 {
+		return nil, false
+	}
+	for i, e := range b.Elems {
+		v := e.Lit()
+		if !digits(v) {
+			return nil, false
+		}
+		n[i], _ = strconv.Atoi(v)
+	}
+	if n[2] < 1 {
+		return nil, false
+	}
+	var values []string
+	for i := n[0]; i <= n[1]; i += n[2] {
+		values = append(values, strconv.Itoa(i))
+		if len(values) > 256 {
+			return nil, false
+		}
+	}
+	for i := n[0]; n[1] < n[0] && i >= n[1]; i -= n[2] {
+		values = append(values, strconv.Itoa(i))
+		if len(values) > 256 {
+			return nil, false
+		}
+	}
+	return values, len(values) > 0
+}
+
+// pieces reads the parts of a word.
+func (a *analysis) pieces(parts []syntax.WordPart, s *state, quoted bool) []piece {
+	var all []piece
+	for i, p := range parts {
+		switch x := p.(type) {
+		case *syntax.Lit:
+			all = append(all, a.literal(x.Value, quoted, i == 0 && !quoted)...)
+		case *syntax.SglQuoted:
+			text := x.Value
+			if x.Dollar {
+				var ok bool
+				if text, ok = ansi(text); !ok {
+					a.fail("$'...'", "an escape in it is not understood", "")
+				}
+			}
+			all = append(all, piece{text: text, quoted: true})
+		case *syntax.DblQuoted:
+			if x.Dollar {
+				a.fail(`$"..."`, "it is translated when it runs", `use "..."`)
+			}
+			all = append(all, piece{quoted: true})
+			all = append(all, a.pieces(x.Parts, s, true)...)
+		case *syntax.ParamExp:
+			all = append(all, a.parameter(x, s, quoted)...)
+		case *syntax.CmdSubst:
+			all = append(all, a.substitution(x, s, quoted))
+		case *syntax.ArithmExp:
+			all = append(all, a.arithmetic(x, s, quoted))
+		case *syntax.ProcSubst:
+			a.fail(x.Op.String(), "process substitution runs in the background", "use a pipeline")
+		case *syntax.ExtGlob:
+			a.fail(x.Op.String(), "extended patterns are not understood", "use *, ? and [...]")
+		default:
+			a.fail("word", "a part of it is not understood", "")
+		}
+	}
+	return all
+}
+
+// literal reads unquoted or double-quoted text, in which a backslash quotes
+// (POSIX.1-2024, shell command language, sections 2.2.1 and 2.2.3).
+func (a *analysis) literal(text string, quoted, first bool) []piece {
+	var all []piece
+	if first && strings.HasPrefix(text, "~") {
+		end := strings.IndexByte(text, '/')
+		if end < 0 {
+			end = len(text)
+		}
+		if end > 1 {
+			a.fail(text[:end], "home directories of others are known only to the host", "write the path")
+		}
+		all = append(all, piece{home: true})
+		text = text[end:]
+	}
+	var b strings.Builder
+	flush := func() {
+		if b.Len() > 0 {
+			all = append(all, piece{text: b.String(), quoted: quoted})
+			b.Reset()
+		}
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' || i+1 == len(text) || quoted && !strings.ContainsRune("$`\"\\\n", rune(text[i+1])) {
+			b.WriteByte(text[i])
+			continue
+		}
+		i++
+		if text[i] == '\n' {
+			continue
+		}
+		if quoted {
+			b.WriteByte(text[i])
+			continue
+		}
+		flush()
+		// A quoted character may be the first byte of several.
+		end := i + 1
+		for end < len(text) && text[end]&0xc0 == 0x80 {
+			end++
+		}
+		all = append(all, piece{text: text[i:end], quoted: true})
+		i = end - 1
+	}
+	flush()
+	return all
+}
+
+// ansi undoes the escapes of $'...' (bash manual, ANSI-C quoting); the result
+// must be text without control characters but newline and tab.
+func ansi(s string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i++; i == len(s) {
+			return "", false
+		}
+		switch c := s[i]; c {
+		case 'n':
+			b.WriteByte('\n')
+		case 't':
+			b.WriteByte('\t')
+		case '\\', '\'', '"', '?':
+			b.WriteByte(c)
+		case 'x':
+			end := i + 1
+			for end < len(s) && end < i+3 && strings.IndexByte("0123456789abcdefABCDEF", s[end]) >= 0 {
+				end++
+			}
+			n, err := strconv.ParseUint(s[i+1:end], 16, 8)
+			if err != nil || n < ' ' || n >= 0x7f {
+				return "", false
+			}
+			b.WriteByte(byte(n))
+			i = end - 1
+		case '0', '1', '2', '3', '4', '5', '6', '7':
+			end := i
+			for end < len(s) && end < i+3 && s[end] >= '0' && s[end] <= '7' {
+				end++
+			}
+			n, err := strconv.ParseUint(s[i:end], 8, 8)
+			if err != nil || n < ' ' || n >= 0x7f {
+				return "", false
+			}
+			b.WriteByte(byte(n))
+			i = end - 1
+		default:
+			return "", false
+		}
+	}
+	return b.String(), true
+}
+
+// expand makes words of pieces. With fields, unquoted values are split and
+// patterns expanded.
+func (a *analysis) expand(pieces []piece, s *state, fields bool) []word {
+	for i := range pieces {
+		if pieces[i].value != nil {
+			return a.choose(pieces, i, s, fields)
+		}
+	}
+	for i := range pieces {
+		if pieces[i].part != nil {
+			return []word{a.dynamic(pieces, fields)}
+		}
+	}
+	return a.known(pieces, s, fields)
+}
+
+// choose makes the word whose i-th piece is one of several values.
+func (a *analysis) choose(pieces []piece, i int, s *state, fields bool) []word {
+	w := word{form: each}
+	for _, alternative := range pieces[i].value.alternatives {
+		rest := append([]piece{}, pieces...)
+		var with []piece
+		sole := len(meaningful(pieces)) == 1
+		switch alternative.form {
+		case static:
+			if fields && !pieces[i].quoted && (alternative.text == "" || strings.ContainsAny(alternative.text, " \t\n*?[\\")) {
+				return []word{a.dynamic(pieces, fields)}
+			}
+			with = []piece{{text: alternative.text, quoted: true}}
+		case homely:
+			with = []piece{{home: true}, {text: alternative.text, quoted: true}}
+		case pattern:
+			if !sole {
+				return []word{a.dynamic(pieces, fields)}
+			}
+			alternative.asked = nil
+			w.alternatives = append(w.alternatives, alternative)
+			continue
+		default:
+			return []word{a.dynamic(pieces, fields)}
+		}
+		name := pieces[i].name
+		var out []piece
+		for j := range rest {
+			if j == i || rest[j].name == name && name != "" {
+				out = append(out, with...)
+				continue
+			}
+			out = append(out, rest[j])
+		}
+		for _, made := range a.expand(out, s, fields) {
+			if made.form == each {
+				w.alternatives = append(w.alternatives, made.alternatives...)
+				continue
+			}
+			if made.form == dynamic {
+				return []word{a.dynamic(pieces, fields)}
+			}
+			w.alternatives = append(w.alternatives, made)
+		}
+	}
+	if len(w.alternatives) == 0 || len(w.alternatives) > maxAlternatives {
+		return []word{a.dynamic(pieces, fields)}
+	}
+	w.parts = a.dynamic(pieces, false).parts
+	w.spaced = fields && !pieces[i].quoted
+	return []word{w}
+}
+
+// meaningful are the pieces that add text.
+func meaningful(pieces []piece) []piece {
+	var all []piece
+	for _, p := range pieces {
+		if p.text != "" || p.home || p.value != nil || p.part != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// dynamic makes the word that only the run knows.
+func (a *analysis) dynamic(pieces []piece, fields bool) word {
+	w := word{form: dynamic}
+	all := meaningful(pieces)
+	for _, p := range all {
+		switch {
+		case p.part != nil:
+			w.parts = append(w.parts, *p.part)
+			w.split = w.split || fields && !p.part.quoted
+		case p.value != nil:
+			w.parts = append(w.parts, part{text: "${" + p.name + "}", expansion: true, quoted: true})
+		case p.home:
+			w.parts = append(w.parts, part{text: "${HOME}", expansion: true, quoted: true})
+		default:
+			w.parts = append(w.parts, part{text: p.text})
+		}
+		w.number = len(all) == 1 && p.num
+	}
+	if w.split {
+		a.split = true
+	}
+	return w
+}
+
+// known makes words of text that is known.
+func (a *analysis) known(pieces []piece, s *state, fields bool) []word {
+	var text, glob strings.Builder
+	home, special, empty := false, false, true
+	for _, p := range pieces {
+		if p.home {
+			if text.Len() > 0 {
+				// $HOME in the middle: data at best.
+				return []word{a.dynamic(pieces, fields)}
+			}
+			home = true
+			continue
+		}
+		empty = empty && !p.quoted && p.text == ""
+		text.WriteString(p.text)
+		if p.quoted || !fields || s.noglob {
+			glob.WriteString(hostpath.Pattern(p.text))
+			continue
+		}
+		special = special || strings.ContainsAny(p.text, "*?[")
+		glob.WriteString(p.text)
+	}
+	t := text.String()
+	if home && t != "" && t[0] != '/' {
+		return []word{a.dynamic(pieces, fields)}
+	}
+	switch {
+	case special && isPattern(glob.String()):
+		g := glob.String()
+		if home {
+			g = strings.TrimPrefix(g, "/")
+		}
+		if strings.Contains(g, `\`) {
+			a.fail(t, "a pattern with a backslash", "")
+		}
+		return []word{{form: pattern, text: t, glob: g, home: home}}
+	case home:
+		return []word{{form: homely, text: t}}
+	case t == "" && fields && empty:
+		return nil
+	}
+	return []word{lit(t)}
+}
+
+// isPattern reports whether a text has what expands: a star, a question mark, or
+// a bracket that closes.
+func isPattern(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '*', '?':
+			return true
+		case '[':
+			// hostpath.Pattern writes a literal character as [c].
+			if i+2 < len(s) && s[i+2] == ']' && strings.IndexByte("*?[", s[i+1]) >= 0 {
+				i += 2
+				continue
+			}
+			if strings.IndexByte(s[i+1:], ']') > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}

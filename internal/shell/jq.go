@@ -1,0 +1,114 @@
+package shell
+
+import (
+	"errors"
+	"strings"
+)
+
+// jqRefused are the words of jq's language that reach beyond its input (jq
+// manual): modules are files, and $__prog_args names files.
+var jqRefused = set("import include modulemeta get_search_list input_filename getpath_file $__prog_args $__prog_name")
+
+// jqSafe reports why a filter may do more than compute; nil if it cannot. jq has
+// no function that runs a command or opens a file but for modules, so a scan of
+// its words outside of strings is enough; within strings, interpolation is a
+// filter again, so words are looked for there too.
+func jqSafe(filter string) error {
+	for i := 0; i < len(filter); {
+		c := filter[i]
+		if !isNameRune(rune(c)) && c != '$' {
+			i++
+			continue
+		}
+		from := i
+		for i++; i < len(filter) && (isNameRune(rune(filter[i])) || filter[i] == ':'); i++ {
+		}
+		if word := filter[from:i]; jqRefused[strings.Trim(word, ":")] || strings.HasPrefix(word, "$__prog") {
+			if from > 0 && filter[from-1] == '.' {
+				continue // a field's name
+			}
+			return errors.New(word + " reaches beyond the input")
+		}
+	}
+	return nil
+}
+
+// jq understands jq's filter and files.
+func (c *call) jq(p *Program, from int) {
+	// --arg and its like take two values; --args makes operands data.
+	var pairs [][2]int
+	words := c.args
+	var plain []word
+	positional := false
+	for i := from; i < len(words); i++ {
+		w := &words[i]
+		if w.form == static && (w.text == "--arg" || w.text == "--argjson" || w.text == "--slurpfile" || w.text == "--rawfile") {
+			if i+2 >= len(words) {
+				c.fail(w.text, "its values are missing", "")
+				return
+			}
+			kind := Text
+			if w.text == "--slurpfile" || w.text == "--rawfile" {
+				kind = Read
+			}
+			if !c.use(Text, &words[i+1], nil, w.text, true) || !c.use(kind, &words[i+2], nil, w.text, true) {
+				return
+			}
+			pairs = append(pairs, [2]int{i, i + 2})
+			i += 2
+			continue
+		}
+		if w.is("--args") || w.is("--jsonargs") {
+			positional = true
+		}
+		plain = append(plain, *w)
+	}
+	inner := &call{a: c.a, s: c.s, name: c.name, typed: c.typed, args: plain}
+	in, ok := inner.parse(p, 0)
+	if !ok {
+		return
+	}
+	c.effect(0)
+	if len(in.operands) == 0 {
+		if len(in.given) == 0 {
+			inner.fail("", "the filter is missing", "")
+		}
+		return
+	}
+	filter := &inner.args[in.operands[0]]
+	if !inner.constant(filter, nil, "the filter") {
+		return
+	}
+	if err := jqSafe(filter.text); err != nil {
+		inner.fail("filter", err.Error(), "")
+		return
+	}
+	own := word{form: homely, text: "/.jq"}
+	inner.use(Read, &own, nil, "", true)
+	if positional {
+		for _, i := range in.operands[1:] {
+			inner.text(&inner.args[i], "")
+		}
+		inner.stdin()
+	} else {
+		in.modes = append(in.modes, "none")
+		in.operands = in.operands[1:]
+		inner.operands(p, in)
+	}
+	c.put(words, pairs, inner.args, from)
+}
+
+// put writes back words that were understood apart from pairs of values.
+func (c *call) put(words []word, pairs [][2]int, changed []word, from int) {
+	n := 0
+	for i := from; i < len(words); i++ {
+		if len(pairs) > 0 && i == pairs[0][0] {
+			i = pairs[0][1]
+			pairs = pairs[1:]
+			continue
+		}
+		words[i] = changed[n]
+		n++
+	}
+	c.args = words
+}

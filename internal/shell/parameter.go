@@ -1,0 +1,257 @@
+package shell
+
+import (
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// parameter reads a parameter expansion. Its value is known, or it is data.
+func (a *analysis) parameter(x *syntax.ParamExp, s *state, quoted bool) []piece {
+	if x.Param == nil || x.Flags != nil || x.Excl || x.Width || x.IsSet || x.Split != 0 || x.GlobSubst != 0 || x.RcExpand != 0 ||
+		x.NestedParam != nil || x.Index != nil || len(x.Modifiers) > 0 || x.Names != 0 {
+		a.fail("${...}", "this form takes a variable's value for a name, or evaluates it", "use $NAME")
+		return nil
+	}
+	name := x.Param.Value
+	if !knownParameter(name) {
+		a.fail("$"+name, "this parameter is not understood", "")
+		return nil
+	}
+	if x.Length {
+		return []piece{expansion("${#"+name+"}", quoted, true)}
+	}
+	value, assigned := s.vars[name]
+	if x.Exp != nil || x.Slice != nil || x.Repl != nil {
+		return a.operation(x, name, value, assigned, s, quoted)
+	}
+	if name == "HOME" && !assigned {
+		return []piece{{home: true, quoted: quoted}}
+	}
+	if !assigned {
+		number := name == "#" || name == "?" || name == "$"
+		return []piece{expansion("${"+name+"}", quoted, number)}
+	}
+	return a.value(name, value, quoted)
+}
+
+// value is the value of a variable that the line assigned.
+func (a *analysis) value(name string, value word, quoted bool) []piece {
+	switch value.form {
+	case static:
+		if !quoted && a.dialect != Zsh && strings.ContainsAny(value.text, " \t\n") {
+			break
+		}
+		return []piece{{text: value.text, quoted: quoted || a.dialect == Zsh || strings.Contains(value.text, `\`)}}
+	case homely:
+		return []piece{{home: true}, {text: value.text, quoted: true}}
+	case each:
+		return []piece{{name: name, value: &value, quoted: quoted || a.dialect == Zsh}}
+	}
+	return []piece{expansion("${"+name+"}", quoted, value.number)}
+}
+
+// expansion is an expansion whose text only the run knows.
+func expansion(text string, quoted, number bool) piece {
+	return piece{part: &part{text: text, expansion: true, quoted: quoted}, num: number}
+}
+
+// knownParameter holds for names and for the special parameters that are numbers
+// or words of the shell itself. The positional ones are empty.
+func knownParameter(name string) bool {
+	return syntax.ValidName(name) || name == "#" || name == "?" || name == "$" || name == "@" || name == "*" ||
+		len(name) == 1 && name[0] >= '0' && name[0] <= '9'
+}
+
+// operation reads ${x:-word}, ${x#pattern}, ${x:1:2} and ${x/a/b}.
+func (a *analysis) operation(x *syntax.ParamExp, name string, value word, assigned bool, s *state, quoted bool) []piece {
+	if !syntax.ValidName(name) {
+		a.fail("${"+name+"...}", "this form is not understood", "")
+		return nil
+	}
+	head := "${" + name
+	switch {
+	case x.Slice != nil:
+		text := head
+		for _, e := range []syntax.ArithmExpr{x.Slice.Offset, x.Slice.Length} {
+			if e == nil {
+				continue
+			}
+			n, ok := a.arithmeticExpr(e, s, 0)
+			if !ok {
+				a.fail(head+":...}", "its numbers are not understood", "use literal numbers")
+				return nil
+			}
+			text += ":" + strings.Replace(n, "-", " -", 1)
+		}
+		return []piece{expansion(text+"}", quoted, false)}
+	case x.Repl != nil:
+		from, ok1 := a.operand(x.Repl.Orig, s)
+		to, ok2 := a.operand(x.Repl.With, s)
+		if !ok1 || !ok2 {
+			a.fail(head+"/...}", "its pattern must be literal", "")
+			return nil
+		}
+		op := "/"
+		if x.Repl.All {
+			op = "//"
+		}
+		return []piece{expansion(head+op+from+"/"+to+"}", quoted, false)}
+	}
+	return a.alternative(x, name, value, assigned, s, quoted)
+}
+
+// alternative reads the operators that POSIX has.
+func (a *analysis) alternative(x *syntax.ParamExp, name string, value word, assigned bool, s *state, quoted bool) []piece {
+	head := "${" + name
+	op := x.Exp.Op
+	switch op {
+	case syntax.DefaultUnset, syntax.DefaultUnsetOrNull, syntax.AlternateUnset, syntax.AlternateUnsetOrNull,
+		syntax.RemSmallPrefix, syntax.RemLargePrefix, syntax.RemSmallSuffix, syntax.RemLargeSuffix,
+		syntax.UpperFirst, syntax.UpperAll, syntax.LowerFirst, syntax.LowerAll:
+	default:
+		a.fail(head+op.String()+"...}", "this operator assigns, or evaluates the value", "")
+		return nil
+	}
+	if assigned && value.form == static {
+		switch {
+		case op == syntax.DefaultUnset, op == syntax.DefaultUnsetOrNull && value.text != "":
+			return a.value(name, value, quoted)
+		}
+	}
+	text, ok := a.operand(x.Exp.Word, s)
+	if !ok {
+		a.fail(head+op.String()+"...}", "what stands in it must be literal", "")
+		return nil
+	}
+	return []piece{expansion(head+op.String()+text+"}", quoted, false)}
+}
+
+// operand writes the literal word of an operation. Command substitutions in it
+// are read for what they do, but are not written.
+func (a *analysis) operand(w *syntax.Word, s *state) (string, bool) {
+	if w == nil {
+		return "", true
+	}
+	var b strings.Builder
+	for _, p := range a.pieces(w.Parts, s, false) {
+		if p.part != nil || p.value != nil || p.home {
+			return "", false
+		}
+		for _, r := range p.text {
+			switch {
+			case !p.quoted && strings.ContainsRune("*?[]!-", r), r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', strings.ContainsRune("_./:,=+%@", r):
+				b.WriteRune(r)
+			case r == '-', r == ' ', r == '!', r == '#':
+				b.WriteByte('\\')
+				b.WriteRune(r)
+			default:
+				return "", false
+			}
+		}
+	}
+	// A quoted dash or blank is written with a backslash, which inside quotes
+	// would stand: such operands are refused there.
+	return b.String(), !strings.Contains(b.String(), `\`)
+}
+
+// substitution reads $(...): what it does counts, and its output is data.
+func (a *analysis) substitution(x *syntax.CmdSubst, s *state, quoted bool) piece {
+	if x.TempFile || x.ReplyVar {
+		a.fail("${ ...; }", "this form is not understood", "use $(...)")
+		return piece{}
+	}
+	inner := s.clone()
+	inner.inLoop = false
+	body := a.statements(x.Stmts, &inner)
+	if len(body.items) == 0 {
+		return piece{quoted: true}
+	}
+	return piece{part: &part{body: body, quoted: quoted}}
+}
+
+// arithmetic reads $((...)).
+func (a *analysis) arithmetic(x *syntax.ArithmExp, s *state, quoted bool) piece {
+	text, ok := "", false
+	if !x.Bracket && !x.Unsigned {
+		text, ok = a.arithmeticExpr(x.X, s, 0)
+	}
+	if !ok {
+		a.fail("$((...))", "it may assign, or evaluate the text of a variable as a command", "use numbers, and variables that the line sets to numbers")
+		return piece{}
+	}
+	return expansion("$(("+text+"))", quoted, true)
+}
+
+// arithmeticExpr writes an expression over numbers. A variable may only stand in
+// it if its value is a number for sure: shells evaluate anything else again.
+func (a *analysis) arithmeticExpr(e syntax.ArithmExpr, s *state, depth int) (string, bool) {
+	if depth > 16 {
+		return "", false
+	}
+	switch x := e.(type) {
+	case *syntax.ParenArithm:
+		inner, ok := a.arithmeticExpr(x.X, s, depth+1)
+		return "(" + inner + ")", ok
+	case *syntax.UnaryArithm:
+		inner, ok := a.arithmeticExpr(x.X, s, depth+1)
+		return "-" + inner, ok && !x.Post && x.Op == syntax.Minus && !strings.HasPrefix(inner, "-")
+	case *syntax.BinaryArithm:
+		switch x.Op {
+		case syntax.Add, syntax.Sub, syntax.Mul, syntax.Quo, syntax.Rem, syntax.Eql, syntax.Neq, syntax.Lss, syntax.Gtr, syntax.Leq, syntax.Geq:
+		default:
+			return "", false
+		}
+		left, ok1 := a.arithmeticExpr(x.X, s, depth+1)
+		right, ok2 := a.arithmeticExpr(x.Y, s, depth+1)
+		return left + " " + x.Op.String() + " " + right, ok1 && ok2
+	case *syntax.Word:
+		return a.arithmeticWord(x, s)
+	}
+	return "", false
+}
+
+func (a *analysis) arithmeticWord(w *syntax.Word, s *state) (string, bool) {
+	if len(w.Parts) != 1 {
+		return "", false
+	}
+	switch p := w.Parts[0].(type) {
+	case *syntax.Lit:
+		if digits(p.Value) {
+			return p.Value, true
+		}
+		if syntax.ValidName(p.Value) && isNumber(s.vars[p.Value]) {
+			return p.Value, true
+		}
+	case *syntax.ParamExp:
+		switch {
+		case p.Param == nil, p.Excl, p.Index != nil, p.Exp != nil, p.Slice != nil, p.Repl != nil, p.Names != 0, p.Flags != nil, p.Width, p.IsSet,
+			len(p.Modifiers) > 0, p.NestedParam != nil:
+			return "", false
+		case p.Length && syntax.ValidName(p.Param.Value):
+			return "${#" + p.Param.Value + "}", true
+		case p.Length:
+			return "", false
+		case p.Param.Value == "#" || p.Param.Value == "?" || isNumber(s.vars[p.Param.Value]):
+			return "${" + p.Param.Value + "}", true
+		}
+		if v := s.vars[p.Param.Value]; v.form == each && allNumbers(v.alternatives) {
+			return "${" + p.Param.Value + "}", true
+		}
+	case *syntax.ArithmExp:
+		if !p.Bracket && !p.Unsigned {
+			inner, ok := a.arithmeticExpr(p.X, s, 1)
+			return "(" + inner + ")", ok
+		}
+	}
+	return "", false
+}
+
+func allNumbers(words []word) bool {
+	for i := range words {
+		if !isNumber(words[i]) {
+			return false
+		}
+	}
+	return true
+}

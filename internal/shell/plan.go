@@ -1,0 +1,278 @@
+package shell
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
+)
+
+// Plan is a line as far as it is understood without the host.
+type Plan struct {
+	a    *analysis
+	body *list
+	// written is the parsed line as the shell parser's own printer writes it. It
+	// stands in for the text of a line that was not understood.
+	written string
+}
+
+// analysis collects what a line does.
+type analysis struct {
+	table    *Table
+	dialect  Dialect
+	effects  gate.Effects
+	sql      []Statement
+	unknown  []Reason
+	programs []string
+	argv     [][]word
+	hosts    []string
+	asked    []asked
+	// words counts what was read, against maxWords.
+	words int
+	stdin bool
+	split bool
+}
+
+// asked is a question for the host with what its answer must be.
+type asked struct {
+	question hostpath.Question
+	// option: names that begin with a dash would be read as options.
+	option bool
+	// spaced: names that would be split or expanded again.
+	spaced bool
+	// unmatched: nothing may match.
+	unmatched bool
+	// settings: the names of a repository's settings are checked.
+	settings bool
+	// below: the question is about anything below the path.
+	below bool
+	what  string
+}
+
+// Analyse reads a command line. An error is a *Refusal: the line cannot be
+// parsed, or is beyond the bounds. Everything that is parsed but not understood
+// is a Reason of the command that Settle gives. It is safe for concurrent use.
+func Analyse(line []byte, dialect Dialect, table *Table) (*Plan, error) {
+	if err := checkLine(line); err != nil {
+		return nil, err
+	}
+	lang := map[Dialect]syntax.LangVariant{POSIX: syntax.LangPOSIX, Bash: syntax.LangBash, Zsh: syntax.LangZsh}[dialect]
+	if lang == 0 || table == nil {
+		return nil, refusal("shell", "the account's shell is not one that is understood", "")
+	}
+	file, err := syntax.NewParser(syntax.Variant(lang)).Parse(bytes.NewReader(line), "")
+	if err != nil {
+		return nil, refusal("command line", parseError(err), "")
+	}
+	written, err := rewrite(file, lang)
+	if err != nil {
+		return nil, err
+	}
+	a := &analysis{table: table, dialect: dialect}
+	s := start()
+	p := &Plan{a: a, written: written}
+	p.body = a.statements(file.Stmts, &s)
+	return p, nil
+}
+
+func parseError(err error) string {
+	var p syntax.ParseError
+	if errors.As(err, &p) {
+		return "it does not parse: " + p.Text
+	}
+	var l syntax.LangError
+	if errors.As(err, &l) {
+		return "it does not parse: " + l.Feature + " is not of this shell"
+	}
+	return "it does not parse"
+}
+
+// checkLine holds the bounds of what the parser is given.
+func checkLine(line []byte) error {
+	switch {
+	case len(line) > maxLine:
+		return refusal("command line", fmt.Sprintf("it is over %d KiB", maxLine>>10), "send a shorter one")
+	case !utf8.Valid(line):
+		return refusal("command line", "it is not valid UTF-8", "")
+	case len(bytes.TrimSpace(line)) == 0:
+		return refusal("command line", "it is empty", "")
+	}
+	for _, r := range string(line) {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || invisible(r) {
+			return refusal("command line", "it has a control or invisible character", `write it as an escape, as in printf '\033'`)
+		}
+	}
+	depth := 0
+	for _, c := range line {
+		switch c {
+		case '(', '{', '`', '[':
+			if depth++; depth > 512 {
+				return refusal("command line", "it has too many brackets", "")
+			}
+		}
+	}
+	return nil
+}
+
+// invisible are the characters that make a line look like another: direction,
+// joiners, separators that are no spaces to a shell.
+func invisible(r rune) bool {
+	return r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r == 0xfeff || r == 0xad || r == 0xa0
+}
+
+// rewrite is the parsed line as the printer writes it; an error if that is not
+// the same line.
+func rewrite(file *syntax.File, lang syntax.LangVariant) (string, error) {
+	printed := func(f *syntax.File) (string, error) {
+		var b strings.Builder
+		err := syntax.NewPrinter(syntax.SingleLine(false)).Print(&b, f)
+		return strings.TrimSuffix(b.String(), "\n"), err
+	}
+	text, err := printed(file)
+	if err != nil {
+		return "", refusal("command line", "it cannot be written anew", "")
+	}
+	again, err := syntax.NewParser(syntax.Variant(lang)).Parse(strings.NewReader(text), "")
+	if err != nil {
+		return "", refusal("command line", "it cannot be written anew", "")
+	}
+	if second, err := printed(again); err != nil || second != text {
+		return "", refusal("command line", "it cannot be written anew", "")
+	}
+	return text, nil
+}
+
+// Questions are what the host must be asked before the line can be settled; none
+// if the line needs nothing of the host.
+func (p *Plan) Questions() []hostpath.Question {
+	if len(p.a.asked) == 0 {
+		return nil
+	}
+	all := make([]hostpath.Question, len(p.a.asked))
+	for i := range p.a.asked {
+		all[i] = p.a.asked[i].question
+	}
+	return all
+}
+
+// Settle makes the command with the host's answers to the plan's questions. With
+// nil it makes the command of a line whose questions could not be asked, which
+// is unknown if there were any. An error is a *Refusal.
+func (p *Plan) Settle(answers *hostpath.Answers) (*Command, error) {
+	c := &Command{Effects: p.a.effects, Stdin: p.a.stdin, SQL: slices.Clone(p.a.sql), Unknown: slices.Clone(p.a.unknown)}
+	c.Facts.Programs, c.Facts.Hosts = slices.Clone(p.a.programs), slices.Clone(p.a.hosts)
+	r := renderer{plan: p}
+	switch {
+	case answers == nil && len(p.a.asked) > 0:
+		c.Unknown = append(c.Unknown, Reason{What: "paths", Why: "the host could not be asked where they lead"})
+	case answers != nil && len(answers.List) != len(p.a.asked):
+		return nil, refusal("paths", "the host's answers are not to these questions", "")
+	case answers != nil:
+		r.answers = answers.List
+		p.apply(c, answers.List)
+	}
+	for _, argv := range p.a.argv {
+		c.Facts.Argv = append(c.Facts.Argv, r.flat(argv))
+	}
+	if len(c.Unknown) == 0 {
+		c.Text = r.line(p.body)
+		if r.failed != "" {
+			c.Unknown = append(c.Unknown, Reason{What: "pattern", Why: r.failed})
+		}
+	}
+	if len(c.Unknown) > 0 {
+		c.Text = p.written
+	}
+	p.effects(c)
+	return c, nil
+}
+
+// effects completes the effects: none at all is a line that only computes.
+func (p *Plan) effects(c *Command) {
+	if len(c.Unknown) > 0 {
+		c.Effects |= gate.EffectUnknown
+	}
+	if c.Effects == 0 {
+		c.Effects = gate.EffectRead
+	}
+	c.withoutSQL = c.Effects
+	if len(c.SQL) > 0 {
+		c.Effects |= gate.EffectUnknown
+	}
+}
+
+// apply adds what the answers say.
+func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
+	var reads, writes, paths []string
+	for i := range p.a.asked {
+		q, answer := &p.a.asked[i], &answers[i]
+		if answer.Infeasible {
+			continue
+		}
+		c.Unknown = append(c.Unknown, q.check(answer)...)
+		for _, l := range answer.Labels() {
+			c.Labels = append(c.Labels, l)
+		}
+		for _, place := range answer.Places {
+			if place.Real == "" {
+				continue
+			}
+			paths = append(paths, place.Real)
+			switch q.question.Use {
+			case hostpath.Read, hostpath.Recurse, hostpath.List, hostpath.Repository:
+				reads = append(reads, place.Real)
+			case hostpath.Write, hostpath.Create, hostpath.Delete:
+				writes = append(writes, place.Real)
+			}
+		}
+	}
+	slices.Sort(c.Labels)
+	c.Labels = slices.Compact(c.Labels)
+	c.Facts.Reads, c.Facts.Writes, c.Facts.Paths = unique(reads), unique(writes), unique(paths)
+}
+
+func unique(all []string) []string {
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// check says what speaks against an answer.
+func (q *asked) check(a *hostpath.Answer) []Reason {
+	var all []Reason
+	add := func(what, why, instead string) { all = append(all, Reason{what, why, instead}) }
+	if a.Refused != "" {
+		add(q.what, a.Refused, "")
+	}
+	for _, p := range a.Places {
+		switch {
+		case p.Refused != "":
+			add(p.Name, p.Refused, "")
+		case q.unmatched:
+			add(q.what, "the pattern matches "+short(p.Name)+", and what that would mean here is not known", "quote it")
+		case q.option && strings.HasPrefix(p.Name, "-"):
+			add(q.what, "the pattern matches "+short(p.Name)+", which would be read as an option", "begin the pattern with ./")
+		case q.spaced && strings.ContainsAny(p.Name, " \t\n*?[\\"):
+			add(q.what, "the pattern matches "+short(p.Name)+", which would be split", "quote the variable")
+		case writes(q.question.Use) && p.Real == "":
+			add(p.Name, "the host cannot tell where it would be", "")
+		}
+		if len(all) > 0 {
+			break
+		}
+	}
+	if q.settings {
+		all = append(all, checkSettings(a.Settings)...)
+	}
+	return all
+}
+
+func writes(u hostpath.Use) bool {
+	return u == hostpath.Write || u == hostpath.Create || u == hostpath.Delete
+}

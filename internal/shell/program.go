@@ -1,0 +1,217 @@
+package shell
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// Kind says what a value or an operand is to a program.
+type Kind string
+
+// The kinds. Any other is an error in the table.
+const (
+	// Text is data: whatever it is, the program does the same kind of thing.
+	Text Kind = "text"
+	// Const is text that must be known, because it can change what is done, and
+	// that is harmless when it is of the form in Option.Values.
+	Const Kind = "const"
+	// Stat, List, Read, Recurse and Follow are paths that are looked at, listed,
+	// read, read with everything below, and read below through links.
+	Stat    Kind = "stat"
+	List    Kind = "list"
+	Read    Kind = "read"
+	Recurse Kind = "recurse"
+	Follow  Kind = "follow"
+	// Write, Create, Delete and Remove are paths that are written, made, taken
+	// away, and taken away with everything below.
+	Write  Kind = "write"
+	Create Kind = "create"
+	Delete Kind = "delete"
+	Remove Kind = "remove"
+	// Never is what is known and not harmless.
+	Never Kind = "never"
+	// Setting is the name of a kernel setting without a value; Header a header
+	// that is not read from a file; Format a format that names no file; Lines a
+	// count, which may stand in the next word; Output a form of kubectl's output.
+	Setting   Kind = "setting"
+	Header    Kind = "header"
+	Format    Kind = "format"
+	RPMFormat Kind = "rpmformat"
+	Lines     Kind = "lines"
+	Output    Kind = "kube"
+)
+
+// Option is an option of a program.
+type Option struct {
+	// Names are its spellings, with their dashes.
+	Names []string
+	// Value is what its value is; empty if it takes none.
+	Value Kind
+	// Optional: the value may only stand in the same word.
+	Optional bool
+	// Values are the values that a Const may have; empty allows any text that is
+	// known.
+	Values []string
+	// Mode is set by the option: see Program.Operands.
+	Mode string
+	// Effects are added by the option.
+	Effects gate.Effects
+}
+
+// Operand is what an operand is, by its position.
+type Operand struct {
+	Kind Kind
+	// Many: this and all that follow.
+	Many bool
+	// Values as of an option.
+	Values []string
+}
+
+// Program is an entry of the table: what a program's arguments mean.
+type Program struct {
+	Name    string
+	Aliases []string
+	// Effects are what it does whatever its arguments are. Zero is read.
+	Effects gate.Effects
+	Options []Option
+	// Operands by position. Modes change them: "recurse" and "follow" turn what
+	// is read into what is read below, "stat" turns what is listed into what is
+	// looked at, "none" says that there is no leading operand (a pattern was
+	// given by an option).
+	Operands []Operand
+	// Default is used where there is no operand of the last kind.
+	Default string
+	// Stdin: without such an operand, or with a dash for one, standard input is
+	// read.
+	Stdin bool
+	// Number: a dash and digits is an option.
+	Number bool
+	// Words: options are words of one dash, as in -name.
+	Words bool
+	// First: the first operand ends the options.
+	First bool
+	// Response: an argument that begins with @ names a file of arguments.
+	Response bool
+	// Add are words put before the arguments, so that no file of the account
+	// changes what the program does.
+	Add []string
+	// Commands are the subcommands; with them a first operand must be one.
+	Commands []Program
+	// Alone: no subcommand is needed.
+	Alone bool
+	// Special names the code that knows what no table can say.
+	Special string
+}
+
+// Table is a set of programs. It does not change.
+type Table struct {
+	programs map[string]*Program
+	// options by program and name.
+	options map[*Program]map[string]*Option
+}
+
+// NewTable makes a table; later entries replace earlier ones of the same name. An
+// error says which entry is wrong.
+func NewTable(programs ...[]Program) (*Table, error) {
+	t := &Table{map[string]*Program{}, map[*Program]map[string]*Option{}}
+	for _, group := range programs {
+		for i := range group {
+			p := &group[i]
+			if err := t.add(p); err != nil {
+				return nil, fmt.Errorf("program %s: %w", p.Name, err)
+			}
+			for _, name := range append([]string{p.Name}, p.Aliases...) {
+				t.programs[name] = p
+			}
+		}
+	}
+	return t, nil
+}
+
+var kinds = []Kind{Text, Const, Stat, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Header, Format, RPMFormat, Lines, Output}
+
+func (t *Table) add(p *Program) error {
+	if p.Name == "" || strings.Contains(p.Name, "/") {
+		return fmt.Errorf("a name without a slash is needed")
+	}
+	if p.Special != "" && specials(p.Special) == nil {
+		return fmt.Errorf("special %q is not known", p.Special)
+	}
+	names := map[string]*Option{}
+	for i := range p.Options {
+		o := &p.Options[i]
+		if o.Value != "" && !slices.Contains(kinds, o.Value) {
+			return fmt.Errorf("option %v: kind %q is not known", o.Names, o.Value)
+		}
+		for _, n := range o.Names {
+			if !strings.HasPrefix(n, "-") && !strings.HasPrefix(n, "+") || len(n) < 2 {
+				return fmt.Errorf("option %q does not begin with a dash", n)
+			}
+			if names[n] != nil {
+				return fmt.Errorf("option %s stands twice", n)
+			}
+			names[n] = o
+		}
+	}
+	for i, o := range p.Operands {
+		if !slices.Contains(kinds, o.Kind) || o.Many && i != len(p.Operands)-1 {
+			return fmt.Errorf("operand %d is wrong", i+1)
+		}
+	}
+	t.options[p] = names
+	if p.Special == "git" {
+		if err := t.addGit(); err != nil {
+			return err
+		}
+	}
+	for i := range p.Commands {
+		if err := t.add(&p.Commands[i]); err != nil {
+			return fmt.Errorf("%s: %w", p.Commands[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// opts reads options in short: names joined by commas, then =KIND for a value or
+// [=KIND] for one that may be left out, (a|b) for the values of a const, then
+// !MODE.
+func opts(groups ...string) []Option {
+	var all []Option
+	for _, text := range strings.Fields(strings.Join(groups, " ")) {
+		var o Option
+		text, o.Mode, _ = strings.Cut(text, "!")
+		if head, optional := strings.CutSuffix(text, "]"); optional {
+			o.Optional = true
+			text = strings.Replace(head, "[=", "=", 1)
+		}
+		names, value, has := strings.Cut(text, "=")
+		if has {
+			kind, values, listed := strings.Cut(value, "(")
+			o.Value = Kind(kind)
+			if listed {
+				o.Values = strings.Split(strings.TrimSuffix(values, ")"), "|")
+			}
+		}
+		o.Names = strings.Split(names, ",")
+		all = append(all, o)
+	}
+	return all
+}
+
+// args reads operands in short: kinds with "..." for all that follow.
+func args(text string) []Operand {
+	var all []Operand
+	for _, f := range strings.Fields(text) {
+		kind, many := strings.CutSuffix(f, "...")
+		kind, values, listed := strings.Cut(kind, "(")
+		o := Operand{Kind: Kind(kind), Many: many}
+		if listed {
+			o.Values = strings.Split(strings.TrimSuffix(values, ")"), "|")
+		}
+		all = append(all, o)
+	}
+	return all
+}

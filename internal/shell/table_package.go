@@ -1,0 +1,19 @@
+package shell
+
+// packagePrograms ask package managers what is there.
+var packagePrograms = []Program{
+	{Name: "dpkg", Options: opts("-l,--list!query -s,--status!query -L,--listfiles!query -S,--search!query -p,--print-avail!query --get-selections!query --print-architecture!query --print-foreign-architectures!query --version!query -V,--verify!query -C,--audit!query --compare-versions!query --no-pager"), Operands: args("text..."), Special: "query", Add: []string{"--no-pager"}},
+	{Name: "dpkg-query", Options: opts("-l,--list!query -s,--status!query -L,--listfiles!query -S,--search!query -W,--show!query -f,--showformat=text -p,--print-avail!query --no-pager"), Operands: args("text..."), Special: "query", Add: []string{"--no-pager"}},
+	{Name: "apt-cache", Options: opts("-n,--names-only -f,--full -a,--all-versions -q,--quiet --installed --no-pager"), Operands: args("const(show|showpkg|search|policy|depends|rdepends|pkgnames|stats|madison|showsrc) text...")},
+	{Name: "apt", Options: opts("-a,--all-versions --installed --upgradable --manual-installed -q -n,--names-only -f,--full"), Operands: args("const(list|show|search|policy|depends|rdepends) text...")},
+	{Name: "apt-mark", Operands: args("const(showmanual|showauto|showhold) text...")},
+	{Name: "rpm", Options: opts("-q,--query!query -a,--all -i,--info -l,--list -f,--file -c,--configfiles -d,--docfiles -R,--requires --provides --whatprovides --whatrequires --changelog --last --qf,--queryformat=rpmformat -V,--verify!query"), Operands: args("text..."), Special: "query"},
+	{Name: "apk", Options: opts("-v,--verbose -q,--quiet"), Operands: args("const(info|list|search|policy|version) text...")},
+	{Name: "pip", Aliases: []string{"pip3"}, Options: opts("-V,--version"), Commands: []Program{
+		verb("list", "", "--format=text -o,--outdated --not-required --local --user"), verb("show", "text...", "-f,--files -v,--verbose"), verb("freeze", "", "--all --local --user"), verb("check", ""),
+	}, Alone: true},
+	{Name: "npm", Options: opts("-v,--version"), Commands: []Program{verb("ls list", "text...", "-g,--global --depth=text --json --long -a,--all --parseable --prod --dev"), verb("root", "", "-g"), verb("prefix", "", "-g")}, Alone: true},
+	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "text..."), verb("version", ""), verb("services", "text...")}},
+	// Programs that run code of their own kind tell their version only.
+	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake"}, Special: "version"},
+}

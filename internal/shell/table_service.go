@@ -1,0 +1,87 @@
+package shell
+
+import "github.com/sallyport-gateway/sallyport/internal/gate"
+
+// verb makes a subcommand.
+func verb(names, operands string, options ...string) Program {
+	all := splitNames(names)
+	return Program{Name: all[0], Aliases: all[1:], Options: opts(options...), Operands: args(operands)}
+}
+
+// changes makes subcommands that have an effect.
+func changes(e gate.Effects, operands string, names ...string) []Program {
+	var all []Program
+	for _, n := range names {
+		p := verb(n, operands)
+		p.Effects = e
+		all = append(all, p)
+	}
+	return all
+}
+
+const systemdOptions = "--no-pager --user --system -a,--all -t,--type=text --state=text --failed -l,--full -n,--lines=text -o,--output=text --plain -p,--property=text -q,--quiet --no-legend --value --reverse --recursive -r "
+
+const kubeOptions = "-n,--namespace=text -A,--all-namespaces -o,--output=kube -l,--selector=text --field-selector=text --show-labels --sort-by=text --no-headers -w,--watch --context=text --request-timeout=text --show-kind -L,--label-columns=text --ignore-not-found --chunk-size=text "
+
+// servicePrograms are the verbs of service managers, containers, clusters and
+// git.
+var servicePrograms = []Program{
+	{Name: "systemctl", Alone: true, Add: []string{"--no-pager"}, Options: opts(systemdOptions), Commands: append([]Program{
+		verb("status", "text...", systemdOptions), verb("show", "text...", systemdOptions), verb("cat", "text...", systemdOptions),
+		verb("is-active", "text...", systemdOptions), verb("is-enabled", "text...", systemdOptions), verb("is-failed", "text...", systemdOptions),
+		verb("is-system-running", "", systemdOptions), verb("list-units", "text...", systemdOptions), verb("list-unit-files", "text...", systemdOptions),
+		verb("list-timers", "text...", systemdOptions), verb("list-sockets", "text...", systemdOptions), verb("list-jobs", "text...", systemdOptions),
+		verb("list-dependencies", "text...", systemdOptions), verb("list-machines", "text...", systemdOptions), verb("get-default", "", systemdOptions),
+		verb("show-environment", "", systemdOptions),
+	}, changes(gate.EffectAdmin, "text...", "start", "stop", "restart", "reload", "try-restart", "reload-or-restart", "enable", "disable", "mask", "unmask", "daemon-reload", "kill", "reset-failed")...)},
+	{Name: "journalctl", Add: []string{"--no-pager"}, Options: opts("--no-pager --system --user -m,--merge -b,--boot[=text] -u,--unit=text --user-unit=text -t,--identifier=text -p,--priority=text -g,--grep=text --case-sensitive[=text] -S,--since=text -U,--until=text -c,--cursor=text --after-cursor=text --show-cursor -k,--dmesg -n,--lines[=lines] -r,--reverse -o,--output=text --output-fields=text -x,--catalog -l,--full --no-full -a,--all -f,--follow --no-tail -q,--quiet --utc --no-hostname -e,--pager-end --list-boots --disk-usage -N,--fields -F,--field=text --header --facility=text --version --help -h"), Operands: args("text..."), Special: "journal"},
+	{Name: "service", Options: opts("--status-all"), Operands: args("text const(status)")},
+	{Name: "hostnamectl", Options: opts("--no-pager --json=text --static --pretty --transient"), Operands: args("const(status)")},
+	{Name: "timedatectl", Options: opts("--no-pager -p=text --value -a"), Operands: args("const(status|show|timesync-status|list-timezones)")},
+	{Name: "loginctl", Add: []string{"--no-pager"}, Options: opts("--no-pager --no-legend -a,--all -l,--full"), Operands: args("const(list-sessions|list-users|list-seats|show-session|show-user|session-status|user-status) text...")},
+	{Name: "resolvectl", Options: opts("--no-pager"), Operands: args("const(status|statistics|dns|domain) text...")},
+	{Name: "systemd-analyze", Options: opts("--no-pager"), Operands: args("const(time|blame|critical-chain) text...")},
+	docker("docker"), docker("podman"),
+	{Name: "crictl", Commands: []Program{
+		verb("ps", "text...", "-a,--all -q,--quiet -o,--output=text --no-trunc --name=text --pod=text --state=text -l,--latest"), verb("pods", "text...", "-q,--quiet -o,--output=text --name=text --namespace=text --state=text"),
+		verb("images img", "text...", "-q,--quiet -o,--output=text --digests --no-trunc -v"), verb("inspect", "text...", "-o,--output=text"), verb("inspectp", "text...", "-o,--output=text"),
+		verb("inspecti", "text...", "-o,--output=text"), verb("logs", "text...", "--tail=text --since=text -t,--timestamps -f,--follow -p,--previous"), verb("stats", "text...", "-a,--all -o,--output=text"),
+		verb("info", "", "-o,--output=text"), verb("version", ""), verb("imagefsinfo", ""),
+	}},
+	{Name: "kubectl", Options: opts(kubeOptions), Special: "kube", Commands: append([]Program{
+		verb("get", "text...", kubeOptions, "--show-managed-fields"), verb("describe", "text...", kubeOptions, "--show-events"),
+		verb("logs", "text...", "-n,--namespace=text -c,--container=text --tail=text --since=text --since-time=text -f,--follow -p,--previous --all-containers --timestamps -l,--selector=text --prefix --context=text --limit-bytes=text"),
+		{Name: "top", Commands: []Program{verb("pods pod po", "text...", kubeOptions, "--containers"), verb("nodes node no", "text...", kubeOptions)}},
+		verb("version", "", "--client --short -o,--output=const(json|yaml)"), verb("api-resources", "text...", kubeOptions, "--namespaced --api-group=text --verbs=text"), verb("api-versions", ""), verb("explain", "text...", "--recursive --api-version=text"),
+		verb("cluster-info", "", "--context=text"), verb("events", "text...", kubeOptions, "--types=text --for=text"),
+		{Name: "config", Commands: []Program{verb("get-contexts", "text...", "-o,--output=const(name) --no-headers"), verb("current-context", ""), verb("get-clusters", ""), verb("get-users", "")}},
+		{Name: "rollout", Commands: append([]Program{verb("status", "text...", kubeOptions, "--timeout=text"), verb("history", "text...", kubeOptions, "--revision=text")}, changes(gate.EffectAdmin, "text...", "restart", "undo", "pause", "resume")...)},
+		{Name: "auth", Commands: []Program{verb("can-i", "text...", kubeOptions, "--list"), verb("whoami", "", "-o,--output=const(json|yaml)")}},
+	}, changes(gate.EffectAdmin, "text...", "scale", "cordon", "uncordon", "drain", "delete", "label", "annotate", "taint")...)},
+	{Name: "git", Special: "git"},
+}
+
+// docker are the reading verbs of docker and podman. A plugin's verb is not among
+// them.
+func docker(name string) Program {
+	list := "-a,--all -q,--quiet --no-trunc -f,--filter=text --format=text -n,--last=text -l,--latest -s,--size --digests "
+	inspect := "-f,--format=text -s,--size --type=text "
+	group := func(names string, more ...Program) Program {
+		p := verb(names, "")
+		p.Commands = append([]Program{verb("ls list ps", "text...", list), verb("inspect", "text...", inspect)}, more...)
+		return p
+	}
+	return Program{Name: name, Commands: append([]Program{
+		verb("ps", "", list), verb("images", "text...", list), verb("inspect", "text...", inspect),
+		verb("logs", "text", "-f,--follow --since=text --until=text -n,--tail=text -t,--timestamps --details"),
+		verb("stats", "text...", "-a,--all --no-stream --no-trunc --format=text"), verb("top", "text text..."), verb("port", "text text"),
+		verb("diff", "text"), verb("history", "text", "-H,--human --no-trunc -q,--quiet --format=text"),
+		verb("version", "", "-f,--format=text"), verb("info", "", "-f,--format=text"),
+		verb("events", "", "--since=text --until=text -f,--filter=text --format=text"), verb("search", "text", "--limit=text --no-trunc -f,--filter=text --format=text"),
+		group("container", verb("logs", "text", "--tail=text --since=text -t -f"), verb("stats", "text...", "--no-stream --format=text -a"), verb("top", "text text..."), verb("port", "text text"), verb("diff", "text")),
+		group("image", verb("history", "text", "--no-trunc -q --format=text")), group("network"), group("volume"), group("context", verb("show", "")),
+		{Name: "system", Commands: []Program{verb("df", "", "-v,--verbose --format=text"), verb("info", "", "-f,--format=text")}},
+		{Name: "node", Commands: []Program{verb("ls", "", list), verb("ps", "text...", list), verb("inspect", "text...", inspect, "--pretty")}},
+		{Name: "service", Commands: []Program{verb("ls", "", list), verb("ps", "text...", list), verb("inspect", "text...", inspect, "--pretty"), verb("logs", "text", "--tail=text --since=text -t -f --no-trunc --raw")}},
+	}, changes(gate.EffectAdmin, "text...", "start", "stop", "restart", "kill", "pause", "unpause")...)}
+}

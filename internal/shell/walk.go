@@ -1,0 +1,508 @@
+package shell
+
+import (
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// list is a sequence of statements.
+type list struct{ items []*statement }
+
+// statement is one statement with its redirections.
+type statement struct {
+	not    bool
+	node   node
+	redirs []redirect
+}
+
+// node is what a statement runs.
+type node interface{ render(*renderer) }
+
+type (
+	// simple is a simple command; without words it only assigns.
+	simple struct {
+		assigns []assign
+		words   []word
+	}
+	// binary is x && y, x || y or x | y.
+	binary struct {
+		op   string
+		x, y *statement
+	}
+	// nested is ( list ) or { list; }.
+	nested struct {
+		open, end string
+		body      *list
+	}
+	// branch is one arm of if.
+	branch struct{ condition, body *list }
+	// conditional is if.
+	conditional struct {
+		arms      []branch
+		otherwise *list
+	}
+	// loop is while or until.
+	loop struct {
+		keyword         string
+		condition, body *list
+	}
+	// every is for.
+	every struct {
+		name  string
+		items []word
+		body  *list
+	}
+	// choice is case.
+	choice struct {
+		subject word
+		arms    []arm
+	}
+	arm struct {
+		patterns []string
+		body     *list
+	}
+	// timed is the keyword time.
+	timed struct {
+		portable bool
+		body     *statement
+	}
+)
+
+type assign struct {
+	name  string
+	value word
+}
+
+// fail notes that something was not understood.
+func (a *analysis) fail(what, why, instead string) {
+	a.effects |= gate.EffectUnknown
+	if len(a.unknown) < 32 {
+		a.unknown = append(a.unknown, Reason{short(what), why, instead})
+	}
+}
+
+// statements reads a sequence.
+func (a *analysis) statements(stmts []*syntax.Stmt, s *state) *list {
+	l := &list{}
+	if s.depth++; s.depth > maxDepth {
+		a.fail("command line", "it is nested too deeply", "")
+		return l
+	}
+	for _, st := range stmts {
+		ok, bad := a.statement(st, *s, l)
+		*s = merge(ok, bad)
+		s.depth = ok.depth
+	}
+	s.depth--
+	return l
+}
+
+// statement reads one statement into the list. The states are those after its
+// success and after its failure.
+func (a *analysis) statement(st *syntax.Stmt, s state, l *list) (ok, bad state) {
+	out := &statement{not: st.Negated}
+	l.items = append(l.items, out)
+	switch {
+	case st.Background || st.Coprocess || st.Disown:
+		a.fail("&", "work in the background goes on when nobody sees it", "run it in the foreground")
+	case st.Cmd == nil && len(st.Redirs) == 0:
+		a.fail("command line", "a part of it is empty", "")
+	}
+	inner := s
+	for _, r := range st.Redirs {
+		a.redirect(r, &inner, out)
+	}
+	ok, bad = a.command(st.Cmd, inner, out)
+	ok.piped, bad.piped = s.piped, s.piped
+	if st.Negated {
+		ok, bad = bad, ok
+	}
+	return ok, bad
+}
+
+// command reads what a statement runs.
+func (a *analysis) command(cmd syntax.Command, s state, out *statement) (ok, bad state) {
+	switch c := cmd.(type) {
+	case nil:
+		if a.dialect == Zsh {
+			a.fail("redirection", "without a command zsh runs $NULLCMD", "use cat")
+		}
+		out.node = &simple{}
+		return s, s
+	case *syntax.CallExpr:
+		return a.simple(c, s, out)
+	case *syntax.BinaryCmd:
+		return a.binary(c, s, out)
+	case *syntax.Subshell:
+		after := s.clone()
+		after.inLoop = false
+		out.node = &nested{"(", ")", a.statements(c.Stmts, &after)}
+		return s, s
+	case *syntax.Block:
+		after := s.clone()
+		out.node = &nested{"{", "}", a.statements(c.Stmts, &after)}
+		return after, after
+	case *syntax.IfClause:
+		after := a.conditional(c, s, out)
+		return after, after
+	case *syntax.WhileClause:
+		after := a.loop(c, s, out)
+		return after, after
+	case *syntax.ForClause:
+		after := a.every(c, s, out)
+		return after, after
+	case *syntax.CaseClause:
+		after := a.choice(c, s, out)
+		return after, after
+	case *syntax.TestClause:
+		out.node = a.extendedTest(c.X, &s)
+		return s, s
+	case *syntax.TimeClause:
+		return a.timed(c, s, out)
+	case *syntax.DeclClause:
+		return a.declare(c, s, out)
+	case *syntax.FuncDecl:
+		a.fail("function", "a name that means something else later in the line", "write the commands out")
+	case *syntax.ArithmCmd:
+		a.fail("((", "arithmetic commands assign, and evaluate the text of variables", "use [ ... ] and $(( ... ))")
+	case *syntax.LetClause:
+		a.fail("let", "it evaluates the text of variables", "use $(( ... ))")
+	case *syntax.CoprocClause:
+		a.fail("coproc", "work in the background goes on when nobody sees it", "")
+	default:
+		a.fail("command line", "a construct of it is not understood", "")
+	}
+	return s, s
+}
+
+// binary reads and-lists, or-lists and pipelines.
+func (a *analysis) binary(c *syntax.BinaryCmd, s state, out *statement) (ok, bad state) {
+	x, y := &list{}, &list{}
+	b := &binary{}
+	out.node = b
+	if s.depth++; s.depth > maxDepth*8 {
+		a.fail("command line", "it has too many parts", "")
+		b.op, b.x, b.y = "&&", &statement{node: &simple{}}, &statement{node: &simple{}}
+		return s, s
+	}
+	switch c.Op {
+	case syntax.AndStmt:
+		b.op = "&&"
+		ok1, bad1 := a.statement(c.X, s, x)
+		ok2, bad2 := a.statement(c.Y, ok1, y)
+		ok, bad = ok2, merge(bad1, bad2)
+	case syntax.OrStmt:
+		b.op = "||"
+		ok1, bad1 := a.statement(c.X, s, x)
+		ok2, bad2 := a.statement(c.Y, bad1, y)
+		ok, bad = merge(ok1, ok2), bad2
+	case syntax.Pipe, syntax.PipeAll:
+		// The parts of a pipeline run in subshells, but zsh and some others run
+		// the last in the shell itself: what it changes may stand or not.
+		b.op = "|"
+		a.statement(c.X, s.clone(), x)
+		if c.Op == syntax.PipeAll {
+			last := x.items[len(x.items)-1]
+			last.redirs = append(last.redirs, redirect{op: "2>&1"})
+		}
+		right := s.clone()
+		right.piped = true
+		ok2, bad2 := a.statement(c.Y, right, y)
+		after := merge(s, merge(ok2, bad2))
+		after.piped = s.piped
+		ok, bad = after, after
+	default:
+		a.fail("command line", "an operator of it is not understood", "")
+		return s, s
+	}
+	ok.depth, bad.depth = s.depth-1, s.depth-1
+	b.x, b.y = x.items[0], y.items[0]
+	return ok, bad
+}
+
+// conditional reads if.
+func (a *analysis) conditional(c *syntax.IfClause, s state, out *statement) state {
+	node := &conditional{}
+	out.node = node
+	var after []state
+	rest := s.clone()
+	for ; c != nil; c = c.Else {
+		if !c.ThenPos.IsValid() {
+			taken := rest.clone()
+			node.otherwise = a.statements(c.Then, &taken)
+			after = append(after, taken)
+			rest = taken
+			break
+		}
+		condition := a.statements(c.Cond, &rest)
+		taken := rest.clone()
+		node.arms = append(node.arms, branch{condition, a.statements(c.Then, &taken)})
+		after = append(after, taken)
+	}
+	out2 := rest
+	for _, t := range after {
+		out2 = merge(out2, t)
+	}
+	return out2
+}
+
+// loop reads while and until.
+func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
+	inner := s.clone()
+	inner.inLoop = true
+	widen(&inner, c)
+	l := &loop{keyword: "while"}
+	if c.Until {
+		l.keyword = "until"
+	}
+	out.node = l
+	l.condition = a.statements(c.Cond, &inner)
+	after := inner.clone()
+	l.body = a.statements(c.Do, &inner)
+	after = merge(after, inner)
+	after.inLoop = s.inLoop
+	return after
+}
+
+// every reads for.
+func (a *analysis) every(c *syntax.ForClause, s state, out *statement) state {
+	out.node = &every{body: &list{}}
+	iter, words := c.Loop.(*syntax.WordIter)
+	if c.Select || !words || !iter.InPos.IsValid() || c.Braces {
+		a.fail("for", "only for NAME in WORDS is understood", "")
+		return s
+	}
+	node := &every{name: iter.Name.Value}
+	out.node = node
+	if !a.assignable(node.name) {
+		a.fail(node.name, "a variable of this name can change what programs do", "use another name")
+	}
+	for _, item := range iter.Items {
+		node.items = append(node.items, a.word(item, &s)...)
+	}
+	inner := s.clone()
+	inner.inLoop = true
+	widen(&inner, c)
+	inner.set(node.name, a.items(node.items, &s))
+	before := inner.clone()
+	node.body = a.statements(c.Do, &inner)
+	after := merge(before, inner)
+	after.set(node.name, fuzz(false))
+	after.inLoop = s.inLoop
+	return after
+}
+
+// items is what the variable of a for loop can be.
+func (a *analysis) items(words []word, s *state) word {
+	value := word{form: each}
+	for i := range words {
+		switch w := &words[i]; w.form {
+		case dynamic:
+			value.form = dynamic
+		case each:
+			value.alternatives = append(value.alternatives, w.alternatives...)
+		case pattern:
+			a.match(w, s, "for")
+			value.alternatives = append(value.alternatives, *w)
+		default:
+			value.alternatives = append(value.alternatives, *w)
+		}
+	}
+	if value.form == dynamic || len(value.alternatives) == 0 || len(value.alternatives) > maxAlternatives {
+		return fuzz(false)
+	}
+	if len(value.alternatives) == 1 && value.alternatives[0].form == static {
+		return value.alternatives[0]
+	}
+	return value
+}
+
+// widen forgets the variables that a loop assigns, because an earlier turn may
+// have assigned them.
+func widen(s *state, loop syntax.Node) {
+	syntax.Walk(loop, func(n syntax.Node) bool {
+		switch x := n.(type) {
+		case *syntax.Assign:
+			if x.Name != nil {
+				number := isNumber(s.vars[x.Name.Value]) && !x.Append && isArithmetic(x.Value)
+				s.set(x.Name.Value, fuzz(number))
+			}
+		case *syntax.WordIter:
+			s.set(x.Name.Value, fuzz(false))
+		case *syntax.CallExpr:
+			if len(x.Args) > 0 && slices.Contains([]string{"read", "unset", "getopts", "mapfile", "readarray", "printf"}, x.Args[0].Lit()) {
+				for _, arg := range x.Args[1:] {
+					if name := arg.Lit(); syntax.ValidName(name) {
+						s.set(name, fuzz(false))
+					}
+				}
+			}
+		}
+		return true
+	})
+}
+
+// isArithmetic reports whether a value is nothing but an arithmetic expansion.
+func isArithmetic(w *syntax.Word) bool {
+	if w == nil || len(w.Parts) != 1 {
+		return false
+	}
+	_, is := w.Parts[0].(*syntax.ArithmExp)
+	return is
+}
+
+// choice reads case.
+func (a *analysis) choice(c *syntax.CaseClause, s state, out *statement) state {
+	node := &choice{subject: a.plain(c.Word, &s)}
+	out.node = node
+	after := s.clone()
+	for _, item := range c.Items {
+		if item.Op != syntax.Break {
+			a.fail(item.Op.String(), "falling through to the next branch is not understood", "end branches with ;;")
+		}
+		var m arm
+		for _, p := range item.Patterns {
+			m.patterns = append(m.patterns, a.casePattern(p))
+		}
+		taken := s.clone()
+		m.body = a.statements(item.Stmts, &taken)
+		node.arms = append(node.arms, m)
+		after = merge(after, taken)
+	}
+	if c.Braces {
+		a.fail("case", "this form is not understood", "")
+	}
+	return after
+}
+
+// timed reads the keyword time.
+func (a *analysis) timed(c *syntax.TimeClause, s state, out *statement) (ok, bad state) {
+	node := &timed{portable: c.PosixFormat}
+	out.node = node
+	l := &list{}
+	if c.Stmt == nil {
+		a.fail("time", "without a command it is not understood", "")
+		node.body = &statement{node: &simple{}}
+		return s, s
+	}
+	a.program("time")
+	ok, bad = a.statement(c.Stmt, s, l)
+	node.body = l.items[0]
+	return ok, bad
+}
+
+// declare reads export and its like: only harmless variables.
+func (a *analysis) declare(c *syntax.DeclClause, s state, out *statement) (ok, bad state) {
+	out.node = &simple{}
+	if c.Variant.Value != "export" {
+		a.fail(c.Variant.Value, "it changes what variables mean", "assign with NAME=VALUE")
+		return s, s
+	}
+	words := []word{lit("export")}
+	for _, arg := range c.Args {
+		if arg.Name == nil || arg.Naked || arg.Value == nil || arg.Index != nil || arg.Array != nil || arg.Append {
+			a.fail("export", "only export NAME=VALUE is understood", "")
+			return s, s
+		}
+		value := a.plain(arg.Value, &s)
+		if value.form != static || !a.harmlessVariable(arg.Name.Value, value.text) {
+			a.fail("export "+arg.Name.Value, "the variable can change what programs do", "")
+			return s, s
+		}
+		words = append(words, lit(arg.Name.Value+"="+value.text))
+		s.set(arg.Name.Value, value)
+	}
+	out.node = &simple{words: words}
+	a.record("export", words)
+	return s, s
+}
+
+// simple reads a simple command.
+func (a *analysis) simple(c *syntax.CallExpr, s state, out *statement) (ok, bad state) {
+	node := &simple{}
+	out.node = node
+	bare := len(c.Args) == 0
+	for _, as := range c.Assigns {
+		a.assign(as, bare, &s, node)
+	}
+	if bare {
+		return s, s
+	}
+	var words []word
+	for i, arg := range c.Args {
+		if i == 0 {
+			words = append(words, a.word(arg, &s)...)
+			continue
+		}
+		words = append(words, a.word(arg, &s)...)
+	}
+	if len(words) == 0 {
+		a.fail("command", "its name is empty", "")
+		return s, s
+	}
+	return a.invoke(words, &s, node)
+}
+
+// invoke reads a command by its words.
+func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) {
+	name, found := a.name(&words[0])
+	if !found {
+		return *s, *s
+	}
+	c := &call{a: a, s: s, name: name, args: words[1:], typed: words[0]}
+	ok, bad, changed := c.builtin()
+	if !changed {
+		c.run()
+		ok, bad = *s, *s
+	}
+	node.words = append([]word{words[0]}, c.args...)
+	if c.assigns != nil {
+		node.assigns = append(node.assigns, c.assigns...)
+	}
+	a.record(name, node.words)
+	return ok, bad
+}
+
+// directories are where a program may be named by its path.
+var directories = []string{"/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/"}
+
+// name is the program that a command's first word names.
+func (a *analysis) name(w *word) (string, bool) {
+	if w.form != static {
+		a.fail(w.source(), "the name of the program is known only when it runs", "write the program's name")
+		return "", false
+	}
+	name := w.text
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		if !slices.Contains(directories, name[:i+1]) {
+			a.fail(name, "programs are known by their name, or by their path in the system's own directories", "")
+			return "", false
+		}
+		name = name[i+1:]
+	}
+	if name == "" {
+		a.fail("command", "its name is empty", "")
+		return "", false
+	}
+	return name, true
+}
+
+func (a *analysis) program(name string) {
+	if !slices.Contains(a.programs, name) {
+		a.programs = append(a.programs, name)
+	}
+}
+
+// record notes a simple command for the facts.
+func (a *analysis) record(name string, words []word) {
+	a.program(name)
+	if a.words += len(words); a.words > maxWords {
+		a.fail("command line", "it has too many words", "")
+		return
+	}
+	a.argv = append(a.argv, words)
+}
