@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Account is an unprivileged account of this machine that may log in.
@@ -35,16 +36,16 @@ type Account struct {
 // "!", does not lock the account: sshd refuses locked accounts even with a key.
 const noPassword = "*"
 
-// lockFile keeps servers that start at the same time from running useradd(8) at
-// the same time, which fails.
-const lockFile = "/run/lock/sallyport-sshtest.lock"
+// accountsLock keeps servers that start at the same time from running useradd(8)
+// at the same time, which fails.
+const accountsLock = "sallyport-sshtest"
 
 // ensureAccounts makes the accounts that are not there.
 func ensureAccounts(ctx context.Context, accounts []Account) error {
 	if os.Geteuid() != 0 {
 		return errors.New("an SSH server for several accounts runs as root; run this as root or with sudo")
 	}
-	unlock, err := lock(lockFile)
+	unlock, err := Lock(ctx, accountsLock)
 	if err != nil {
 		return err
 	}
@@ -57,16 +58,29 @@ func ensureAccounts(ctx context.Context, accounts []Account) error {
 	return nil
 }
 
-// lock waits for the exclusive use of a file.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+// Lock waits for the exclusive use, among processes of this machine, of what a
+// name stands for, and returns how to give it back.
+func Lock(ctx context.Context, name string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), name+".lock"), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil // closing gives the lock back
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("wait for %s: %w", name, ctx.Err()), f.Close())
+		case <-tick.C:
+		}
 	}
-	return func() { _ = f.Close() }, nil // closing gives the lock back
 }
 
 func (a *Account) home() string {
