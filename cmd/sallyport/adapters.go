@@ -357,3 +357,28 @@ func invalidDocuments(err error) error {
 	}
 	return invalid
 }
+
+// identifier verifies what agents show: a token, or a certificate that was issued for
+// one.
+type identifier struct {
+	tokens       *identity.Verifier
+	certificates func(certificate []byte) (*gate.Principal, error) // nil where none are issued
+}
+
+// Identify implements gate.Identifier.
+func (i identifier) Identify(ctx context.Context, proof gate.Proof) (*gate.Principal, error) {
+	if len(proof.Certificate) == 0 || i.certificates == nil {
+		return i.tokens.Identify(ctx, proof.Token)
+	}
+	p, err := i.certificates(proof.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.tokens.Recheck(p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Revoked implements gate.Identifier.
+func (i identifier) Revoked(p *gate.Principal) (string, bool) { return i.tokens.Revoked(p) }

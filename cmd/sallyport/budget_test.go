@@ -23,7 +23,8 @@ type counted struct {
 	state   *store.State
 }
 
-func (counted) Identify(_ context.Context, token gate.Secret) (*gate.Principal, error) {
+func (counted) Identify(_ context.Context, proof gate.Proof) (*gate.Principal, error) {
+	token := proof.Token
 	return &gate.Principal{Party: gate.Party{Issuer: "https://idp.example", Subject: "for " + token.Reveal()}, Kind: gate.KindAgent,
 		Agent: "reporting", TokenID: token.Reveal(), Expiry: time.Now().Add(time.Hour)}, nil
 }
@@ -88,7 +89,7 @@ func (c *counted) spend(t *testing.T, token, target string, rows int64) string {
 	here, there := net.Pipe()
 	defer here.Close()
 	defer there.Close()
-	s, err := c.gateway.Open(t.Context(), gate.NewSecret(token), target, gate.Client{Conn: here, Protocol: "p"})
+	s, err := c.gateway.Open(t.Context(), gate.Proof{Token: gate.NewSecret(token)}, target, gate.Client{Conn: here, Protocol: "p"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,6 +205,21 @@ func writeOutput(stdout io.Writer, file string, write func(io.Writer) error) err
 	return os.Rename(f.Name(), file)
 }
 
+// replaceFile writes a file for the owner alone, in one step, also over one that
+// others can read.
+func replaceFile(name string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".sallyport-*") // made with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails when the file got its name
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
 // screenWriter makes what is written safe for a terminal.
 type screenWriter struct{ w io.Writer }
 

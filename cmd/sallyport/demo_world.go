@@ -212,21 +212,6 @@ func (w *demoWorld) token(who string) (string, error) {
 	return trimLine(raw), err
 }
 
-// replaceFile writes a file for the owner alone, in one step, also over one that
-// others can read.
-func replaceFile(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".sallyport-*") // made with mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails when the file got its name
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
 // writeConfiguration writes what a person writes for a gateway of their own.
 func (w *demoWorld) writeConfiguration() error {
 	if err := os.MkdirAll(w.file("documents"), 0o700); err != nil {

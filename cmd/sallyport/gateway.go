@@ -22,7 +22,9 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/config"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/identity"
+	"github.com/sallyport-gateway/sallyport/internal/mask"
 	"github.com/sallyport-gateway/sallyport/internal/policy"
+	"github.com/sallyport-gateway/sallyport/internal/proto/ssh"
 	"github.com/sallyport-gateway/sallyport/internal/record"
 	"github.com/sallyport-gateway/sallyport/internal/store"
 	"github.com/sallyport-gateway/sallyport/internal/vault"
@@ -39,6 +41,7 @@ type process struct {
 	log         *slog.Logger
 	state       *store.State
 	vault       *vault.Vault
+	ssh         *ssh.Authority
 	revocations *identity.Revocations
 	verifier    *identity.Verifier
 	policy      *policy.Engine
@@ -65,7 +68,7 @@ type served struct {
 func newProcess(ctx context.Context, cfg *config.Process, log *slog.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log}
 	for _, step := range []func(context.Context) error{
-		p.openState, p.openIdentity, p.openPolicy, p.openDocuments, p.openRecorder, p.openDesk, p.openBudget, p.openGateway,
+		p.openState, p.openSSH, p.openIdentity, p.openPolicy, p.openDocuments, p.openRecorder, p.openDesk, p.openBudget, p.openGateway,
 		p.openCertificate, p.openProtocols, p.openAPI,
 	} {
 		if err := step(ctx); err != nil {
@@ -119,7 +122,7 @@ func (p *process) openPolicy(context.Context) (err error) {
 func (p *process) openDocuments(ctx context.Context) error {
 	p.documents = config.NewStore(config.Options{
 		Folder: p.cfg.Documents, Base: p.cfg.Dir, Kinds: kinds(), Journal: journal{p.state.Changes}, Log: p.log,
-		Hooks: []config.Hook{p.prepareIssuers, p.preparePolicies, p.prepareCredentials, p.endStale},
+		Hooks: []config.Hook{p.prepareIssuers, p.preparePolicies, p.prepareCredentials, p.prepareHosts, p.endStale},
 	})
 	return p.documents.Load(ctx)
 }
@@ -167,7 +170,7 @@ func (p *process) endStale(s *config.Set) (func(), []error) {
 			return
 		}
 		n := p.gateway.End(gate.EndRevoked, errors.New("the target's configuration changed"), func(i *gate.SessionInfo) bool {
-			t, ok := s.Target(i.Target.Name)
+			t, ok := s.Target(i.Target.Handle())
 			return !ok || t.Generation != i.Target.Generation
 		})
 		if n > 0 {
@@ -216,7 +219,7 @@ func (p *process) url() string {
 
 func (p *process) openGateway(context.Context) (err error) {
 	p.gateway, err = gate.New(gate.Config{
-		Identifier: p.verifier, Directory: p.documents, Policy: p.policy, Approver: p.desk, Recorder: p.recorder,
+		Identifier: identifier{p.verifier, p.certificates()}, Directory: p.documents, Policy: p.policy, Approver: p.desk, Recorder: p.recorder,
 		Dialer: dialer{}, Vault: p.vault, Meter: p.budget, Log: p.log, Hold: p.cfg.Hold,
 	})
 	if err != nil {
@@ -271,7 +274,7 @@ func (p *process) openAPI(context.Context) (err error) {
 		Identifier: p.verifier, Authority: authority{p.documents}, Approvals: approvals{p.desk},
 		Sessions:    sessions{p.gateway, p.recorder.Dir()},
 		Revocations: revocations{p.revocations, p.gateway}, Documents: documentsAPI{p.documents},
-		Audit: audit{p.state.Changes}, Metrics: metrics(p.gateway), MetricsOnLoopback: true,
+		Audit: audit{p.state.Changes}, SSH: sshAccess{p}, Metrics: metrics(p.gateway), MetricsOnLoopback: true,
 		Version: readVersion().Version, Log: p.log,
 	})
 	return err
@@ -356,7 +359,7 @@ func issuersOf(s *config.Set, base string) []identity.Issuer {
 
 // known are the names that policies may use.
 func known(s *config.Set) policy.Known {
-	k := policy.Known{Labels: s.LabelNames()}
+	k := policy.Known{Labels: slices.Concat(s.LabelNames(), mask.Groups(), mask.Names())}
 	for _, i := range config.Values[identity.Issuer](s) {
 		for name := range i.Claims.Attributes {
 			if !slices.Contains(k.Attributes, name) {
@@ -381,6 +384,9 @@ func credentialsOf(s *config.Set, base string) []vault.Document {
 		if c.Certificate != "" {
 			d.Certificate = rebase("file:"+c.Certificate, base)
 		}
+		if c.Authority != "" {
+			d.Key, d.Sealed, d.Authority = "sealed", ownSSHTargetCA, true
+		}
 		if c.Key != nil {
 			d.Key = rebase(string(c.Key.From), base)
 		}
@@ -397,6 +403,10 @@ func rebase(source, base string) string {
 	}
 	return "file:" + filepath.Join(base, path)
 }
+
+// ownSSHTargetCA is where the key is kept that signs the certificates with which the
+// gateway logs in to hosts. No document can have such a name.
+const ownSSHTargetCA = "gateway/ssh-target-ca"
 
 // kinds are the kinds of documents of this build.
 func kinds() []config.Kind {

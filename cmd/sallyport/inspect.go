@@ -21,7 +21,7 @@ func newInspectCommand() *cobra.Command {
 			"foreign tables of a target that nobody has reviewed, and the columns without labels whose names look\n" +
 			"sensitive, with the documents that would settle them. The target's catalog is read with its own\n" +
 			"credential; nothing is run or changed. Names are all that is looked at: what stands in a column\n" +
-			"called notes, only a person knows.",
+			"called notes, only a person knows.\n\nOf an SSH target, show the key of the host, to be compared and pinned.",
 		Example: "  sallyport inspect orders\n  sallyport inspect orders --json | jq '.items[] | select(.kind == \"column\")'",
 		Args:    exactly("TARGET"),
 		RunE:    func(c *cobra.Command, args []string) error { return inspectTarget(c, file, args[0], asJSON) },
@@ -32,11 +32,14 @@ func newInspectCommand() *cobra.Command {
 }
 
 func inspectTarget(c *cobra.Command, file, name string, asJSON bool) error {
-	p, t, err := openTarget(c.Context(), file, name)
+	p, t, err := openTarget(c.Context(), file, name, "postgres", "ssh")
 	if err != nil {
 		return err
 	}
 	defer p.close()
+	if t.Protocol == "ssh" {
+		return inspectSSH(c.Context(), c.OutOrStdout(), p, t, asJSON)
+	}
 	known := setup.Known{Reviewed: t.Functions, Labelled: slices.Concat(slices.Collect(maps.Values(t.Marks))...)}
 	var found *setup.Inventory
 	err = queryTarget(c.Context(), p, t, func(q setup.Querier) (err error) {

@@ -132,7 +132,7 @@ func openOffline(ctx context.Context, file string) (*process, error) {
 // openProbing makes a gateway that can ask targets but records, and so opens, no
 // session.
 func (p *process) openProbing(context.Context) (err error) {
-	p.gateway, err = gate.New(gate.Config{Identifier: p.verifier, Directory: p.documents, Policy: p.policy, Approver: p.desk,
+	p.gateway, err = gate.New(gate.Config{Identifier: identifier{tokens: p.verifier}, Directory: p.documents, Policy: p.policy, Approver: p.desk,
 		Recorder: noRecorder{}, Dialer: dialer{}, Vault: p.vault, Log: p.log})
 	return err
 }

@@ -45,6 +45,8 @@ func subcommands() []*cobra.Command {
 		newCheckCommand(),
 		newPolicyCommand(),
 		newSetupCommand(),
+		newLoginCommand(),
+		newSSHConfigCommand(),
 		newInspectCommand(),
 		newCredentialCommand(),
 		newApprovalsCommand(),

@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/api"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sshwire "github.com/sallyport-gateway/sallyport/internal/proto/ssh/wire"
 	"github.com/sallyport-gateway/sallyport/internal/record"
 )
 
@@ -200,6 +201,8 @@ func rendererFor(protocol string) record.Renderer {
 	switch protocol {
 	case "postgres":
 		return new(wire.Renderer)
+	case "ssh":
+		return new(sshwire.Renderer)
 	default:
 		return nil
 	}

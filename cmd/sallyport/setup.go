@@ -17,7 +17,7 @@ import (
 )
 
 func newSetupCommand() *cobra.Command {
-	return newGroup("setup", "Print what a target needs, and what its credential can do too much", newSetupPostgresCommand())
+	return newGroup("setup", "Print what a target needs, and what its credential can do too much", newSetupPostgresCommand(), newSetupSSHCommand())
 }
 
 // setupFlags say what the account is for.
@@ -51,8 +51,9 @@ func newSetupPostgresCommand() *cobra.Command {
 	return c
 }
 
-// openTarget opens the process's configuration and finds a PostgreSQL target.
-func openTarget(ctx context.Context, file, name string) (*process, *gate.Target, error) {
+// openTarget opens the process's configuration and finds a target of one of the
+// protocols.
+func openTarget(ctx context.Context, file, name string, protocols ...string) (*process, *gate.Target, error) {
 	p, err := openOffline(ctx, file)
 	if err != nil {
 		return nil, nil, err
@@ -62,15 +63,15 @@ func openTarget(ctx context.Context, file, name string) (*process, *gate.Target,
 	case !ok:
 		p.close()
 		return nil, nil, &hintError{err: fmt.Errorf("there is no target %q", name), hint: "Targets are documents of kind Target.", code: exitNotFound}
-	case t.Protocol != "postgres":
+	case !slices.Contains(protocols, t.Protocol):
 		p.close()
-		return nil, nil, &hintError{err: fmt.Errorf("target %s is of protocol %s, not postgres", name, t.Protocol), code: exitInvalid}
+		return nil, nil, &hintError{err: fmt.Errorf("target %s is of protocol %s, not %s", name, t.Protocol, strings.Join(protocols, " or ")), code: exitInvalid}
 	}
 	return p, t, nil
 }
 
 func setupPostgres(c *cobra.Command, f *setupFlags, name string) error {
-	p, t, err := openTarget(c.Context(), f.config, name)
+	p, t, err := openTarget(c.Context(), f.config, name, "postgres")
 	if err != nil {
 		return err
 	}

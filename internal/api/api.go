@@ -17,7 +17,7 @@ import (
 // holds a file and a decoder.
 const maxStreams = 16
 
-// Config is what the interface is made of. Every interface is required.
+// Config is what the interface is made of. Every interface but SSH is required.
 type Config struct {
 	Identifier  Identifier
 	Authority   Authority
@@ -26,6 +26,8 @@ type Config struct {
 	Revocations Revocations
 	Documents   Documents
 	Audit       Audit
+	// SSH issues certificates to agents; nil where SSH is not served.
+	SSH SSH
 	// Ready reports whether the gateway can serve; nil means always. Its error
 	// is for the log.
 	Ready func(context.Context) error
@@ -97,6 +99,7 @@ func build(cfg Config) (*Server, error) {
 	s.registerRevocations()
 	s.registerDocuments()
 	s.registerWhoami()
+	s.registerSSH()
 	s.registerSystem()
 	document := s.api.OpenAPI()
 	// huma's own error form is never sent: rewordProblem replaces it.

@@ -22,7 +22,7 @@ type parts struct {
 	epoch     uint64
 }
 
-func (p *parts) Identify(context.Context, gate.Secret) (*gate.Principal, error) {
+func (p *parts) Identify(context.Context, gate.Proof) (*gate.Principal, error) {
 	c := p.principal
 	return &c, nil
 }
@@ -80,7 +80,7 @@ func (w *world) run(p *parts, cmd *gate.Command) error {
 	}
 	near, far := net.Pipe()
 	w.t.Cleanup(func() { _, _ = near.Close(), far.Close() })
-	s, err := g.Open(context.Background(), gate.NewSecret("token"), "orders", gate.Client{Conn: near, Protocol: p.target.Protocol})
+	s, err := g.Open(context.Background(), gate.Proof{Token: gate.NewSecret("token")}, "orders", gate.Client{Conn: near, Protocol: p.target.Protocol})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -15,6 +15,14 @@ func siblings() map[string]map[string]string {
 			"internal/approval": "implements the store that approval declares, in approval's types",
 			"internal/vault":    "implements the store that vault declares, in vault's types",
 		},
+		"internal/shell": {
+			"internal/hostpath": "a command line names paths; what they mean at the host is one question with one form",
+		},
+		"internal/proto/ssh": {
+			"internal/shell":    "the exec request asks what a command line does; the two are one protocol",
+			"internal/hostpath": "the protocol carries the questions about paths to the host and the answers back",
+			"internal/mask":     "what a host answers is text, so its masks are applied to the stream",
+		},
 		"internal/proto/postgres": {
 			"internal/sql/postgres": "the wire loop asks what a statement does; the two are one protocol",
 		},
@@ -24,7 +32,7 @@ func siblings() map[string]map[string]string {
 // pure are the packages that know nothing of storage or network, with the
 // imports that they may not have.
 func pure() (packages, forbidden []string) {
-	return []string{"internal/sql", "internal/mask", "internal/policy"},
+	return []string{"internal/sql", "internal/shell", "internal/hostpath", "internal/mask", "internal/policy"},
 		[]string{"net", "net/http", "net/rpc", "database/sql", "github.com/jackc/pgx/v5", "modernc.org/sqlite"}
 }
 

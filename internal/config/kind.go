@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -48,7 +49,7 @@ func Kinds() []Kind {
 		{Name: KindCredential, Doc: "Where the secret is that the gateway logs in to targets with.", Secret: true,
 			New: func() any { return new(Credential) }, Validate: func(d any) []error { return d.(*Credential).validate() }},
 		{Name: KindLabels, Doc: "Which columns, fields or paths of a target are sensitive.", KeyedByTarget: true,
-			New: func() any { return new(Labels) }},
+			New: func() any { return new(Labels) }, Validate: func(d any) []error { return d.(*Labels).validate() }},
 		{Name: KindFunctions, Doc: "The reviewed functions of a target: what calling them does.", KeyedByTarget: true,
 			New: func() any { return new(Functions) }, Validate: func(d any) []error { return d.(*Functions).validate() }},
 		{Name: KindRole, Doc: "Which people may do what on the API and the console.", New: func() any { return new(Role) },
@@ -65,6 +66,9 @@ type Target struct {
 	Database   string            `yaml:"database" doc:"Database or namespace at the target." default:"the protocol's own" example:"orders"`
 	Labels     map[string]string `yaml:"labels" doc:"Key/value labels that policies see as target.labels." example:"{env: prod}"`
 	Credential string            `yaml:"credential" required:"true" doc:"Name of the Credential document to log in with." example:"orders-agent"`
+	Logins     map[string]string `yaml:"logins" doc:"Further accounts, for protocols where agents choose one (SSH: LOGIN+TARGET): the account's name here to its Credential document." example:"{backup: web1-backup}"`
+	HostKeys   []string          `yaml:"host_keys" doc:"Public keys of an SSH host, as in its /etc/ssh/ssh_host_*_key.pub. sallyport inspect shows them." example:"[ssh-ed25519 AAAAC3Nz…]"`
+	HostCAs    []string          `yaml:"host_cas" doc:"Public keys of the authorities whose certificates an SSH host may show." example:"[ssh-ed25519 AAAAC3Nz…]"`
 	Limits     Limits            `yaml:"limits" doc:"Bounds of one session and of one answer." default:"none beyond the gateway's own"`
 	TLS        TLS               `yaml:"tls" doc:"How the gateway speaks to the target."`
 }
@@ -75,6 +79,7 @@ type Limits struct {
 	Bytes     Size          `yaml:"bytes" doc:"Bytes of one command's answer." default:"no limit" example:"64MiB"`
 	Statement time.Duration `yaml:"statement" doc:"Time of one command at the target." default:"no limit" example:"30s"`
 	Session   time.Duration `yaml:"session" doc:"Time from the opening to the end of a session." default:"the token's lifetime" example:"1h"`
+	Idle      time.Duration `yaml:"idle" doc:"Time in which neither side of an interactive session says anything." default:"15m" example:"10m"`
 	Sessions  int           `yaml:"sessions" doc:"Sessions of the target that are open at a time, at one gateway." default:"no limit" example:"50"`
 	PerAgent  int           `yaml:"sessions_per_agent" doc:"Sessions of one agent at the target that are open at a time, at one gateway." default:"no limit" example:"5"`
 }
@@ -94,14 +99,17 @@ type Credential struct {
 	Password    *Source `yaml:"password" doc:"Where the password is." example:"{from: env:ORDERS_PASSWORD}"`
 	Sealed      string  `yaml:"sealed" doc:"Name of a secret stored by sallyport credential set." example:"orders-agent"`
 	Certificate string  `yaml:"certificate" doc:"PEM file of the client certificate chain, relative to the configuration file." example:"orders.crt"`
-	Key         *Source `yaml:"key" doc:"Where the PEM private key of the certificate is." example:"{from: file:orders.key}"`
+	Key         *Source `yaml:"key" doc:"Where the PEM private key is: of the certificate, or an SSH key." example:"{from: file:orders.key}"`
+	Authority   string  `yaml:"authority" enum:"ssh" doc:"Log in with a certificate that the gateway's own SSH authority signs for each session. sallyport setup ssh prints what the host needs." example:"ssh"`
 }
 
 // Labels is the document that marks the sensitive places of a target.
 type Labels struct {
 	Name    string              `yaml:"name" doc:"Name of the document, where a target has several." default:"the target's name"`
 	Target  string              `yaml:"target" required:"true" doc:"Name of the target." example:"orders"`
-	Columns map[string][]string `yaml:"columns" required:"true" doc:"Label to places: schema.table.column for databases." example:"{pii: [public.customers.email]}"`
+	Columns map[string][]string `yaml:"columns" doc:"Label to columns of a database: schema.table.column." example:"{pii: [public.customers.email]}"`
+	Paths   map[string][]string `yaml:"paths" doc:"Label to absolute paths of a host, each with everything below it; * stands for a part of a name." example:"{secret: [/home/app/.ssh, /etc/shadow]}"`
+	Detect  []string            `yaml:"detect" doc:"Content detectors that watch what the target answers. What they find is masked as the rule says, or redacted." example:"[secrets, card]"`
 }
 
 // Functions is the document of a target's reviewed functions.
@@ -160,6 +168,10 @@ func (s Size) MarshalText() ([]byte, error) {
 // URL, a file name or the machine-readable line of a refusal.
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
 
+// loginPattern is what accounts at a target may be called: it holds no + and
+// nothing that needs quoting.
+var loginPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)
+
 // fieldError is a Placed error of this package's own validators.
 type fieldError struct{ path, message, hint string }
 
@@ -174,6 +186,11 @@ func (t *Target) validate() (errs []error) {
 		}
 	} else if !hostPort(t.Address) {
 		errs = append(errs, &fieldError{"address", fmt.Sprintf("%q is not host:port", t.Address), "for example: db.internal:5432"})
+	}
+	for login := range t.Logins {
+		if !loginPattern.MatchString(login) {
+			errs = append(errs, &fieldError{"logins." + login + "#key", fmt.Sprintf("%q is not the name of an account", login), "letters, digits, dots, dashes and underscores"})
+		}
 	}
 	if t.Limits.Sessions < 0 {
 		errs = append(errs, &fieldError{"limits.sessions", "a limit is not negative", "leave it out for no limit"})
@@ -201,16 +218,31 @@ func (c *Credential) validate() (errs []error) {
 	switch {
 	case c.Password != nil && c.Sealed != "":
 		errs = append(errs, &fieldError{"sealed", "both password and sealed are given", "keep one of them"})
-	case c.Password == nil && c.Sealed == "" && c.Certificate == "":
+	case c.Authority != "" && (c.Password != nil || c.Sealed != "" || c.Certificate != "" || c.Key != nil):
+		errs = append(errs, &fieldError{"authority", "the authority's certificates need no other secret", "keep authority, or the secret"})
+	case c.Authority != "":
+	case c.Password == nil && c.Sealed == "" && c.Certificate == "" && c.Key == nil:
 		errs = append(errs, &fieldError{"name", "the credential has no secret",
 			"add password: {from: env:NAME}, password: {from: file:PATH}, or sealed: " + c.Name + " and run sallyport credential set " + c.Name})
 	}
-	switch {
-	case c.Certificate != "" && c.Key == nil:
+	if c.Certificate != "" && c.Key == nil {
 		errs = append(errs, &fieldError{"certificate", "the certificate has no key", "add key: {from: file:PATH}"})
-	case c.Certificate == "" && c.Key != nil:
-		errs = append(errs, &fieldError{"key", "the key has no certificate", "add certificate: PATH"})
 	}
+	return errs
+}
+
+func (l *Labels) validate() (errs []error) {
+	if len(l.Columns)+len(l.Paths)+len(l.Detect) == 0 {
+		errs = append(errs, &fieldError{"target", "nothing is labelled", "add columns, paths or detect"})
+	}
+	for name, paths := range l.Paths {
+		for i, p := range paths {
+			if !strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.ContainsAny(p, "\x00\n") {
+				errs = append(errs, &fieldError{fmt.Sprintf("paths.%s[%d]", name, i), fmt.Sprintf("%q is not an absolute path in its shortest form", p), "for example: /home/app/.ssh"})
+			}
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs
 }
 

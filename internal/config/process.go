@@ -38,8 +38,8 @@ type Process struct {
 	// TLS is the gateway's own certificate, for every listener.
 	TLS ProcessTLS `yaml:"tls" doc:"The gateway's own certificate, shown to agents and people."`
 	// Hold is how long a command waits for a person before its client is told
-	// to come back. Default: 45s, inside the 60 s that most clients allow.
-	Hold time.Duration `yaml:"hold" doc:"How long a command waits for a person before its client is told to come back." default:"45s" example:"45s"`
+	// to come back. Zero means what suits each protocol's clients.
+	Hold time.Duration `yaml:"hold" doc:"How long a command waits for a person before its client is told to come back." default:"45s; 110s for SSH" example:"45s"`
 	// Limits bound the process.
 	Limits ProcessLimits `yaml:"limits" doc:"Bounds of the process."`
 	// Log says what is logged.
@@ -193,9 +193,6 @@ func (p *Process) defaults() {
 	}
 	if p.URL == "" {
 		p.URL = "https://" + p.Listen[ListenConsole]
-	}
-	if p.Hold == 0 {
-		p.Hold = 45 * time.Second
 	}
 	if p.Limits.Connections == 0 {
 		p.Limits.Connections = 16384

@@ -117,6 +117,9 @@ func (s *Set) LabelNames() []string {
 		for n := range l.Columns {
 			names[n] = true
 		}
+		for n := range l.Paths {
+			names[n] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -348,9 +351,35 @@ func (b *builder) crossCheck() {
 			continue
 		}
 		if built := b.target(d, t); built != nil {
-			s.targets[t.Name] = built
+			s.targets[built.Handle()] = b.sealTarget(built)
+			b.logins(d, t, built, credentials)
 		}
 	}
+}
+
+// logins adds the target once more for each of its further accounts.
+func (b *builder) logins(d *Document, t *Target, built *gate.Target, credentials []string) {
+	for login, credential := range t.Logins {
+		if _, ok := b.set.docs[KindCredential][credential]; !ok {
+			b.errs = append(b.errs, d.Errorf("logins."+login, suggest(credential, credentials), "there is no credential %q", credential))
+			continue
+		}
+		other := *built
+		other.Login, other.Credential = login, credential
+		b.set.targets[other.Handle()] = b.sealTarget(&other)
+	}
+}
+
+// sealTarget gives the finished target its generation.
+func (b *builder) sealTarget(t *gate.Target) *gate.Target {
+	credential, _ := b.set.Credential(t.Credential)
+	t.Generation = ""
+	sum := sha256.Sum256(canonical(struct {
+		Target     *gate.Target
+		Credential *Credential
+	}{t, credential}))
+	t.Generation = hex.EncodeToString(sum[:16])
+	return t
 }
 
 // maxCABytes bounds a CA bundle: the system's own is about 220 KiB.
@@ -359,10 +388,10 @@ const maxCABytes = 4 << 20
 // target builds what the gate sees.
 func (b *builder) target(d *Document, t *Target) *gate.Target {
 	g := &gate.Target{Name: t.Name, Protocol: t.Protocol, Address: t.Address, Connector: t.Connector, Database: t.Database,
-		Labels: t.Labels, Credential: t.Credential, Marks: map[string][]string{}, Functions: map[string]gate.Effects{},
+		Labels: t.Labels, Credential: t.Credential, Keys: t.HostKeys, Authorities: t.HostCAs, Marks: map[string][]string{}, Functions: map[string]gate.Effects{},
 		TLS: gate.TLS{Mode: t.tlsMode(), ServerName: t.TLS.ServerName},
 		Limits: gate.Limits{Rows: t.Limits.Rows, Bytes: int64(t.Limits.Bytes), Statement: t.Limits.Statement,
-			Session: t.Limits.Session, Sessions: t.Limits.Sessions, SessionsPerAgent: t.Limits.PerAgent}}
+			Session: t.Limits.Session, Idle: t.Limits.Idle, Sessions: t.Limits.Sessions, SessionsPerAgent: t.Limits.PerAgent}}
 	if t.TLS.CA != "" {
 		pem, err := readFile(resolve(b.base, t.TLS.CA), maxCABytes)
 		if err != nil {
@@ -377,11 +406,17 @@ func (b *builder) target(d *Document, t *Target) *gate.Target {
 	}
 	for _, l := range Values[Labels](b.set) {
 		if l.Target == t.Name {
-			for name, paths := range l.Columns {
+			for name, columns := range l.Columns {
+				g.Marks[name] = append(g.Marks[name], columns...)
+			}
+			for name, paths := range l.Paths {
 				g.Marks[name] = append(g.Marks[name], paths...)
 			}
+			g.Detect = append(g.Detect, l.Detect...)
 		}
 	}
+	slices.Sort(g.Detect)
+	g.Detect = slices.Compact(g.Detect)
 	for name := range g.Marks {
 		slices.Sort(g.Marks[name])
 		g.Marks[name] = slices.Compact(g.Marks[name])
@@ -399,11 +434,5 @@ func (b *builder) target(d *Document, t *Target) *gate.Target {
 			g.Functions[signature] = effect
 		}
 	}
-	credential, _ := b.set.Credential(t.Credential)
-	sum := sha256.Sum256(canonical(struct {
-		Target     *gate.Target
-		Credential *Credential
-	}{g, credential}))
-	g.Generation = hex.EncodeToString(sum[:16])
 	return g
 }

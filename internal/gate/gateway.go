@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -34,7 +35,8 @@ type Config struct {
 	Meter Meter
 	// Log receives what happened, never what was said. Nil discards.
 	Log *slog.Logger
-	// Hold is how long a command waits for a person. Zero means DefaultHold.
+	// Hold is how long a command waits for a person, in every protocol. Zero
+	// means what the protocol asks for in Client.Hold.
 	Hold time.Duration
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
@@ -64,9 +66,6 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Hold == 0 {
-		cfg.Hold = DefaultHold
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -89,6 +88,12 @@ type Client struct {
 	User string
 	// Application is what the client calls itself; declared, not verified.
 	Application string
+	// Connection is the same for the sessions that share a client's connection;
+	// empty where a session has one to itself.
+	Connection string
+	// Hold is how long clients of this protocol can wait for a person, where the
+	// configuration says nothing. Zero means DefaultHold.
+	Hold time.Duration
 }
 
 // SessionInfo is what is known of a session from its start. It is immutable.
@@ -101,25 +106,20 @@ type SessionInfo struct {
 	Remote      string
 	User        string
 	Application string
-	Started     time.Time
+	Connection  string
+	// Hold is how long a command waits for a person before its client is told to
+	// come back.
+	Hold    time.Duration
+	Started time.Time
 	// Deadline is when the session ends at the latest.
 	Deadline time.Time
 }
 
-// Open identifies the caller, finds the target and starts the recording. Errors
-// are *OpenError.
-func (g *Gateway) Open(ctx context.Context, token Secret, target string, c Client) (*Session, error) {
-	s, err := g.open(ctx, token, target, c)
-	if err != nil {
-		g.count.Unopened.Add(1)
-		return nil, err
-	}
-	g.count.Opened.Add(1)
-	return s, nil
-}
-
-func (g *Gateway) open(ctx context.Context, token Secret, target string, c Client) (*Session, error) {
-	p, err := g.cfg.Identifier.Identify(ctx, token)
+// Identify verifies who the caller is, for a protocol that authenticates its
+// client before a session is asked for (SSH). It opens nothing: Open verifies the
+// proof again. Errors are *OpenError.
+func (g *Gateway) Identify(ctx context.Context, proof Proof) (*Principal, error) {
+	p, err := g.cfg.Identifier.Identify(ctx, proof)
 	if err != nil {
 		return nil, &OpenError{Stage: "identify", Public: "the token was refused: " + publicText(err), Err: err}
 	}
@@ -129,6 +129,29 @@ func (g *Gateway) open(ctx context.Context, token Secret, target string, c Clien
 	if why, yes := g.cfg.Identifier.Revoked(p); yes {
 		return nil, &OpenError{Stage: "identify", Public: "the token was refused: revoked", Err: errors.New(why)}
 	}
+	if !g.cfg.Now().Before(p.Expiry) {
+		return nil, &OpenError{Stage: "identify", Public: "the token was refused: it has expired"}
+	}
+	return p, nil
+}
+
+// Open identifies the caller, finds the target and starts the recording. Errors
+// are *OpenError.
+func (g *Gateway) Open(ctx context.Context, proof Proof, target string, c Client) (*Session, error) {
+	s, err := g.open(ctx, proof, target, c)
+	if err != nil {
+		g.count.Unopened.Add(1)
+		return nil, err
+	}
+	g.count.Opened.Add(1)
+	return s, nil
+}
+
+func (g *Gateway) open(ctx context.Context, proof Proof, target string, c Client) (*Session, error) {
+	p, err := g.Identify(ctx, proof)
+	if err != nil {
+		return nil, err
+	}
 	t, ok := g.cfg.Directory.Target(target)
 	if !ok || t.Protocol != c.Protocol {
 		return nil, &OpenError{Stage: "authorise", Public: fmt.Sprintf("there is no %s target named %q", c.Protocol, target)}
@@ -136,8 +159,11 @@ func (g *Gateway) open(ctx context.Context, token Secret, target string, c Clien
 	now := g.cfg.Now()
 	info := &SessionInfo{
 		ID: newID("ses_"), Principal: p, Target: t, Protocol: c.Protocol,
-		Remote: c.Conn.RemoteAddr().String(), User: c.User, Application: c.Application,
-		Started: now, Deadline: p.Expiry,
+		Remote: c.Conn.RemoteAddr().String(), User: c.User, Application: c.Application, Connection: c.Connection,
+		Started: now, Deadline: p.Expiry, Hold: g.cfg.Hold,
+	}
+	if info.Hold == 0 {
+		info.Hold = cmp.Or(c.Hold, DefaultHold)
 	}
 	if l := t.Limits.Session; l > 0 && now.Add(l).Before(info.Deadline) {
 		info.Deadline = now.Add(l)
@@ -260,28 +286,37 @@ func (g *Gateway) Probe(ctx context.Context, t *Target, login Login) error {
 // TLS. It is the only code that sees the raw connection or the credential.
 type Login func(ctx context.Context, conn net.Conn, t *Target, c *Credential) (net.Conn, error)
 
-func (g *Gateway) dial(ctx context.Context, t *Target, login Login) (net.Conn, error) {
+func (g *Gateway) dial(ctx context.Context, t *Target, login Login) (conn net.Conn, err error) {
+	err = g.reach(ctx, t, func(raw net.Conn, cred *Credential) error {
+		conn, err = login(ctx, raw, t, cred)
+		return err
+	})
+	return conn, err
+}
+
+// reach dials the target and logs in. It closes the connection if that fails.
+func (g *Gateway) reach(ctx context.Context, t *Target, login func(net.Conn, *Credential) error) error {
 	cred, err := g.cfg.Vault.Credential(ctx, t.Credential)
 	if err != nil {
-		return nil, &OpenError{Stage: "login", Public: fmt.Sprintf("target %q has no usable credential", t.Name), Err: err}
+		return &OpenError{Stage: "login", Public: fmt.Sprintf("target %q has no usable credential", t.Name), Err: err}
 	}
 	raw, err := g.cfg.Dialer.Dial(ctx, t)
 	if err != nil {
-		return nil, &OpenError{Stage: "dial", Public: fmt.Sprintf("target %q cannot be reached", t.Name), Err: err}
+		return &OpenError{Stage: "dial", Public: fmt.Sprintf("target %q cannot be reached", t.Name), Err: err}
 	}
 	// A target that stops answering in the middle of the log-in must not hold
 	// the caller longer than ctx.
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
-	conn, err := login(ctx, raw, t, cred)
+	err = login(raw, cred)
 	if err == nil && !stop() {
 		err = context.Cause(ctx)
 	}
 	stop()
 	if err != nil {
 		_ = raw.Close()
-		return nil, &OpenError{Stage: "login", Public: fmt.Sprintf("the gateway could not log in to target %q", t.Name), Err: err}
+		return &OpenError{Stage: "login", Public: fmt.Sprintf("the gateway could not log in to target %q", t.Name), Err: err}
 	}
-	return conn, nil
+	return nil
 }
 
 // PublicError is an error of an Identifier with a text that the caller may see.
@@ -297,6 +332,9 @@ func publicText(err error) string {
 	}
 	return "it could not be verified"
 }
+
+// NewConnectionID returns an id for Client.Connection.
+func NewConnectionID() string { return newID("con_") }
 
 // newID returns prefix and 130 random bits in lower-case base32.
 func newID(prefix string) string {

@@ -22,7 +22,8 @@ type stage struct {
 	starts  int // guarded by mu: recordings begun
 }
 
-func (s *stage) Identify(_ context.Context, token gate.Secret) (*gate.Principal, error) {
+func (s *stage) Identify(_ context.Context, proof gate.Proof) (*gate.Principal, error) {
+	token := proof.Token
 	return &gate.Principal{Party: gate.Party{Issuer: "i", Subject: "s"}, Kind: gate.KindAgent, Agent: token.Reveal(), Expiry: time.Now().Add(time.Hour)}, nil
 }
 func (s *stage) Revoked(*gate.Principal) (string, bool) { return "", false }
@@ -116,7 +117,7 @@ func open(t testing.TB, g *gate.Gateway, agent string) (*gate.Session, error) {
 			}
 		}
 	}()
-	return g.Open(t.Context(), gate.NewSecret(agent), "x", gate.Client{Conn: here, Protocol: "p"})
+	return g.Open(t.Context(), gate.Proof{Token: gate.NewSecret(agent)}, "x", gate.Client{Conn: here, Protocol: "p"})
 }
 
 func must(t testing.TB, s *gate.Session, err error) *gate.Session {

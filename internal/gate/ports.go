@@ -15,13 +15,24 @@ type Protocol interface {
 	Serve(ctx context.Context, client net.Conn, g *Gateway) error
 }
 
-// Identifier verifies tokens.
+// Proof is what a caller shows to say who it is. Exactly one member is set; the
+// zero Proof names nobody.
+type Proof struct {
+	// Token is an OIDC token as it came.
+	Token Secret
+	// Certificate is a certificate in its protocol's encoding. A protocol sets it
+	// only when the caller has proved on this connection that it holds the
+	// certificate's key.
+	Certificate []byte
+}
+
+// Identifier verifies what callers show.
 type Identifier interface {
-	// Identify verifies a token and returns whom it names. The error's text is
-	// for the log; the agent learns only that the token was refused and which
-	// rule refused it. It must be safe for concurrent use and must bound its
-	// own network waits.
-	Identify(ctx context.Context, token Secret) (*Principal, error)
+	// Identify verifies a proof and returns whom it names. The error's text is
+	// for the log; the agent learns only that it was refused and which rule
+	// refused it. It must be safe for concurrent use and must bound its own
+	// network waits.
+	Identify(ctx context.Context, proof Proof) (*Principal, error)
 	// Revoked reports whether the principal was revoked, and why. It is asked
 	// at Open; revocations that come later reach live sessions by
 	// [Gateway.End].
@@ -74,6 +85,9 @@ const (
 	EventHold
 	// EventEnd: the session ended, and why.
 	EventEnd
+	// EventInquiry: the gateway asked the target something about a command that
+	// it was inspecting, committed before the question is sent.
+	EventInquiry
 )
 
 // Event is one entry in a recording.
@@ -83,8 +97,8 @@ type Event struct {
 	// Command counts the session's commands from 1; 0 belongs to no command.
 	Command uint64
 	// Text is the command as asked (EventCommand), the request id and its state
-	// (EventHold), the command tag or SQLSTATE (EventEffect), or the cause
-	// (EventEnd).
+	// (EventHold), the command tag or SQLSTATE (EventEffect), the question
+	// (EventInquiry), or the cause (EventEnd).
 	Text string
 	// Params are the command's parameters, for a reader.
 	Params []string

@@ -46,6 +46,9 @@ type Credential struct {
 	Password Secret
 	// Certificate is a PEM chain for TLS or SSH client authentication; may be empty.
 	Certificate []byte
-	// Key is the PEM private key of Certificate; zero without one.
+	// Key is a PEM private key: that of Certificate, or an SSH key; zero without one.
 	Key Secret
+	// Authority says that Key is a certificate authority's: the protocol logs in
+	// with a key of its own that it signs with Key for minutes.
+	Authority bool
 }

@@ -204,10 +204,10 @@ func (s *Session) await(ctx context.Context, cmd *Command, v Verdict, digest str
 		return "", err
 	}
 	s.g.count.Held.Add(1)
-	until := s.g.cfg.Now().Add(s.g.cfg.Hold)
+	until := s.g.cfg.Now().Add(s.Hold)
 	cmd.Wait(Held{Request: asked.Request, Rule: v.Rule, Reason: v.Reason, URL: asked.URL, Digest: digest, Until: until})
 	cancelled := cmd.Cancelled // read now: the command is the protocol's again when Decide returns
-	ctx, cancel := context.WithTimeout(ctx, s.g.cfg.Hold)
+	ctx, cancel := context.WithTimeout(ctx, s.Hold)
 	defer cancel()
 	var withdrawn atomic.Bool
 	finished := make(chan struct{})
@@ -330,13 +330,20 @@ func (s *Session) fail(err error) error {
 // It may be called by the goroutine that serves a command's stream, but not
 // concurrently.
 func (s *Session) Answer(command uint64, b []byte) error {
+	return s.AnswerContent(command, b, b)
+}
+
+// AnswerContent is Answer for bulk content (a file) of which the recording keeps
+// only a part: kept stands in it for b, and says how much of b it leaves out. The
+// protocol records the digest of the whole as the command's effect.
+func (s *Session) AnswerContent(command uint64, b, kept []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
 	if end := s.Err(); end != nil {
 		return end
 	}
-	if err := s.append(Event{Kind: EventAnswer, Command: command, Data: b}, nil); err != nil {
+	if err := s.append(Event{Kind: EventAnswer, Command: command, Data: kept}, nil); err != nil {
 		return err
 	}
 	if err := s.commit(); err != nil {

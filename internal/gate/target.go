@@ -11,13 +11,22 @@ type Target struct {
 	Address string
 	// Connector names the connector to dial through; empty dials from the gateway.
 	Connector string
-	// Database is the database, namespace or login at the target; may be empty.
+	// Database is the database or namespace at the target; may be empty.
 	Database string
+	// Login is the account that was asked for, where the target offers several;
+	// empty for its only or usual one. Credential is that account's.
+	Login string
 	// Labels are the operator's key/value labels, seen by policies as target.labels.
 	Labels map[string]string
 	// Marks are the sensitive places of the target: label name → paths
 	// ("public.customers.email"). What a path means is the protocol's affair.
 	Marks map[string][]string
+	// Detect names the content detectors that watch what the target answers.
+	Detect []string
+	// Keys are the public keys that the target may show, and Authorities those
+	// that may sign for it, in the protocol's text form (an SSH host key). A
+	// protocol that needs them refuses a target that has neither.
+	Keys, Authorities []string
 	// Functions are the reviewed functions of the target: signature → effect.
 	Functions map[string]Effects
 	// Credential names the credential to log in with.
@@ -27,6 +36,15 @@ type Target struct {
 	// Generation changes whenever any document that shapes this target changes.
 	// Grants are bound to it.
 	Generation string
+}
+
+// Handle is what an agent asks for the target by: its name, or LOGIN+NAME for
+// one of several accounts.
+func (t *Target) Handle() string {
+	if t.Login == "" {
+		return t.Name
+	}
+	return t.Login + "+" + t.Name
 }
 
 // TLSMode says how far the gateway trusts the way to the target. The zero value
@@ -61,8 +79,9 @@ type Limits struct {
 	Bytes int64
 	// Statement bounds the time of one command at the target.
 	Statement time.Duration
-	// Session bounds the time from opening to end.
-	Session time.Duration
+	// Session bounds the time from opening to end, Idle the time in which neither
+	// side of an interactive command says anything.
+	Session, Idle time.Duration
 	// Sessions bounds how many sessions are open at a time at one gateway: of the
 	// target, and SessionsPerAgent of one agent at the target.
 	Sessions, SessionsPerAgent int

@@ -129,7 +129,11 @@ func (t *Stream) Command() uint64 { return t.command }
 
 // Write queues b for the target. On a FollowInput stream b is first recorded as
 // the agent's input.
-func (t *Stream) Write(b []byte) error {
+func (t *Stream) Write(b []byte) error { return t.WriteContent(b, b) }
+
+// WriteContent is Write for bulk content (a file): kept stands in the recording
+// for b, as in [Session.AnswerContent].
+func (t *Stream) WriteContent(b, kept []byte) error {
 	if t.u == nil {
 		return ErrPermit
 	}
@@ -140,7 +144,7 @@ func (t *Stream) Write(b []byte) error {
 	if !t.input {
 		return t.u.queue(b)
 	}
-	if err := s.append(Event{Kind: EventInput, Command: t.command, Data: b}, nil); err != nil {
+	if err := s.append(Event{Kind: EventInput, Command: t.command, Data: kept}, nil); err != nil {
 		return err
 	}
 	return t.u.queue(b)

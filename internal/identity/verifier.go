@@ -40,8 +40,6 @@ type Verifier struct {
 	reg    atomic.Pointer[registry]
 }
 
-var _ gate.Identifier = (*Verifier)(nil)
-
 // registry is one generation of issuers, with what was verified under it.
 type registry struct {
 	byURL   map[string][]*issuer
@@ -192,6 +190,21 @@ func (v *Verifier) Identify(ctx context.Context, secret gate.Secret) (*gate.Prin
 	}
 	reg.cache.put(&cached{hash: hash, issuer: i, version: version, principal: p, times: times})
 	return v.unlessRevoked(p, i, hash)
+}
+
+// Recheck reports whether a principal that was verified before, and is vouched
+// for by a certificate since, may still be let in: its issuer is configured, for
+// the same kind of callers, and nothing about it was revoked.
+func (v *Verifier) Recheck(p *gate.Principal) error {
+	for _, i := range v.reg.Load().byURL[p.Issuer] {
+		if i.kind == p.Kind {
+			if why, yes := v.Revoked(p); yes {
+				return reject(RuleRevoked, "%s", why)
+			}
+			return nil
+		}
+	}
+	return reject(RuleIssuer, "no document has this url")
 }
 
 func (v *Verifier) unlessRevoked(p *gate.Principal, i *issuer, hash [sha256.Size]byte) (*gate.Principal, error) {

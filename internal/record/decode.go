@@ -32,7 +32,7 @@ func (r *Reader) decode(e *Entry, f frame) error {
 		} else if r.before > 0 {
 			r.before-- // of a command in the part that was stepped over
 		}
-	case gate.EventHold, gate.EventEnd:
+	case gate.EventHold, gate.EventInquiry, gate.EventEnd:
 		ev.Text = string(d.b)
 		if ev.Kind == gate.EventEnd {
 			r.cause = ev.Text

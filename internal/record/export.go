@@ -159,6 +159,8 @@ func kindName(k gate.EventKind) string {
 		return "hold"
 	case gate.EventEnd:
 		return "end"
+	case gate.EventInquiry:
+		return "inquiry"
 	}
 	return "unknown"
 }

@@ -96,7 +96,7 @@ func (g *Recording) Append(e *gate.Event) error {
 		putVarint(g, e.Rows)
 		put(g, e.Text)
 		g.settleCommand(e.Command)
-	case gate.EventHold, gate.EventEnd:
+	case gate.EventHold, gate.EventInquiry, gate.EventEnd:
 		if e.Kind == gate.EventEnd {
 			g.cause = e.Text
 		}

@@ -26,6 +26,14 @@ type Renderer interface {
 	Render(command uint64, answer []byte, emit func(kind string, cells [][]byte))
 }
 
+// InputRenderer is a Renderer that also knows the form of what agents send to a
+// running command.
+type InputRenderer interface {
+	// RenderInput is given the next bytes of a command's input and calls emit for
+	// each line to show. The text may hold anything: replay escapes it.
+	RenderInput(command uint64, input []byte, emit func(text string))
+}
+
 // Defaults of ReplayOptions.
 const (
 	DefaultRows    = 10
@@ -212,6 +220,9 @@ func (p *player) header(s Start) {
 	}
 	p.field("target", "%s (%s)", s.Target, s.Protocol)
 	p.field("from", "%s, user %s, application %s", s.Remote, s.User, s.Application)
+	if s.Connection != "" {
+		p.field("connection", "%s", s.Connection)
+	}
 	p.field("started", "%s", s.Started.Format(time.RFC3339Nano))
 	p.out.WriteByte('\n')
 }
@@ -225,6 +236,10 @@ func (p *player) entry(e *Entry) {
 	case gate.EventCommand:
 		p.commandEntry(e)
 	case gate.EventInput:
+		if in, ok := p.o.Renderer.(InputRenderer); ok {
+			in.RenderInput(ev.Command, ev.Data, func(text string) { p.line("    < ", text) })
+			break
+		}
 		p.line("    < ", preview(ev.Data))
 	case gate.EventAnswer:
 		if ev.Command != p.command {
@@ -236,6 +251,8 @@ func (p *player) entry(e *Entry) {
 		p.line("    = ", fmt.Sprintf("#%d %s, %d rows", ev.Command, ev.Text, ev.Rows))
 	case gate.EventHold:
 		p.line("    ~ ", fmt.Sprintf("[%s] #%d held: %s", clock(e.At), ev.Command, ev.Text))
+	case gate.EventInquiry:
+		p.line("    ? ", fmt.Sprintf("[%s] #%d asked the target: %s", clock(e.At), ev.Command, ev.Text))
 	case gate.EventEnd:
 		p.ended = true
 		p.line("\n", fmt.Sprintf("[%s] session ended: %s", clock(e.At), ev.Text))

@@ -30,17 +30,20 @@ type Start struct {
 	// configured when the session opened. Credential is a name.
 	Address    string            `json:"address,omitempty"`
 	Database   string            `json:"database,omitempty"`
+	Login      string            `json:"login,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
 	Generation string            `json:"generation,omitempty"`
 	Credential string            `json:"credential,omitempty"`
 	// Remote is the client's network address. User and Application are what the
 	// client says of itself.
-	Remote      string    `json:"remote,omitempty"`
-	User        string    `json:"user,omitempty"`
-	Application string    `json:"application,omitempty"`
-	Started     time.Time `json:"started"`
-	Deadline    time.Time `json:"deadline,omitzero"`
-	Expiry      time.Time `json:"token_expiry,omitzero"`
+	Remote      string `json:"remote,omitempty"`
+	User        string `json:"user,omitempty"`
+	Application string `json:"application,omitempty"`
+	// Connection is the same for the sessions of one connection of the client.
+	Connection string    `json:"connection,omitempty"`
+	Started    time.Time `json:"started"`
+	Deadline   time.Time `json:"deadline,omitzero"`
+	Expiry     time.Time `json:"token_expiry,omitzero"`
 }
 
 // Attribute is a fact about the agent and who vouches for it.
@@ -53,7 +56,7 @@ type Attribute struct {
 func newStart(s *gate.SessionInfo) Start {
 	st := Start{
 		Version: formatVersion, ID: s.ID, Protocol: s.Protocol, Remote: s.Remote, User: s.User,
-		Application: s.Application, Started: s.Started.UTC(), Deadline: s.Deadline.UTC(),
+		Application: s.Application, Connection: s.Connection, Started: s.Started.UTC(), Deadline: s.Deadline.UTC(),
 	}
 	if p := s.Principal; p != nil {
 		st.Agent, st.Subject, st.Actor, st.ClientID = p.Agent, p.Party, p.Actor, p.ClientID
@@ -67,7 +70,7 @@ func newStart(s *gate.SessionInfo) Start {
 	}
 	if t := s.Target; t != nil {
 		st.Target, st.Address, st.Database, st.Labels = t.Name, t.Address, t.Database, t.Labels
-		st.Generation, st.Credential = t.Generation, t.Credential
+		st.Login, st.Generation, st.Credential = t.Login, t.Generation, t.Credential
 	}
 	return st
 }

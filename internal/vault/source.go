@@ -17,8 +17,8 @@ import (
 //	file:PATH   a file that only the gateway's account may read
 //	sealed      the sealed store
 //
-// Certificate is empty, file:PATH or sealed. Either a password or a certificate
-// with its key must be there. The values themselves never stand in a document.
+// Certificate is empty, file:PATH or sealed, and needs its key. Either a password
+// or a key must be there. The values themselves never stand in a document.
 type Document struct {
 	// Name is what targets name the credential by.
 	Name string
@@ -30,8 +30,10 @@ type Document struct {
 	Password string
 	// Certificate is the source of the PEM chain, such as "file:/etc/sallyport/orders.pem".
 	Certificate string
-	// Key is the source of the certificate's PEM private key.
+	// Key is the source of the PEM private key: the certificate's, or one of its own.
 	Key string
+	// Authority says that Key signs certificates to log in with.
+	Authority bool
 }
 
 const sealedWord = "sealed"
@@ -42,9 +44,9 @@ func (d Document) Validate() error {
 	switch {
 	case d.Name == "":
 		return &FieldError{"name", "a credential needs a name"}
-	case d.Password == "" && d.Certificate == "":
-		return &FieldError{"password", "a credential needs a password, or a certificate with its key"}
-	case (d.Certificate == "") != (d.Key == ""):
+	case d.Password == "" && d.Certificate == "" && d.Key == "":
+		return &FieldError{"password", "a credential needs a password, a key, or a certificate with its key"}
+	case d.Certificate != "" && d.Key == "":
 		return &FieldError{"key", "certificate and key belong together"}
 	case d.Username == "" && d.Password != "" && d.Password != sealedWord:
 		return &FieldError{"username", "a password needs the name of its account"}
@@ -107,7 +109,7 @@ func (v *Vault) credential(ctx context.Context, d Document) (*gate.Credential, e
 		}
 		p = *opened
 	}
-	c := &gate.Credential{Name: d.Name, Username: d.Username}
+	c := &gate.Credential{Name: d.Name, Username: d.Username, Authority: d.Authority}
 	if c.Username == "" {
 		c.Username = p.Username
 	}

@@ -20,7 +20,6 @@ func TestDocumentThatSaysTooLittleOrHoldsAValueIsRefused(t *testing.T) {
 		"no name":               {vault.Document{Password: "sealed"}, "name"},
 		"nothing":               {vault.Document{Name: "x"}, "password"},
 		"certificate alone":     {vault.Document{Name: "x", Certificate: "sealed"}, "key"},
-		"key alone":             {vault.Document{Name: "x", Password: "sealed", Key: "sealed"}, "key"},
 		"no account":            {vault.Document{Name: "x", Password: "env:PW"}, "username"},
 		"the password itself":   {vault.Document{Name: "x", Username: "u", Password: "hunter2"}, "password"},
 		"unknown source":        {vault.Document{Name: "x", Username: "u", Password: "http://hunter2"}, "password"},
@@ -135,7 +134,6 @@ func TestPutRefusesWhatCannotLogIn(t *testing.T) {
 	for name, c := range map[string]gate.Credential{
 		"nothing":               {Username: "u"},
 		"certificate alone":     {Username: "u", Password: secret, Certificate: []byte("x")},
-		"key alone":             {Username: "u", Key: secret},
 		"password beyond bound": {Username: "u", Password: gate.NewSecret(strings.Repeat("x", 64<<10+1))},
 		"endless account":       {Username: strings.Repeat("u", 2000), Password: secret},
 	} {

@@ -114,10 +114,35 @@ func checkParts(name string, c *gate.Credential) error {
 		return errors.New("there is no secret in it")
 	case len(c.Password.Reveal()) > maxSecret || len(c.Key.Reveal()) > maxSecret || len(c.Certificate) > maxSecret:
 		return fmt.Errorf("a part of it is longer than %d bytes", maxSecret)
-	case (len(c.Certificate) == 0) != c.Key.IsZero():
+	case len(c.Certificate) > 0 && c.Key.IsZero():
 		return errors.New("certificate and key belong together")
 	}
 	return nil
+}
+
+// Own returns the key of the gateway's own that is kept sealed under name, and
+// makes it with generate the first time. Of several gateways that make it at the
+// same time, one wins and all return its key. The name must be one that no
+// document can have.
+func (v *Vault) Own(ctx context.Context, name string, generate func() (gate.Secret, error)) (gate.Secret, error) {
+	for range 3 {
+		c, err := v.credential(ctx, Document{Name: name, Key: sealedWord})
+		if err == nil {
+			return c.Key, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return gate.Secret{}, fmt.Errorf("own key %q: %w", name, err)
+		}
+		key, err := generate()
+		if err != nil {
+			return gate.Secret{}, fmt.Errorf("own key %q: %w", name, err)
+		}
+		err = v.Put(ctx, name, gate.Credential{Key: key}, "the gateway")
+		if err != nil && !errors.Is(err, ErrConflict) {
+			return gate.Secret{}, err
+		}
+	}
+	return gate.Secret{}, fmt.Errorf("own key %q: %w", name, ErrConflict)
 }
 
 // Delete forgets a sealed credential. It returns ErrNotFound if there is none.

@@ -334,3 +334,26 @@ func BenchmarkCredentialSealed(b *testing.B) {
 		}
 	}
 }
+
+func TestOwnKeyIsMadeOnceAndKeptSealed(t *testing.T) {
+	w := newWorld(t)
+	made := 0
+	generate := func() (gate.Secret, error) {
+		made++
+		return gate.NewSecret(fmt.Sprintf("key %d", made)), nil
+	}
+	for range 2 {
+		key, err := w.vault.Own(t.Context(), "gateway/host-key", generate)
+		if err != nil || key.Reveal() != "key 1" {
+			t.Fatalf("got %q, %v", key.Reveal(), err)
+		}
+	}
+	other, err := w.vault.Own(t.Context(), "gateway/other", generate)
+	if err != nil || other.Reveal() != "key 2" || made != 2 {
+		t.Fatalf("another name: %q, %v, made %d", other.Reveal(), err, made)
+	}
+	fails := errors.New("no randomness")
+	if _, err := w.vault.Own(t.Context(), "gateway/third", func() (gate.Secret, error) { return gate.Secret{}, fails }); !errors.Is(err, fails) {
+		t.Fatalf("got %v", err)
+	}
+}

@@ -37,6 +37,10 @@ type Case struct {
 	// Masked reads what Marks names; its plain answer would hold Secret.
 	Masked, Secret string
 	Marks          []string
+	// Seen returns what commands the target itself has received so far, as text. Nil
+	// means that the bytes on the connection to it tell, because nothing encrypts
+	// them.
+	Seen func(t testing.TB) string
 	// Slow runs for a long time at the target while Running reports true.
 	Slow    string
 	Running func(t testing.TB) bool
@@ -114,6 +118,7 @@ func recordedFirst(t *testing.T, c *Case) {
 	if a := w.connect().Do(c.Allowed); a.Err != nil {
 		t.Fatal(a.Err)
 	}
+	w.observe()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	recorded := slices.IndexFunc(w.trace, func(s string) bool {

@@ -31,6 +31,7 @@ type world struct {
 	gateway *gate.Gateway
 	addr    string
 	target  gate.Target
+	before  int // how much of Case.Seen is older than this world
 
 	mu     sync.Mutex
 	log    bytes.Buffer // guarded by mu
@@ -55,6 +56,9 @@ type request struct {
 func newWorld(t testing.TB, c *Case, hold time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, c: c, asks: map[string]*request{}, bySum: map[string]*request{}, target: c.Target}
+	if c.Seen != nil {
+		w.before = len(c.Seen(t))
+	}
 	w.target.Name, w.target.Protocol = TargetName, c.Protocol
 	w.target.Marks = map[string][]string{Label: c.Marks}
 	w.target.Credential, w.target.Generation = "conformance", "1"
@@ -100,9 +104,24 @@ func (w *world) connect() Client {
 
 // forwarded returns every byte that went to the target so far.
 func (w *world) forwarded() string {
+	if w.c.Seen != nil {
+		return w.c.Seen(w.t)[w.before:]
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.sent.String()
+}
+
+// observe notes in the trace what the target itself has received.
+func (w *world) observe() {
+	if w.c.Seen == nil {
+		return
+	}
+	if got := w.forwarded(); got != "" {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.trace = append(w.trace, "forwarded "+got)
+	}
 }
 
 func (w *world) logged() string {
@@ -131,9 +150,9 @@ func (l writer) Write(p []byte) (int, error) {
 }
 
 // Identify implements gate.Identifier.
-func (w *world) Identify(_ context.Context, token gate.Secret) (*gate.Principal, error) {
+func (w *world) Identify(_ context.Context, proof gate.Proof) (*gate.Principal, error) {
 	subject := ""
-	switch token.Reveal() {
+	switch proof.Token.Reveal() {
 	case Token:
 		subject = "agent"
 	case OtherAgent:
@@ -272,6 +291,7 @@ func (r *recording) Commit() error {
 		r.failed = true
 		return errors.New("no space left on device")
 	}
+	r.w.observe()
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
 	for _, e := range r.pending {
@@ -303,8 +323,10 @@ type tapped struct {
 
 func (c *tapped) Write(b []byte) (int, error) {
 	c.w.mu.Lock()
-	c.w.sent.Write(b)
-	c.w.trace = append(c.w.trace, "forwarded "+string(b))
+	if c.w.c.Seen == nil {
+		c.w.sent.Write(b)
+		c.w.trace = append(c.w.trace, "forwarded "+string(b))
+	}
 	c.w.mu.Unlock()
 	return c.Conn.Write(b)
 }

@@ -123,7 +123,7 @@ type once struct {
 	used atomic.Bool
 }
 
-func (stage) Identify(context.Context, gate.Secret) (*gate.Principal, error) {
+func (stage) Identify(context.Context, gate.Proof) (*gate.Principal, error) {
 	now := time.Now()
 	return &gate.Principal{Party: gate.Party{Issuer: "i", Subject: "s"}, Kind: gate.KindAgent, IssuedAt: now, Expiry: now.Add(time.Hour)}, nil
 }
@@ -174,7 +174,7 @@ func FuzzLyingTarget(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gs, err := g.Open(t.Context(), gate.NewSecret("t"), "t", gate.Client{Conn: client, Protocol: "postgres"})
+		gs, err := g.Open(t.Context(), gate.Proof{Token: gate.NewSecret("t")}, "t", gate.Client{Conn: client, Protocol: "postgres"})
 		if err != nil {
 			t.Fatal(err)
 		}

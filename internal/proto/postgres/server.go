@@ -97,7 +97,7 @@ func (p *Server) Serve(ctx context.Context, client net.Conn, g *gate.Gateway) er
 // open opens the session at the gate, logs in to the target and answers the
 // client's log-in.
 func (p *Server) open(ctx context.Context, g *gate.Gateway, conn net.Conn, start *startup) (*session, error) {
-	gs, err := g.Open(ctx, start.token, start.database, gate.Client{
+	gs, err := g.Open(ctx, gate.Proof{Token: start.token}, start.database, gate.Client{
 		Conn: conn, Protocol: p.Name(), User: start.user, Application: start.settings["application_name"],
 	})
 	if err != nil {

@@ -1,0 +1,186 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// connection is one authenticated client. Its channels are sessions of their own;
+// what they share is who the client is and the link to the target.
+type connection struct {
+	server *Server
+	g      *gate.Gateway
+	sconn  *ssh.ServerConn
+	client net.Conn
+	proof  gate.Proof
+	id     string // ties the recordings of the channels together
+	target string // as the client named it: TARGET or LOGIN+TARGET
+	slots  chan struct{}
+	end    context.CancelFunc // closes the connection
+
+	mu    sync.Mutex
+	links []*sharedLink // guarded by mu
+}
+
+// sharedLink is a connection to the target that some channels use.
+type sharedLink struct {
+	*gate.Link
+	users int // guarded by connection.mu
+}
+
+// linkUsers bounds the channels on one connection to the target: OpenSSH's sshd
+// allows ten (MaxSessions), and two are left for what the gateway asks itself.
+const linkUsers = 8
+
+// serve serves the channels until the client leaves or the connection is ended, and
+// returns when the last of them has ended.
+func (c *connection) serve(ctx context.Context, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) error {
+	var open sync.WaitGroup
+	defer open.Wait()
+	defer c.end()
+	open.Go(func() { c.globalRequests(requests) })
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, l := range c.links {
+			_ = l.Close()
+		}
+	}()
+	for nc := range channels {
+		select {
+		case c.slots <- struct{}{}:
+		default:
+			_ = nc.Reject(ssh.ResourceShortage, "sallyport: too many open channels")
+			continue
+		}
+		open.Go(func() {
+			defer func() { <-c.slots }()
+			defer c.recovered()
+			c.channel(ctx, nc)
+		})
+	}
+	return nil
+}
+
+// recovered keeps a panic inside its channel: the gate guards only the goroutine
+// that it started.
+func (c *connection) recovered() {
+	if r := recover(); r != nil {
+		c.g.Counters().Panics.Add(1)
+		c.server.cfg.Log.Error("panic in a channel", "panic", r)
+		c.end()
+	}
+}
+
+// globalRequests refuses every global request (RFC 4254, section 4): forwarding to
+// the client is not served, and the rest asks for nothing that the gateway has.
+// A refusal is also the answer that clients' keepalives wait for.
+func (c *connection) globalRequests(requests <-chan *ssh.Request) {
+	for r := range requests {
+		switch r.Type {
+		case "keepalive@openssh.com", "no-more-sessions@openssh.com", "hostkeys-prove-00@openssh.com":
+		default:
+			c.server.cfg.Log.Info("global request refused", "connection", c.id, "type", clean(r.Type[:min(len(r.Type), 64)]))
+		}
+		if r.WantReply {
+			_ = r.Reply(false, nil)
+		}
+	}
+}
+
+// channel opens a session for one channel and serves it.
+func (c *connection) channel(ctx context.Context, nc ssh.NewChannel) {
+	switch nc.ChannelType() {
+	case "session":
+		c.session(ctx, nc)
+	case "direct-tcpip", "direct-streamlocal@openssh.com":
+		c.tunnel(ctx, nc)
+	default:
+		// x11, forwarded-tcpip and the like are the server's to open; tun@openssh.com
+		// carries packets that nobody could decide about.
+		c.server.cfg.Log.Info("channel refused", "connection", c.id, "type", clean(nc.ChannelType()[:min(len(nc.ChannelType()), 64)]))
+		_ = nc.Reject(ssh.Prohibited, "sallyport: channels of this type are not served")
+	}
+}
+
+// open makes the gate's session of a channel.
+func (c *connection) open(ctx context.Context, conn net.Conn) (*gate.Session, error) {
+	return c.g.Open(ctx, c.proof, c.target, gate.Client{Conn: conn, Protocol: c.server.Name(), User: c.sconn.User(),
+		Application: clean(string(c.sconn.ClientVersion())), Connection: c.id, Hold: DefaultHold})
+}
+
+// reject words why no session was opened as the channel's failure. A client whose
+// sessions cannot be recorded has no business here any more.
+func (c *connection) reject(nc ssh.NewChannel, err error) {
+	reason, text := ssh.ConnectionFailed, "the session could not be opened"
+	var open *gate.OpenError
+	if errors.As(err, &open) {
+		text = open.Public
+		switch open.Stage {
+		case "identify", "authorise":
+			reason = ssh.Prohibited
+		case "limit", "record":
+			reason = ssh.ResourceShortage
+		}
+	}
+	_ = nc.Reject(reason, "sallyport: "+clean(text))
+	if open != nil && open.Stage == "record" {
+		c.end()
+	}
+}
+
+// linked returns a connection to the target that has room for one more channel, and
+// makes one where there is none. The caller gives it back with unlinked. One that was
+// lost is forgotten.
+func (c *connection) linked(ctx context.Context, s *gate.Session) (*sharedLink, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.links = slices.DeleteFunc(c.links, func(l *sharedLink) bool {
+		select {
+		case <-l.Done():
+			_ = l.Close()
+			return true
+		default:
+			return false
+		}
+	})
+	for _, l := range c.links {
+		if l.users < linkUsers {
+			l.users++
+			return l, nil
+		}
+	}
+	made, err := s.Link(ctx, login(s.SessionInfo))
+	if err != nil {
+		return nil, err
+	}
+	l := &sharedLink{Link: made, users: 1}
+	c.links = append(c.links, l)
+	return l, nil
+}
+
+func (c *connection) unlinked(l *sharedLink) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.users--
+}
+
+// over is told of a session's end. One that was ended from outside ends the
+// connection: what ended it holds for every other channel as well.
+func (c *connection) over(s *gate.Session) {
+	var end *gate.EndError
+	if !errors.As(s.Err(), &end) {
+		return
+	}
+	switch end.Reason {
+	case gate.EndExpired, gate.EndRevoked, gate.EndRecorder, gate.EndShutdown:
+		c.end()
+	}
+}

@@ -1,0 +1,261 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
+	"github.com/sallyport-gateway/sallyport/internal/proto/ssh/wire"
+	"github.com/sallyport-gateway/sallyport/internal/shell"
+)
+
+// SQL judges the statements of database clients in command lines.
+type SQL interface {
+	// Judge returns what a statement does at the database, and the labels that it
+	// touches. An error makes it unknown.
+	Judge(ctx context.Context, address, database, text string) (effects gate.Effects, labels []string, err error)
+}
+
+// programs is the reviewed table, which never changes.
+var programs = shell.Programs()
+
+// exec judges a command line and runs what was judged.
+func (s *session) exec(ctx context.Context, payload []byte) {
+	var v struct{ Command string }
+	if err := ssh.Unmarshal(payload, &v); err != nil {
+		s.refuse(ctx, "exec", "the request cannot be decoded")
+		return
+	}
+	if argv := literalWords(v.Command); len(argv) > 0 && argv[0] == "scp" {
+		s.scp(ctx, argv)
+		return
+	}
+	command, err := s.understand(ctx, v.Command)
+	var refusal *shell.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		s.refuse(ctx, strings.ToValidUTF8(v.Command, "\uFFFD"), refusal.Error())
+		return
+	case err != nil:
+		s.c.server.cfg.Log.Warn("paths not resolved at the target", "session", s.gate.ID, "error", err)
+		s.refuse(ctx, strings.ToValidUTF8(v.Command, "\uFFFD"), "the paths in it could not be resolved at the target")
+		return
+	}
+	effects, labels := s.withSQL(ctx, command)
+	unknown := command.Unknown
+	s.facts = &Facts{Kind: "exec", Login: s.gate.Target.Login, Programs: command.Facts.Programs, Argv: command.Facts.Argv,
+		Reads: command.Facts.Reads, Writes: command.Facts.Writes, Paths: command.Facts.Paths, Hosts: command.Facts.Hosts,
+		Terminal: s.terminal != nil}
+	hints := unknownHints(unknown)
+	s.facts.Unknown = hints
+	if s.terminal != nil {
+		// With a terminal, programs page, colour and ask: what was judged is what
+		// they do without one.
+		effects |= gate.EffectUnknown
+		hints = append(hints, "a terminal was asked for, with which programs do more than was judged: run it without -t")
+	}
+	cmd := &gate.Command{Text: command.Text, Effects: effects, Labels: labels, Facts: s.facts, Follow: gate.FollowInput,
+		Binding: s.binding("exec", command.Text)}
+	p, ok := s.judge(ctx, cmd, hints)
+	if !ok {
+		return
+	}
+	s.run(p, wire.AppendRequest(s.preamble(), "exec", true, ssh.Marshal(struct{ Command string }{command.Text})), 0)
+}
+
+// literalWords returns the words of a line that is one simple command without
+// anything for a shell to expand, and nil for every other line.
+func literalWords(line string) []string {
+	if len(line) > maxLiteral {
+		return nil
+	}
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(line), "")
+	if err != nil || len(file.Stmts) != 1 {
+		return nil
+	}
+	st := file.Stmts[0]
+	call, ok := st.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Assigns)+len(st.Redirs) > 0 || st.Negated || st.Background || st.Coprocess {
+		return nil
+	}
+	var words []string
+	for _, w := range call.Args {
+		text, ok := literal(w)
+		if !ok {
+			return nil
+		}
+		words = append(words, text)
+	}
+	return words
+}
+
+// maxLiteral bounds the lines that are looked at for file transfers.
+const maxLiteral = 16 << 10
+
+// literal returns a word's text if a shell would take it as it stands. Patterns and
+// tildes, which it would not, have no quotes around them.
+func literal(w *syntax.Word) (string, bool) {
+	var b strings.Builder
+	for _, part := range w.Parts {
+		switch p := part.(type) {
+		case *syntax.Lit:
+			if strings.ContainsAny(p.Value, `*?[]~{}\`) {
+				return "", false
+			}
+			b.WriteString(p.Value)
+		case *syntax.SglQuoted:
+			if p.Dollar {
+				return "", false
+			}
+			b.WriteString(p.Value)
+		case *syntax.DblQuoted:
+			if len(p.Parts) > 1 {
+				return "", false
+			}
+			if len(p.Parts) == 1 {
+				lit, ok := p.Parts[0].(*syntax.Lit)
+				if !ok || strings.ContainsAny(lit.Value, "\\`$") {
+					return "", false
+				}
+				b.WriteString(lit.Value)
+			}
+		default:
+			return "", false
+		}
+	}
+	return b.String(), true
+}
+
+// understand parses a command line and resolves at the host where its paths lead.
+func (s *session) understand(ctx context.Context, line string) (*shell.Command, error) {
+	plan, err := shell.Analyse([]byte(line), shell.Bash, programs)
+	if err != nil {
+		return nil, err
+	}
+	questions := plan.Questions()
+	if len(questions) == 0 {
+		return plan.Settle(nil)
+	}
+	answers, err := s.ask(ctx, questions)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Settle(answers)
+}
+
+// withSQL judges the SQL in a command by the rules of the database that it goes to.
+func (s *session) withSQL(ctx context.Context, c *shell.Command) (gate.Effects, []string) {
+	if len(c.SQL) == 0 || s.c.server.cfg.SQL == nil {
+		return c.Effects, c.Labels
+	}
+	labels, all := c.Labels, gate.Effects(0)
+	for _, q := range c.SQL {
+		effects, more, err := s.c.server.cfg.SQL.Judge(ctx, net.JoinHostPort(q.Host, q.Port), q.Database, q.Text)
+		if err != nil || effects == 0 {
+			effects = gate.EffectUnknown
+		}
+		all |= effects
+		labels = append(labels, more...)
+	}
+	return c.Judged(all), labels
+}
+
+// maxAnswers bounds what a host may say about paths.
+const maxAnswers = 8 << 20
+
+// inquiryTimeout bounds how long it may take.
+const inquiryTimeout = 20 * time.Second
+
+// ask asks the host about paths, in one run of a fixed script in which the agent's
+// words are quoted.
+func (s *session) ask(ctx context.Context, questions []hostpath.Question) (*hostpath.Answers, error) {
+	marks := hostpath.Marks(s.gate.Target.Marks)
+	script, err := hostpath.Script(questions, marks)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, inquiryTimeout)
+	defer cancel()
+	b := wire.AppendOpen(nil, "session", nil)
+	b = wire.AppendRequest(b, "exec", true, ssh.Marshal(struct{ Command string }{script}))
+	conn, err := s.gate.Inquire(ctx, s.link, about(questions), wire.Append(b, wire.EOF, nil))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	out, err := readOutput(conn)
+	if err != nil {
+		return nil, err
+	}
+	return hostpath.ReadAnswers(out, questions, marks)
+}
+
+// about names the questions for a reader of the recording.
+func about(questions []hostpath.Question) string {
+	var b strings.Builder
+	b.WriteString("where do these paths lead:")
+	for i, q := range questions {
+		if i == 20 {
+			b.WriteString(" …")
+			break
+		}
+		b.WriteString(" " + hostpath.Quote(clean(q.Name)))
+	}
+	return b.String()
+}
+
+var errAnswers = errors.New("ssh: the host's answer about paths is too long")
+
+// readOutput collects the standard output of a stream until it is closed.
+func readOutput(conn net.Conn) ([]byte, error) {
+	buf := relayBuffers.Get().(*[]byte)
+	defer relayBuffers.Put(buf)
+	var out []byte
+	for {
+		n, err := conn.Read(*buf)
+		if err != nil {
+			return nil, err
+		}
+		for rest := (*buf)[:n]; len(rest) > 0; {
+			var f wire.Frame
+			if f, rest, err = wire.Next(rest); err != nil {
+				return nil, err
+			}
+			switch f.Kind {
+			case wire.Output:
+				if out = append(out, f.Payload...); len(out) > maxAnswers {
+					return nil, errAnswers
+				}
+			case wire.Failure:
+				return nil, io.ErrUnexpectedEOF
+			case wire.Close:
+				return out, nil
+			}
+		}
+	}
+}
+
+// shell asks for an interactive shell: a command as a whole, since what is typed
+// into it is not seen as commands.
+func (s *session) shell(ctx context.Context) {
+	s.facts = &Facts{Kind: "shell", Login: s.gate.Target.Login, Terminal: s.terminal != nil}
+	cmd := &gate.Command{Text: "interactive shell", Effects: gate.EffectExecute | gate.EffectUnknown, Facts: s.facts,
+		Follow: gate.FollowInput, Binding: s.binding("shell", "")}
+	p, ok := s.judge(ctx, cmd, []string{"a shell is not controlled command by command: run single commands (ssh TARGET COMMAND) instead"})
+	if !ok {
+		return
+	}
+	idle := s.gate.Target.Limits.Idle
+	if idle <= 0 {
+		idle = DefaultIdle
+	}
+	s.run(p, wire.AppendRequest(s.preamble(), "shell", true, nil), idle)
+}

@@ -1,0 +1,162 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/mask"
+	"github.com/sallyport-gateway/sallyport/internal/proto/ssh/wire"
+)
+
+// judge takes a command through the gate. It reports false when the command was
+// refused, which the client has been told, or the session is over.
+func (s *session) judge(ctx context.Context, cmd *gate.Command, hints []string) (gate.Permit, bool) {
+	p, err := s.decide(ctx, cmd)
+	if err == nil {
+		return p, true
+	}
+	var r *gate.Refusal
+	if errors.As(err, &r) {
+		s.refusal(r, hints)
+	}
+	return gate.Permit{}, false
+}
+
+// decide takes a command through the gate and returns its error.
+func (s *session) decide(ctx context.Context, cmd *gate.Command) (gate.Permit, error) {
+	s.commands++
+	if cmd.Mask == nil {
+		cmd.Mask = func(m gate.Masks) error { return s.applyMasks(cmd.Labels, m) }
+	}
+	cmd.Wait, cmd.Cancelled = s.startWait, s.withdrawn
+	p, err := s.gate.Decide(ctx, cmd)
+	s.endWait()
+	return p, err
+}
+
+// applyMasks implements gate.Command.Mask: labels of paths cannot be masked, since
+// the host reads the file; labels of detectors are applied to what it answers.
+func (s *session) applyMasks(labels []string, m gate.Masks) error {
+	for _, l := range labels {
+		if m.For(l) != gate.MaskPlain {
+			return fmt.Errorf("it touches paths labelled %q, which may not be read", l)
+		}
+	}
+	masks := map[string]string{}
+	for _, l := range s.gate.Target.Detect {
+		masks[l] = m.For(l)
+	}
+	for l, name := range m {
+		if mask.Known(l) {
+			masks[l] = name
+		}
+	}
+	rules, err := mask.Compile(masks)
+	if err != nil {
+		return err
+	}
+	s.outs[0], s.outs[1] = nil, nil
+	if slices.ContainsFunc(slices.Collect(maps.Values(masks)), func(name string) bool { return name != gate.MaskPlain }) {
+		s.outs[0], s.outs[1] = rules.NewStream(), rules.NewStream()
+	}
+	return nil
+}
+
+// refuse puts on record a command that is refused whatever the policy says.
+func (s *session) refuse(ctx context.Context, text, why string, hints ...string) {
+	s.facts = &Facts{Kind: "exec", Login: s.gate.Target.Login, Unknown: []string{why}}
+	s.judge(ctx, &gate.Command{Text: text, Effects: gate.EffectUnknown, Facts: s.facts,
+		Binding: s.binding("refused", text), Mask: func(gate.Masks) error { return errors.New(why) }}, hints)
+}
+
+// action is the part of the binding digest that says what runs.
+type action struct {
+	Kind        string   `json:"kind"`
+	Command     string   `json:"command"`
+	Environment []string `json:"environment"`
+	Terminal    string   `json:"terminal"`
+}
+
+func (s *session) binding(kind, command string) func() gate.Binding {
+	return func() gate.Binding {
+		return gate.Binding{Role: s.gate.Target.Login, Action: action{Kind: kind, Command: command,
+			Environment: s.environment(), Terminal: fmt.Sprintf("%x", s.terminal)}}
+	}
+}
+
+// refusal is the native form of a refusal: words on standard error and an exit
+// status that nothing else has.
+func (s *session) refusal(r *gate.Refusal, hints []string) {
+	b := wire.AppendReply(nil, true)
+	b = wire.Append(b, wire.ErrorOutput, refusalText(r, hints))
+	b = wire.AppendExit(wire.Append(b, wire.EOF, nil), exitRefused)
+	_ = s.gate.Answer(s.commands, wire.Append(b, wire.Close, nil)) // an error ends the session, which says so
+}
+
+// waiting is a command that waits for a person.
+type waiting struct {
+	stop    chan struct{} // closed by endWait
+	stopped chan struct{} // closed when progress is told no more
+}
+
+// progressEvery is how often a waiting client is told that it waits.
+const progressEvery = 15 * time.Second
+
+// startWait implements gate.Command.Wait.
+func (s *session) startWait(h gate.Held) {
+	w := &waiting{stop: make(chan struct{}), stopped: make(chan struct{})}
+	s.waiting = w
+	b := wire.Append(wire.AppendReply(nil, true), wire.ErrorOutput, heldText(h))
+	if err := s.gate.Answer(s.commands, b); err != nil {
+		close(w.stopped)
+		return
+	}
+	command := s.commands
+	go func() { // ends with endWait
+		defer close(w.stopped)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-w.stop:
+				return
+			case <-tick.C:
+			}
+			text := waitingText(h, time.Until(h.Until))
+			if err := s.gate.Answer(command, wire.Append(nil, wire.ErrorOutput, text)); err != nil {
+				return
+			}
+		}
+	}()
+}
+
+// endWait returns when progress is told no more.
+func (s *session) endWait() {
+	if w := s.waiting; w != nil {
+		close(w.stop)
+		<-w.stopped
+		s.waiting = nil
+	}
+}
+
+// unknownHints words what was not understood, for the agent.
+func unknownHints[R fmt.Stringer](reasons []R) []string {
+	var hints []string
+	for i, r := range reasons {
+		if i == maxHints {
+			hints = append(hints, fmt.Sprintf("and %d more", len(reasons)-i))
+			break
+		}
+		hints = append(hints, strings.TrimSpace(r.String()))
+	}
+	return hints
+}
+
+// maxHints bounds the reasons that an agent is told of one refusal.
+const maxHints = 5
