@@ -1,0 +1,627 @@
+package sftp
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// world is a directory with a secret in it and a relay whose policy forbids the
+// secret.
+func world(t *testing.T) (dir string, c *peer, p *policy) {
+	t.Helper()
+	dir = tempDir(t)
+	put(t, dir+"/secret/token", []byte("CANARY"))
+	put(t, dir+"/pub/file", []byte("public"))
+	p = &policy{secret: dir + "/secret"}
+	return dir, dial(t, Config{}, p), p
+}
+
+func TestServerOfThisMachineShowsItsOpenFiles(t *testing.T) {
+	dir, c, _ := world(t)
+	c.open(dir+"/pub/file", FlagRead)
+	// Without /proc the open would have been refused: PathOnly is false.
+}
+
+func TestEveryWayToTheSecretIsRefused(t *testing.T) {
+	dir, c, p := world(t)
+	secret, pub := dir+"/secret/token", dir+"/pub"
+	if err := errors.Join(os.Symlink(secret, pub+"/link"), os.Symlink(dir, pub+"/up")); err != nil {
+		t.Fatal(err)
+	}
+	mode := Attrs{HasMode: true, Mode: 0o777}
+	for _, spelling := range []string{secret, pub + "/../secret/token", pub + "/link", pub + "/up/secret/token",
+		dir + "//secret/./token", pub + "/up/pub/up/secret/../secret/token"} {
+		for _, q := range []Request{
+			&Open{Path: spelling, Flags: FlagRead}, &Open{Path: spelling, Flags: FlagWrite},
+			&Open{Path: spelling, Flags: FlagWrite | FlagCreate | FlagTrunc}, &Open{Path: spelling, Flags: FlagWrite | FlagAppend},
+			&Stat{spelling}, &Setstat{spelling, mode}, &Setstat{spelling, Attrs{HasSize: true}}, &Statvfs{spelling}, &Realpath{spelling},
+		} {
+			c.want(q, PermissionDenied)
+		}
+	}
+	for _, q := range []Request{
+		&Opendir{dir + "/secret"}, &Opendir{pub + "/up/secret"}, &Lstat{secret}, &Readlink{secret}, &Remove{secret},
+		&Lsetstat{secret, mode}, &Rename{secret, pub + "/x"}, &PosixRename{secret, pub + "/x"}, &Hardlink{secret, pub + "/x"},
+		&Rename{pub + "/file", secret}, &PosixRename{pub + "/file", secret}, &Hardlink{pub + "/file", dir + "/secret/x"},
+		&Symlink{secret, pub + "/x"}, &Symlink{"../secret/token", pub + "/x"}, &Symlink{pub + "/file", dir + "/secret/x"},
+		&Symlink{"up/secret", pub + "/x"}, &Mkdir{dir + "/secret/x", Attrs{}}, &Rmdir{dir + "/secret"},
+		&Open{Path: dir + "/secret/new", Flags: FlagWrite | FlagCreate}, &Open{Path: dir + "/secret/new", Flags: FlagWrite | FlagCreate | FlagExcl},
+	} {
+		c.want(q, PermissionDenied)
+	}
+	same(t, secret, []byte("CANARY"))
+	for _, name := range []string{pub + "/x", dir + "/secret/x", dir + "/secret/new"} {
+		if _, err := os.Lstat(name); err == nil {
+			t.Errorf("%s exists", name)
+		}
+	}
+	info, err := os.Stat(secret)
+	if err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("the secret's mode: %v %v", info, err)
+	}
+	c.want(&Stat{pub + "/file"}, OK) // the session goes on
+	if !p.saw("judge sftp open") {
+		t.Error("nothing was judged")
+	}
+}
+
+// exchange runs an operation that is allowed, and swaps what it names once it
+// has been judged and before it is performed.
+func exchange(t *testing.T, swap func(dir string) error, ops func(dir string) []Request, check func(t *testing.T, dir string)) {
+	t.Helper()
+	for i, n := 0, len(ops("")); i < n; i++ {
+		dir := tempDir(t)
+		put(t, dir+"/secret/token", []byte("CANARY"))
+		put(t, dir+"/secret/sub/file", []byte("CANARY"))
+		put(t, dir+"/pub/file", []byte("public"))
+		put(t, dir+"/pub/sub/file", []byte("public"))
+		q := ops(dir)[i]
+		t.Run(fmt.Sprintf("%d/%T", i, q), func(t *testing.T) {
+			p := &policy{secret: dir + "/secret"}
+			swapped := false
+			p.decide = func(*Command) error {
+				if swapped {
+					return nil
+				}
+				swapped = true
+				return swap(dir)
+			}
+			c := dial(t, Config{Resolver: byInode{}}, p)
+			r := c.do(q)
+			switch r := r.(type) {
+			case *Handle:
+				t.Error("a handle of the exchanged file was given out")
+			case *FileAttrs, *Name:
+				t.Errorf("something of the exchanged file was told: %+v", r)
+			}
+			same(t, dir+"/secret/token", []byte("CANARY"))
+			if check != nil {
+				check(t, dir)
+			}
+			p.decide = nil
+			c.want(&Stat{dir + "/pub"}, OK)
+		})
+	}
+}
+
+// byInode resolves as ByServer does and learns the inodes, as a resolver with
+// a command on the host would.
+type byInode struct{ ByServer }
+
+func (b byInode) Resolve(ctx context.Context, h *Host, paths []Path) error {
+	if err := b.ByServer.Resolve(ctx, h, paths); err != nil {
+		return err
+	}
+	for i := range paths {
+		var st unix.Stat_t
+		if err := unix.Lstat(paths[i].Place.Real, &st); err == nil {
+			paths[i].Place.Device, paths[i].Place.Inode = st.Dev, st.Ino
+		}
+	}
+	return nil
+}
+
+func TestASymlinkSwappedInBeforeTheOpenIsRefused(t *testing.T) {
+	exchange(t, func(dir string) error {
+		return errors.Join(os.Remove(dir+"/pub/file"), os.Symlink(dir+"/secret/token", dir+"/pub/file"))
+	}, func(dir string) []Request {
+		return []Request{
+			&Open{Path: dir + "/pub/file", Flags: FlagRead},
+			&Open{Path: dir + "/pub/file", Flags: FlagWrite},
+			&Open{Path: dir + "/pub/file", Flags: FlagWrite | FlagTrunc},
+			&Open{Path: dir + "/pub/file", Flags: FlagWrite | FlagCreate | FlagTrunc},
+			&Open{Path: dir + "/pub/file", Flags: FlagWrite | FlagAppend},
+			&Setstat{dir + "/pub/file", Attrs{HasMode: true, Mode: 0o777}},
+			&Setstat{dir + "/pub/file", Attrs{HasSize: true, Size: 1}},
+			&Stat{dir + "/pub/file"},
+		}
+	}, func(t *testing.T, dir string) {
+		if info, err := os.Stat(dir + "/secret/token"); err != nil || info.Mode().Perm() != 0o644 {
+			t.Errorf("the secret's mode: %v %v", info, err)
+		}
+	})
+}
+
+func TestAHardLinkSwappedInBeforeTheOpenIsRefused(t *testing.T) {
+	exchange(t, func(dir string) error {
+		return errors.Join(os.Remove(dir+"/pub/file"), os.Link(dir+"/secret/token", dir+"/pub/file"))
+	}, func(dir string) []Request {
+		return []Request{
+			&Open{Path: dir + "/pub/file", Flags: FlagRead},
+			&Open{Path: dir + "/pub/file", Flags: FlagWrite | FlagCreate | FlagTrunc},
+			&Setstat{dir + "/pub/file", Attrs{HasMode: true, Mode: 0o777}},
+			&Setstat{dir + "/pub/file", Attrs{HasSize: true, Size: 1}},
+		}
+	}, func(t *testing.T, dir string) {
+		if info, err := os.Stat(dir + "/secret/token"); err != nil || info.Mode().Perm() != 0o644 {
+			t.Errorf("the secret's mode: %v %v", info, err)
+		}
+	})
+}
+
+func TestARenamedSecretSwappedInBeforeTheOpenIsRefused(t *testing.T) {
+	exchange(t, func(dir string) error {
+		return errors.Join(os.Link(dir+"/secret/token", dir+"/keep"), os.Rename(dir+"/keep", dir+"/pub/file"))
+	}, func(dir string) []Request {
+		return []Request{&Open{Path: dir + "/pub/file", Flags: FlagRead}}
+	}, nil)
+}
+
+func TestADirectorySwappedForALinkToTheSecretIsRefused(t *testing.T) {
+	exchange(t, func(dir string) error {
+		return errors.Join(os.Rename(dir+"/pub/sub", dir+"/pub/old"), os.Symlink(dir+"/secret/sub", dir+"/pub/sub"))
+	}, func(dir string) []Request {
+		name := dir + "/pub/sub/file"
+		return []Request{
+			&Open{Path: name, Flags: FlagRead}, &Open{Path: name, Flags: FlagWrite | FlagTrunc | FlagCreate},
+			&Open{Path: dir + "/pub/sub/new", Flags: FlagWrite | FlagCreate}, &Opendir{dir + "/pub/sub"},
+			&Remove{name}, &Rename{name, dir + "/pub/taken"}, &PosixRename{name, dir + "/pub/taken"},
+			&PosixRename{dir + "/pub/file", name}, &Rename{dir + "/pub/file", dir + "/pub/sub/new"},
+			&Hardlink{name, dir + "/pub/taken"}, &Hardlink{dir + "/pub/file", dir + "/pub/sub/new"},
+			&Mkdir{dir + "/pub/sub/new", Attrs{}}, &Symlink{"x", dir + "/pub/sub/new"},
+			&Setstat{name, Attrs{HasMode: true, Mode: 0o777}}, &Lsetstat{name, Attrs{HasMode: true, Mode: 0o777}},
+			&Stat{name}, &Lstat{name},
+		}
+	}, func(t *testing.T, dir string) {
+		same(t, dir+"/secret/sub/file", []byte("CANARY"))
+		if info, err := os.Stat(dir + "/secret/sub/file"); err != nil || info.Mode().Perm() != 0o644 {
+			t.Errorf("the secret's mode: %v %v", info, err)
+		}
+		entries, err := os.ReadDir(dir + "/secret/sub")
+		if err != nil || len(entries) != 1 {
+			t.Errorf("the secret directory holds %v %v", entries, err)
+		}
+		if _, err := os.Lstat(dir + "/pub/taken"); err == nil {
+			t.Error("something was taken out of the secret directory")
+		}
+	})
+}
+
+func TestANewFileIsNeverMadeThroughALinkThatAppeared(t *testing.T) {
+	dir := tempDir(t)
+	put(t, dir+"/pub/file", nil)
+	p := &policy{}
+	p.decide = func(*Command) error { return os.Symlink(dir+"/elsewhere", dir+"/pub/new") }
+	c := dial(t, Config{}, p)
+	if code, _ := c.code(&Open{Path: dir + "/pub/new", Flags: FlagWrite | FlagCreate}); code == OK {
+		t.Error("opened")
+	}
+	if _, err := os.Lstat(dir + "/elsewhere"); err == nil {
+		t.Error("the file was made where the link leads")
+	}
+}
+
+func TestARenameThatWasJudgedAsMakingANameReplacesNothing(t *testing.T) {
+	dir := tempDir(t)
+	put(t, dir+"/a", []byte("a"))
+	p := &policy{}
+	p.decide = func(c *Command) error {
+		if got := c.Effects().String(); got != "write" {
+			t.Errorf("effects %s, want write", got)
+		}
+		put(t, dir+"/b", []byte("b"))
+		return nil
+	}
+	c := dial(t, Config{}, p)
+	c.want(&PosixRename{dir + "/a", dir + "/b"}, Failure)
+	same(t, dir+"/b", []byte("b"))
+	p.decide = func(c *Command) error {
+		if got := c.Effects().String(); got != "write,delete" {
+			t.Errorf("effects %s, want write,delete", got)
+		}
+		return nil
+	}
+	c.want(&PosixRename{dir + "/a", dir + "/b"}, OK)
+	same(t, dir+"/b", []byte("a"))
+}
+
+func TestHandlesAreTheGatewaysAndDieWithTheirFile(t *testing.T) {
+	dir, c, _ := world(t)
+	h := bytes.Clone(c.open(dir+"/pub/file", FlagRead))
+	if len(h) != handleSize {
+		t.Fatalf("handle %x is not one of ours", h)
+	}
+	for _, guess := range [][]byte{nil, {0, 0, 0, 0}, {0, 0, 0, 1}, make([]byte, 8), bytes.Repeat([]byte{255}, 8), h[:7], append(h[:8:8], 0)} {
+		c.want(&Read{guess, 0, 10}, Failure)
+		c.want(&Fstat{guess}, Failure)
+		c.want(&Close{guess}, Failure)
+		c.want(&Readdir{guess}, Failure)
+		c.want(&Fsetstat{guess, Attrs{}}, Failure)
+		c.want(&Fsync{guess}, Failure)
+		c.want(&Fstatvfs{guess}, Failure)
+		c.want(&CopyData{From: guess, To: h}, Failure)
+	}
+	c.want(&Write{h, 0, []byte("x")}, Failure) // opened for reading
+	c.want(&Readdir{h}, Failure)
+	c.want(&CopyData{From: h, To: h}, Failure)
+	c.want(&Close{h}, OK)
+	for _, q := range []Request{&Read{h, 0, 10}, &Fstat{h}, &Close{h}} {
+		c.want(q, Failure)
+	}
+	again := c.open(dir+"/pub/file", FlagRead)
+	if bytes.Equal(again, h) {
+		t.Error("the handle of a closed file names another one")
+	}
+	same(t, dir+"/pub/file", []byte("public"))
+}
+
+func TestOpenFilesAreBounded(t *testing.T) {
+	dir := tempDir(t)
+	put(t, dir+"/f", []byte("x"))
+	c := dial(t, Config{Handles: 20}, &policy{})
+	for range 20 {
+		c.open(dir+"/f", FlagRead)
+	}
+	for range 30 {
+		c.want(&Open{Path: dir + "/f", Flags: FlagRead}, Failure)
+		c.want(&Opendir{dir}, Failure)
+	}
+	c.want(&Stat{dir + "/f"}, OK)
+}
+
+func TestThousandsOfFilesOneAfterTheOther(t *testing.T) {
+	dir := tempDir(t)
+	put(t, dir+"/f", []byte("x"))
+	c := dial(t, Config{}, &policy{})
+	for range 1500 {
+		h := bytes.Clone(c.open(dir+"/f", FlagRead))
+		c.want(&Close{h}, OK)
+	}
+}
+
+func TestUnknownExtensionsTypesAndFlagsAreRefusedLocally(t *testing.T) {
+	dir, c, p := world(t)
+	c.want(&UnknownExtension{"evil@example.com"}, OpUnsupported)
+	raw := func(typ byte, rest ...byte) Code {
+		c.next++
+		packet := append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0, typ}, c.next), rest...)
+		binary.BigEndian.PutUint32(packet, uint32(len(packet)-4)) //nolint:gosec // small
+		c.write(packet)
+		return c.answer(c.next, &Remove{}).(*Status).Code
+	}
+	for _, typ := range []byte{0, 1, 2, 21, 22, 23, 100, 101, 102, 199, 201, 255} {
+		if got := raw(typ); got != OpUnsupported {
+			t.Errorf("type %d: status %d", typ, got)
+		}
+	}
+	c.want(&Open{Path: dir + "/pub/file", Flags: 0x41}, BadMessage)
+	c.want(&Stat{dir + "/pub/file"}, OK)
+	if !p.saw("refused extension evil@example.com") {
+		t.Error("the refusal was not told")
+	}
+}
+
+func TestFlagsThatMeanDifferentThingsAreRefused(t *testing.T) {
+	dir, c, _ := world(t)
+	for _, f := range []Flags{0, FlagRead | FlagTrunc, FlagRead | FlagCreate, FlagRead | FlagAppend, FlagCreate, FlagTrunc,
+		FlagWrite | FlagExcl, FlagAppend, FlagRead | FlagExcl | FlagCreate} {
+		c.want(&Open{Path: dir + "/pub/file", Flags: f}, BadMessage)
+	}
+	same(t, dir+"/pub/file", []byte("public"))
+}
+
+func TestAClientThatBreaksTheProtocolIsOut(t *testing.T) {
+	header := func(n uint32, rest ...byte) []byte { return append(binary.BigEndian.AppendUint32(nil, n), rest...) }
+	stat := AppendRequest(nil, 7, &Stat{"/"})
+	for name, send := range map[string][]byte{
+		"empty packet":  header(0),
+		"oversized":     header(MaxPacket + 1),
+		"huge":          header(0xffffffff),
+		"no id":         header(3, byte(TypeStat), 0, 0),
+		"cut":           stat[:len(stat)-1],
+		"only a header": header(100),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, Config{}, &policy{})
+			c.write(send)
+			_ = c.to.Close()
+			if err := <-c.runErr; err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+func TestMalformedRequestsAreRefusedAndTooManyEndTheSession(t *testing.T) {
+	_, c, _ := world(t)
+	long := AppendRequest(nil, 1, &Stat{strings.Repeat("x", MaxPath+1)})
+	trailing := append(AppendRequest(nil, 1, &Stat{"/"}), 0)
+	binary.BigEndian.PutUint32(trailing, uint32(len(trailing)-4)) //nolint:gosec // small
+	short := AppendRequest(nil, 1, &Stat{"/"})
+	short = short[:len(short)-1]
+	binary.BigEndian.PutUint32(short, uint32(len(short)-4)) //nolint:gosec // small
+	attrs := AppendRequest(nil, 1, &Setstat{Path: "/"})
+	attrs[len(attrs)-4] = 0x80 // extended attributes
+	bad := [][]byte{long, trailing, short, attrs, AppendRequest(nil, 1, &Stat{"a\x00b"})}
+	for i := range maxFaults {
+		c.write(bad[i%len(bad)])
+		if s := c.answer(1, &Remove{}).(*Status); s.Code != BadMessage {
+			t.Errorf("status %d, want bad message", s.Code)
+		}
+	}
+	c.write(bad[0])
+	if err := <-c.runErr; !errors.Is(err, ErrClient) {
+		t.Errorf("error %v, want the client's", err)
+	}
+}
+
+func TestSizeLimitsHoldInBothDirections(t *testing.T) {
+	dir := tempDir(t)
+	put(t, dir+"/big", random(100<<10))
+	p := &policy{grant: &Grant{Read: 40 << 10, Write: 40 << 10, Record: 100}}
+	c := dial(t, Config{}, p)
+	h := bytes.Clone(c.open(dir+"/big", FlagRead))
+	c.want(&Read{h, 0, 32 << 10}, OK)
+	code, message := c.code(&Read{h, 32 << 10, 32 << 10})
+	if code != PermissionDenied || !strings.Contains(message, "40960 bytes") {
+		t.Errorf("status %d %q", code, message)
+	}
+	c.want(&Read{h, 32 << 10, 8 << 10}, OK)
+	c.want(&Read{h, 40 << 10, 1}, PermissionDenied)
+	w := bytes.Clone(c.open(dir+"/new", FlagWrite|FlagCreate))
+	c.want(&Write{w, 0, make([]byte, 32<<10)}, OK)
+	c.want(&Write{w, 32 << 10, make([]byte, 32<<10)}, PermissionDenied)
+	c.want(&Write{w, 1 << 40, []byte("x")}, PermissionDenied) // a hole counts
+	c.want(&Write{w, ^uint64(0), []byte("x")}, PermissionDenied)
+	c.want(&Fsetstat{w, Attrs{HasSize: true, Size: 1 << 40}}, PermissionDenied)
+	c.want(&Setstat{dir + "/big", Attrs{HasSize: true, Size: 1 << 40}}, PermissionDenied)
+	c.want(&CopyData{From: h, To: w}, PermissionDenied)
+	c.want(&CopyData{From: h, To: w, Length: 1 << 40}, PermissionDenied)
+	c.want(&Close{w}, OK)
+	info, err := os.Stat(dir + "/new")
+	if err != nil || info.Size() != 32<<10 {
+		t.Errorf("%v %v", info, err)
+	}
+	if n := len(p.content[dir+"/big download"]); n != 100 {
+		t.Errorf("%d bytes were recorded, want 100", n)
+	}
+}
+
+func TestAGrantOfNothingCarriesNothing(t *testing.T) {
+	dir := tempDir(t)
+	put(t, dir+"/f", []byte("x"))
+	c := dial(t, Config{}, &policy{grant: &Grant{}})
+	h := bytes.Clone(c.open(dir+"/f", FlagRead|FlagWrite))
+	c.want(&Read{h, 0, 1}, PermissionDenied)
+	c.want(&Write{h, 0, []byte("y")}, PermissionDenied)
+	same(t, dir+"/f", []byte("x"))
+}
+
+func TestReportsHaveTheDigestOfWhatWasCarriedAndSayWhetherInOrder(t *testing.T) {
+	dir := tempDir(t)
+	put(t, dir+"/f", []byte("0123456789"))
+	p := &policy{}
+	c := dial(t, Config{}, p)
+	h := bytes.Clone(c.open(dir+"/f", FlagRead))
+	c.want(&Read{h, 5, 5}, OK)
+	c.want(&Read{h, 0, 5}, OK)
+	c.want(&Close{h}, OK)
+	c.open(dir+"/f", FlagRead) // and never closed
+	_ = c.to.Close()
+	if err := <-c.runErr; err != nil {
+		t.Fatal(err)
+	}
+	d := p.reports[0].Downloaded
+	if d.SHA256 != digest([]byte("5678901234")) || d.InOrder || d.First != 5 || d.Bytes != 10 || !p.reports[0].Closed {
+		t.Errorf("report %+v", d)
+	}
+	if len(p.reports) != 2 || p.reports[1].Closed {
+		t.Errorf("%d reports, the second of a file left open", len(p.reports))
+	}
+}
+
+func TestAnUnansweredIdMayNotBeUsedAgain(t *testing.T) {
+	e := NewEngine(4)
+	greet(t, e)
+	f := openFile(t, e, 1, FlagRead)
+	packet := AppendRequest(nil, 9, &Read{f, 0, 10})[4:]
+	if s, err := e.Client(packet); err != nil || s.Kind != StepForward {
+		t.Fatal(s, err)
+	}
+	if _, err := e.Client(packet); !errors.Is(err, ErrClient) {
+		t.Errorf("error %v, want the client's", err)
+	}
+}
+
+func greet(t testing.TB, e *Engine) {
+	t.Helper()
+	if _, err := e.Client(AppendInit(nil)[4:]); err != nil {
+		t.Fatal(err)
+	}
+	var all []Pair
+	for _, x := range extensionVersions {
+		all = append(all, Pair{string(x.name), x.version})
+	}
+	if _, err := e.Server(AppendVersion(nil, all)[4:]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openFile opens a file in an Engine as if a server had, and returns the
+// client's handle.
+func openFile(t testing.TB, e *Engine, id uint32, f Flags) []byte {
+	t.Helper()
+	s, err := e.Client(AppendRequest(nil, id, &Open{Path: "/f", Flags: f})[4:])
+	if err != nil || s.Kind != StepCommand {
+		t.Fatal(s, err)
+	}
+	frame, ok := e.Opened(s.Command, []byte{0, 0, 0, 5}, -1, Place{Real: "/f", Kind: KindRegular},
+		Grant{Read: NoLimit, Write: NoLimit, Record: 16})
+	if !ok {
+		t.Fatal("too many")
+	}
+	_, r, err := DecodeResponse(frame.AppendTo(nil)[4:], &Open{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.(*Handle).Handle
+}
+
+func TestAServerThatLiesEndsTheSession(t *testing.T) {
+	own := func(s Step) uint32 { id, _ := RequestID(s.Frame.AppendTo(nil)[4:]); return id }
+	for name, lie := range map[string]func(id uint32) []byte{
+		"unasked id":   func(id uint32) []byte { return AppendResponse(nil, id+1, &Data{[]byte("x")}) },
+		"wrong type":   func(id uint32) []byte { return AppendResponse(nil, id, &FileAttrs{}) },
+		"handle":       func(id uint32) []byte { return AppendResponse(nil, id, &Handle{[]byte{1}}) },
+		"success":      func(id uint32) []byte { return AppendResponse(nil, id, &Status{Code: OK}) },
+		"too much":     func(id uint32) []byte { return AppendResponse(nil, id, &Data{make([]byte, 11)}) },
+		"nothing":      func(id uint32) []byte { return AppendResponse(nil, id, &Data{}) },
+		"unknown code": func(id uint32) []byte { return AppendResponse(nil, id, &Status{Code: 9}) },
+		"a request":    func(id uint32) []byte { return AppendRequest(nil, id, &Stat{"/"}) },
+		"no id":        func(uint32) []byte { return []byte{0, 0, 0, 1, byte(TypeData)} },
+		"trailing":     func(id uint32) []byte { return append(AppendResponse(nil, id, &Data{[]byte("x")}), 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := NewEngine(4)
+			greet(t, e)
+			s, err := e.Client(AppendRequest(nil, 2, &Read{openFile(t, e, 1, FlagRead), 0, 10})[4:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Server(lie(own(s))[4:]); !errors.Is(err, ErrServer) {
+				t.Errorf("error %v, want the server's", err)
+			}
+		})
+	}
+	t.Run("twice", func(t *testing.T) {
+		e := NewEngine(4)
+		greet(t, e)
+		s, err := e.Client(AppendRequest(nil, 2, &Read{openFile(t, e, 1, FlagRead), 0, 10})[4:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := AppendResponse(nil, own(s), &Data{[]byte("x")})[4:]
+		if _, err := e.Server(answer); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Server(answer); !errors.Is(err, ErrServer) {
+			t.Errorf("error %v, want the server's", err)
+		}
+	})
+}
+
+func TestNamesFromTheServerAreNamesAndItsWordsAreOurs(t *testing.T) {
+	list := func(hide func([]byte) bool, entries ...Entry) (Response, error) {
+		e := NewEngine(4)
+		greet(t, e)
+		s, err := e.Client(AppendRequest(nil, 1, &Opendir{"/d"})[4:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame, _ := e.Opened(s.Command, []byte{1}, -1, Place{Real: "/d"}, Grant{Hide: hide})
+		_, h, _ := DecodeResponse(frame.AppendTo(nil)[4:], &Open{})
+		s, err = e.Client(AppendRequest(nil, 2, &Readdir{h.(*Handle).Handle})[4:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, _ := RequestID(s.Frame.AppendTo(nil)[4:])
+		if s, err = e.Server(AppendResponse(nil, id, &Name{entries})[4:]); err != nil {
+			return nil, err
+		}
+		_, r, err := DecodeResponse(s.Frame.AppendTo(nil)[4:], &Readdir{})
+		return r, err
+	}
+	entry := func(name, long string) Entry { return Entry{Name: []byte(name), Longname: []byte(long)} }
+	for _, name := range []string{"../x", "a/b", "/", "", "a\x00b", strings.Repeat("n", MaxName+1)} {
+		if _, err := list(nil, entry(name, "-rw "+name)); err == nil {
+			t.Errorf("the name %q was passed on", name)
+		}
+	}
+	r, err := list(nil, entry("ok", "-rw-r--r-- 1 root root 5 Jan 1 ok"), entry("evil", "\x1b]52;c;cm0=\a evil"), entry("odd", "something else"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := r.(*Name).Entries
+	if string(got[0].Longname) != "-rw-r--r-- 1 root root 5 Jan 1 ok" || string(got[1].Longname) != "evil" || string(got[2].Longname) != "odd" {
+		t.Errorf("descriptions %q %q %q", got[0].Longname, got[1].Longname, got[2].Longname)
+	}
+	r, err = list(func(n []byte) bool { return string(n) == "hidden" }, entry("hidden", "hidden"))
+	if err != nil || len(r.(*Name).Entries) != 1 || string(r.(*Name).Entries[0].Name) != "." {
+		t.Errorf("a list with all names hidden: %+v %v", r, err)
+	}
+	e := NewEngine(4)
+	greet(t, e)
+	s, _ := e.Client(AppendRequest(nil, 2, &Read{openFile(t, e, 1, FlagRead), 0, 10})[4:])
+	id, _ := RequestID(s.Frame.AppendTo(nil)[4:])
+	s, err = e.Server(AppendResponse(nil, id, &Status{Failure, "\x1b[2J you are hacked"})[4:])
+	if err != nil || bytes.Contains(s.Frame.AppendTo(nil), []byte("hacked")) {
+		t.Errorf("the server's text was passed on: %q %v", s.Frame.AppendTo(nil), err)
+	}
+}
+
+func TestAServerOfAnotherVersionIsRefusedAndUnknownExtensionsAreNotOffered(t *testing.T) {
+	e := NewEngine(4)
+	if _, err := e.Client(AppendInit(nil)[4:]); err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Server(AppendVersion(nil, []Pair{{"evil@example.com", "1"}, {string(ExtPosixRename), "9"}, {string(ExtFsync), "1"}})[4:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, pairs, err := DecodeVersion(s.Frame.AppendTo(nil)[4:])
+	if err != nil || len(pairs) != 1 || pairs[0].Name != string(ExtFsync) {
+		t.Errorf("offered %v %v", pairs, err)
+	}
+	if s, err = e.Client(AppendRequest(nil, 1, &PosixRename{"/a", "/b"})[4:]); err != nil || s.Kind != StepAnswer {
+		t.Errorf("an extension that was not offered: %+v %v", s, err)
+	}
+	for _, version := range []byte{0, 2, 4, 6} {
+		e := NewEngine(4)
+		if _, err := e.Client(AppendInit(nil)[4:]); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Server([]byte{byte(TypeVersion), 0, 0, 0, version}); !errors.Is(err, ErrServer) {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+	e = NewEngine(4)
+	if _, err := e.Client([]byte{byte(TypeInit), 0, 0, 0, 2}); !errors.Is(err, ErrClient) {
+		t.Errorf("an old client: %v", err)
+	}
+	e = NewEngine(4)
+	if _, err := e.Client(AppendRequest(nil, 1, &Stat{"/"})[4:]); !errors.Is(err, ErrClient) {
+		t.Errorf("a request before INIT: %v", err)
+	}
+}
+
+func TestATextOfACommandCannotDeceive(t *testing.T) {
+	c := command(&Remove{"/a\n\x1b[2Jb\u202ec"})
+	c.Paths[0].Place.Real = "/a\n\x1b[2Jb\u202ec"
+	for _, r := range c.Text() {
+		if r < ' ' || r > '~' {
+			t.Errorf("text %q", c.Text())
+		}
+	}
+	one, two := command(&Remove{"/\xff"}), command(&Remove{"/\xfe"})
+	if one.Action().Paths[0] == two.Action().Paths[0] {
+		t.Error("different names give one action")
+	}
+}

@@ -1,0 +1,548 @@
+package sftp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// outcome is how a command ended: a response for the client, or an opened file.
+type outcome struct {
+	response Response
+	opened   *opened
+	place    Place
+	note     string
+}
+
+func status(c Code) outcome { return outcome{response: &Status{c, c.text()}} }
+
+// denied is an outcome in our words.
+func denied(message string) outcome {
+	return outcome{response: &Status{PermissionDenied, message}, note: message}
+}
+
+// of passes a server's response on, as far as it is an answer to the request.
+func of(r Response) outcome { return outcome{response: rebuilt(r)} }
+
+// perform takes a command through resolve, judge, perform and answer.
+func (r *Relay) perform(ctx context.Context, c *Command) error {
+	if c.service {
+		return r.service(ctx, c)
+	}
+	o, grant, err := r.judge(ctx, c)
+	if refused := (*Refused)(nil); errors.As(err, &refused) {
+		o, err = denied(refused.Message), nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.finish(ctx, c, o, grant)
+}
+
+func (r *Relay) judge(ctx context.Context, c *Command) (outcome, Grant, error) {
+	if o, err := r.resolve(ctx, c); err != nil || o.response != nil {
+		return o, Grant{}, err
+	}
+	grant, err := r.cfg.Judge.Decide(ctx, c)
+	if err != nil {
+		return outcome{}, Grant{}, err
+	}
+	o, err := r.execute(ctx, c, grant)
+	return o, grant, err
+}
+
+// finish answers the client.
+func (r *Relay) finish(ctx context.Context, c *Command, o outcome, grant Grant) error {
+	var frame Frame
+	code := OK
+	if o.opened != nil {
+		var ok bool
+		if frame, ok = r.engine.Opened(c, o.opened.handle, o.opened.fd, o.place, grant); !ok {
+			if err := r.discard(ctx, *o.opened); err != nil {
+				return err
+			}
+			o = outcome{response: &Status{Failure, tooMany}, note: tooMany}
+		}
+	}
+	if o.response != nil {
+		if s, ok := o.response.(*Status); ok {
+			code = s.Code
+		}
+		frame = r.engine.Answer(c, o.response)
+	}
+	if err := r.cfg.Observer.Done(c, code, o.note); err != nil {
+		return err
+	}
+	return r.toClient(frame)
+}
+
+const tooMany = "too many files are open"
+
+// resolve sets the places of a command's paths.
+func (r *Relay) resolve(ctx context.Context, c *Command) (outcome, error) {
+	switch c.Operation {
+	case OpCopy:
+		return r.measure(ctx, c)
+	case OpExpand, OpHome:
+		if o, err := r.expand(ctx, c); err != nil || o.response != nil {
+			return o, err
+		}
+	}
+	if c.resolved {
+		return outcome{}, nil
+	}
+	for i := range c.Paths {
+		p := &c.Paths[i]
+		switch {
+		case p.Absolute != "":
+		case strings.HasPrefix(p.Given, "/"):
+			p.Absolute = p.Given
+		default:
+			p.Absolute = strings.TrimSuffix(r.host.start, "/") + "/" + p.Given
+		}
+		if len(p.Absolute) > MaxPath {
+			return denied("the path is too long"), nil
+		}
+	}
+	if c.Operation == OpSymlink {
+		return outcome{}, r.resolveLink(ctx, c.Paths)
+	}
+	if err := r.place(ctx, c.Paths); err != nil {
+		return outcome{}, err
+	}
+	if c.Operation == OpReplace && c.Paths[1].Place.Kind == KindAbsent {
+		c.Paths[1].Effects = gate.EffectWrite // nothing is replaced
+	}
+	return outcome{}, nil
+}
+
+// resolveLink resolves where a link is made, and from there what it says.
+func (r *Relay) resolveLink(ctx context.Context, paths []Path) error {
+	if err := r.place(ctx, paths[:1]); err != nil {
+		return err
+	}
+	text := &paths[1]
+	switch {
+	case text.Given == "":
+		return &Refused{"a symbolic link needs a target"}
+	case text.Given[0] == '/':
+		text.Absolute = text.Given
+	default:
+		text.Absolute = strings.TrimSuffix(path.Dir(paths[0].Place.Real), "/") + "/" + text.Given
+	}
+	if len(text.Absolute) > MaxPath {
+		return &Refused{"the path is too long"}
+	}
+	return r.place(ctx, paths[1:])
+}
+
+// place asks the Resolver and checks what it says.
+func (r *Relay) place(ctx context.Context, paths []Path) error {
+	if err := r.cfg.Resolver.Resolve(ctx, r.ask(), paths); err != nil {
+		return err
+	}
+	for i := range paths {
+		p := &paths[i].Place
+		if p.Kind == KindUnknown || len(p.Real) > MaxPath || !strings.HasPrefix(p.Real, "/") ||
+			path.Clean(p.Real) != p.Real || strings.IndexByte(p.Real, 0) >= 0 {
+			return &Refused{"it cannot be told what the path names"}
+		}
+	}
+	return nil
+}
+
+// expand has the server say what ~, ~user or a user's home directory is.
+func (r *Relay) expand(ctx context.Context, c *Command) (outcome, error) {
+	p := &c.Paths[0]
+	var q Request = &HomeDirectory{p.Given}
+	if c.Operation == OpExpand {
+		if !strings.HasPrefix(p.Given, "~") {
+			return outcome{}, nil
+		}
+		q = &ExpandPath{p.Given}
+	}
+	answer, err := r.ask().Do(ctx, q)
+	if err != nil {
+		return outcome{}, err
+	}
+	name, ok := nameOf(answer)
+	switch {
+	case !ok:
+		return of(answer), nil
+	case !strings.HasPrefix(name, "/"):
+		return status(Failure), nil
+	}
+	p.Absolute = name
+	return outcome{}, nil
+}
+
+// measure makes the length of a copy explicit and checks it against the limits
+// under which the files were opened.
+func (r *Relay) measure(ctx context.Context, c *Command) (outcome, error) {
+	if c.Length == 0 { // to the end of the file
+		answer, err := r.ask().Do(ctx, &Fstat{c.file.server})
+		if err != nil {
+			return outcome{}, err
+		}
+		a, ok := answer.(*FileAttrs)
+		if !ok || !a.Attrs.HasSize {
+			return status(Failure), nil
+		}
+		if a.Attrs.Size > c.FromOffset {
+			c.Length = a.Attrs.Size - c.FromOffset
+		}
+	}
+	if message := r.engine.copyable(c); message != "" {
+		return denied(message), nil
+	}
+	return outcome{}, nil
+}
+
+// execute does what a judged command says.
+func (r *Relay) execute(ctx context.Context, c *Command, grant Grant) (outcome, error) {
+	p := &c.Paths[0]
+	switch c.Operation {
+	case OpOpen:
+		return r.open(ctx, c)
+	case OpList:
+		return r.openPath(ctx, &Opendir{p.Place.Real}, p)
+	case OpStat, OpLstat, OpReadlink:
+		return r.look(ctx, c)
+	case OpStatvfs:
+		return r.plain(ctx, &Statvfs{p.Place.Real})
+	case OpRealpath, OpExpand, OpHome:
+		return r.realpath(ctx, p)
+	case OpSetstat:
+		return r.setstat(ctx, c, grant)
+	case OpRemove:
+		return r.pinned(ctx, p, func(name string) Request { return &Remove{name} })
+	case OpRmdir:
+		return r.pinned(ctx, p, func(name string) Request { return &Rmdir{name} })
+	case OpMkdir:
+		return r.pinned(ctx, p, func(name string) Request { return &Mkdir{name, c.Attrs} })
+	case OpSymlink:
+		return r.symlink(ctx, c)
+	case OpRename, OpReplace, OpHardlink:
+		return r.two(ctx, c)
+	case OpCopy:
+		return r.copy(ctx, c)
+	default:
+		return denied("this operation is not supported"), nil
+	}
+}
+
+func (r *Relay) plain(ctx context.Context, q Request) (outcome, error) {
+	answer, err := r.ask().Do(ctx, q)
+	if err != nil {
+		return outcome{}, err
+	}
+	return of(answer), nil
+}
+
+// realpath answers with what was resolved. Only for a path whose end is not
+// there the server is asked whether the directory before it is.
+func (r *Relay) realpath(ctx context.Context, p *Path) (outcome, error) {
+	if p.Place.Kind == KindAbsent {
+		answer, err := r.ask().Do(ctx, &Realpath{p.Place.Real})
+		if err != nil {
+			return outcome{}, err
+		}
+		name, ok := nameOf(answer)
+		switch {
+		case !ok:
+			return of(answer), nil
+		case name != p.Place.Real:
+			return outcome{}, errExchanged
+		}
+	}
+	name := []byte(p.Place.Real)
+	return outcome{response: &Name{[]Entry{{Name: name, Longname: name}}}}, nil
+}
+
+// open opens a file. Nothing of what the flags do to a file's content happens
+// before the file is verified: an existing one is opened as it is and emptied
+// through its handle, and a new one is only ever made where there is none.
+func (r *Relay) open(ctx context.Context, c *Command) (outcome, error) {
+	p := &c.Paths[0]
+	if r.engine.Full() {
+		return outcome{response: &Status{Failure, tooMany}, note: tooMany}, nil
+	}
+	switch p.Place.Kind {
+	case KindAbsent:
+		if c.Flags&FlagCreate == 0 {
+			return status(NoSuchFile), nil
+		}
+		return r.create(ctx, c, p)
+	case KindRegular:
+		if c.Flags&FlagExcl != 0 {
+			return status(Failure), nil
+		}
+	default:
+		return outcome{response: &Status{Failure, "not a regular file"}, note: "not a regular file"}, nil
+	}
+	o, err := r.openPath(ctx, &Open{Path: p.Place.Real, Flags: c.Flags &^ (FlagCreate | FlagTrunc)}, p)
+	if err != nil || o.opened == nil || c.Flags&FlagTrunc == 0 {
+		return o, err
+	}
+	answer, err := r.ask().Do(ctx, &Fsetstat{o.opened.handle, Attrs{HasSize: true}})
+	if err != nil {
+		return outcome{}, err
+	}
+	if s, ok := answer.(*Status); !ok || s.Code != OK {
+		return of(answer), r.discard(ctx, *o.opened)
+	}
+	return o, nil
+}
+
+// create makes a new file below the directory that was resolved.
+func (r *Relay) create(ctx context.Context, c *Command, p *Path) (outcome, error) {
+	dir, o, err := r.pin(ctx, p)
+	if err != nil || o.response != nil {
+		return o, err
+	}
+	flags := c.Flags&^FlagTrunc | FlagCreate | FlagExcl
+	o, err = r.openPath(ctx, &Open{Path: dir.name, Flags: flags, Attrs: c.Attrs}, p)
+	return o, errors.Join(err, dir.close(ctx, r))
+}
+
+// openPath opens and verifies.
+func (r *Relay) openPath(ctx context.Context, q Request, p *Path) (outcome, error) {
+	if r.engine.Full() {
+		return outcome{response: &Status{Failure, tooMany}, note: tooMany}, nil
+	}
+	o, refused, err := r.openChecked(ctx, q, p)
+	if err != nil {
+		return outcome{}, err
+	}
+	if refused != nil {
+		return of(refused), nil
+	}
+	return outcome{opened: &o, place: p.Place}, nil
+}
+
+// pin holds the directory of a path open, so that a name below it is in the
+// directory that was resolved, whatever its path has become.
+type pin struct {
+	dir  *opened
+	name string // how the server is told the file
+}
+
+func (p pin) close(ctx context.Context, r *Relay) error {
+	if p.dir == nil {
+		return nil
+	}
+	return r.discard(ctx, *p.dir)
+}
+
+func (r *Relay) pin(ctx context.Context, p *Path) (pin, outcome, error) {
+	real := p.Place.Real
+	if real == "/" || !r.host.kernel && r.cfg.PathOnly {
+		return pin{name: real}, outcome{}, nil
+	}
+	parent := &Path{Place: Place{Real: path.Dir(real), Kind: KindDirectory}}
+	dir, refused, err := r.openChecked(ctx, &Opendir{parent.Place.Real}, parent)
+	if err != nil {
+		return pin{}, outcome{}, err
+	}
+	if refused != nil {
+		return pin{}, of(refused), nil
+	}
+	return pin{&dir, descriptor(dir.fd) + "/" + path.Base(real)}, outcome{}, nil
+}
+
+// pinned asks one request about a name in its verified directory.
+func (r *Relay) pinned(ctx context.Context, p *Path, with func(name string) Request) (outcome, error) {
+	dir, o, err := r.pin(ctx, p)
+	if err != nil || o.response != nil {
+		return o, err
+	}
+	o, err = r.plain(ctx, with(dir.name))
+	return o, errors.Join(err, dir.close(ctx, r))
+}
+
+// look asks about a name without opening it. A directory that may be passed
+// through but not read cannot be held open; then the resolved path is asked for,
+// and an exchange in that moment could show the attributes of another file,
+// never its content.
+func (r *Relay) look(ctx context.Context, c *Command) (outcome, error) {
+	p := &c.Paths[0]
+	if p.Place.Kind == KindAbsent {
+		return status(NoSuchFile), nil
+	}
+	with := func(name string) Request { return &Lstat{name} }
+	if c.Operation == OpReadlink {
+		with = func(name string) Request { return &Readlink{name} }
+	}
+	o, err := r.pinned(ctx, p, with)
+	if s, ok := o.response.(*Status); err == nil && ok && s.Code == PermissionDenied {
+		o, err = r.plain(ctx, with(p.Place.Real))
+	}
+	if err != nil {
+		return o, err
+	}
+	switch a := o.response.(type) {
+	case *FileAttrs:
+		if c.Operation == OpStat && a.Attrs.Kind() == KindSymlink {
+			return outcome{}, errExchanged
+		}
+	case *Name:
+		for i := range a.Entries {
+			a.Entries[i].Longname = a.Entries[i].Name
+		}
+	}
+	return o, nil
+}
+
+// setstat sets attributes through a verified handle, or, where the file cannot
+// be opened or is none to be opened, of the name itself in its verified
+// directory.
+func (r *Relay) setstat(ctx context.Context, c *Command, grant Grant) (outcome, error) {
+	if c.file != nil {
+		return r.plain(ctx, &Fsetstat{c.file.server, c.Attrs})
+	}
+	p := &c.Paths[0]
+	size := c.Attrs.HasSize
+	switch {
+	case p.Place.Kind == KindAbsent:
+		return status(NoSuchFile), nil
+	case size && (!p.Follow || p.Place.Kind != KindRegular):
+		return status(BadMessage), nil
+	case size && c.Attrs.Size > grant.Write:
+		return denied(limitText(grant.Write)), nil
+	}
+	if p.Place.Kind == KindRegular || p.Place.Kind == KindDirectory {
+		flags := FlagRead
+		if size {
+			flags = FlagWrite
+		}
+		o, refused, err := r.openChecked(ctx, &Open{Path: p.Place.Real, Flags: flags}, p)
+		if err != nil {
+			return outcome{}, err
+		}
+		if refused == nil {
+			done, err := r.plain(ctx, &Fsetstat{o.handle, c.Attrs})
+			return done, errors.Join(err, r.discard(ctx, o))
+		}
+		if s, ok := refused.(*Status); size || !ok || s.Code != PermissionDenied {
+			return of(refused), nil
+		}
+	}
+	if !r.engine.Offers(ExtLsetstat) {
+		return denied("the attributes of this file cannot be set safely"), nil
+	}
+	return r.pinned(ctx, p, func(name string) Request { return &Lsetstat{name, c.Attrs} })
+}
+
+// symlink makes a link and looks whether the server took the two arguments in
+// the order that was meant.
+func (r *Relay) symlink(ctx context.Context, c *Command) (outcome, error) {
+	dir, o, err := r.pin(ctx, &c.Paths[0])
+	if err != nil || o.response != nil {
+		return o, err
+	}
+	text := c.Paths[1].Given
+	answers, err := r.ask().Batch(ctx, &Symlink{text, dir.name}, &Readlink{dir.name})
+	if err = errors.Join(err, dir.close(ctx, r)); err != nil {
+		return outcome{}, err
+	}
+	if s, ok := answers[0].(*Status); !ok || s.Code != OK {
+		return of(answers[0]), nil
+	}
+	if says, ok := nameOf(answers[1]); !ok || says != text {
+		return denied("the server did not make the link that was asked for"), nil
+	}
+	return status(OK), nil
+}
+
+// two renames or links, both names in their verified directories.
+func (r *Relay) two(ctx context.Context, c *Command) (outcome, error) {
+	from, to := &c.Paths[0], &c.Paths[1]
+	switch {
+	case from.Place.Kind == KindAbsent:
+		return status(NoSuchFile), nil
+	case to.Place.Kind != KindAbsent && c.Operation != OpReplace:
+		return status(Failure), nil
+	case c.Operation == OpHardlink && from.Place.Kind != KindRegular:
+		return status(Failure), nil
+	}
+	old, o, err := r.pin(ctx, from)
+	if err != nil || o.response != nil {
+		return o, err
+	}
+	made, o, err := r.pin(ctx, to)
+	if err == nil && o.response == nil {
+		o, err = r.pair(ctx, c, old.name, made.name)
+		err = errors.Join(err, made.close(ctx, r))
+	}
+	return o, errors.Join(err, old.close(ctx, r))
+}
+
+func (r *Relay) pair(ctx context.Context, c *Command, from, to string) (outcome, error) {
+	if c.Paths[1].Place.Kind == KindAbsent {
+		// What was judged as making a name must not replace a file.
+		answer, err := r.ask().Do(ctx, &Lstat{to})
+		if err != nil {
+			return outcome{}, err
+		}
+		if s, ok := answer.(*Status); !ok || s.Code != NoSuchFile {
+			return status(Failure), nil
+		}
+	}
+	switch c.Operation {
+	case OpRename:
+		return r.plain(ctx, &Rename{from, to})
+	case OpReplace:
+		return r.plain(ctx, &PosixRename{from, to})
+	default:
+		return r.plain(ctx, &Hardlink{from, to})
+	}
+}
+
+// copy has the server copy between open files. The content is not seen here.
+func (r *Relay) copy(ctx context.Context, c *Command) (outcome, error) {
+	if c.Length == 0 {
+		return status(OK), nil
+	}
+	h := &Host{r, copyTimeout}
+	answer, err := h.Do(ctx, &CopyData{c.file.server, c.FromOffset, c.Length, c.to.server, c.ToOffset})
+	if err != nil {
+		return outcome{}, err
+	}
+	o := of(answer)
+	o.note = fmt.Sprintf("up to %d bytes copied at the server, not seen by the gateway", c.Length)
+	r.engine.copied(c)
+	return o, nil
+}
+
+// service answers what concerns no file.
+func (r *Relay) service(ctx context.Context, c *Command) error {
+	answer, err := r.ask().Do(ctx, c.request)
+	if err != nil {
+		return err
+	}
+	switch a := answer.(type) {
+	case *LimitsReply:
+		least := func(theirs, ours uint64) uint64 {
+			if theirs == 0 {
+				return ours
+			}
+			return min(theirs, ours)
+		}
+		answer = &LimitsReply{least(a.Packet, MaxPacket), least(a.Read, maxRead), least(a.Write, maxRead),
+			least(a.Handles, uint64(r.cfg.Handles))} //nolint:gosec // a small positive number
+	case *UsersGroupsReply:
+		for _, names := range [][][]byte{a.Users, a.Groups} {
+			for i, n := range names {
+				if bytes.ContainsFunc(n, func(c rune) bool { return c <= ' ' || c > '~' || c == ':' || c == '/' }) {
+					names[i] = nil
+				}
+			}
+		}
+	}
+	return r.toClient(r.engine.Answer(c, rebuilt(answer)))
+}
