@@ -625,3 +625,22 @@ func TestATextOfACommandCannotDeceive(t *testing.T) {
 		t.Error("different names give one action")
 	}
 }
+
+func TestARefusalKeepsItsPlaceAmongTheAnswers(t *testing.T) {
+	dir, c, _ := world(t)
+	h := bytes.Clone(c.open(dir+"/pub/file", FlagRead|FlagWrite))
+	for range 20 {
+		first := c.next + 1
+		qs := []Request{&Read{h, 0, 3}, &Read{[]byte("guess"), 0, 3}, &Read{h, 3, 3}, &Stat{dir + "/secret/token"},
+			&Fstat{h}, &UnknownExtension{"x"}, &Write{h, 0, []byte("public")}, &Stat{strings.Repeat("x", MaxPath)}}
+		var all []byte
+		for _, q := range qs {
+			c.next++
+			all = append(all, AppendRequest(nil, c.next, q)...)
+		}
+		go func() { _, _ = c.to.Write(all) }()
+		for i, q := range qs {
+			c.answer(first+uint32(i), q) //nolint:gosec // small
+		}
+	}
+}

@@ -75,6 +75,8 @@ type Step struct {
 	Content   []byte
 	// Ended is set when the client has closed a file.
 	Ended *Report
+	// Greeting says that the answer is the server's version.
+	Greeting bool
 	// Refused says, for the recording, what was answered locally and why.
 	Refused string
 }

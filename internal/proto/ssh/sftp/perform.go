@@ -78,6 +78,9 @@ func (r *Relay) finish(ctx context.Context, c *Command, o outcome, grant Grant) 
 	if err := r.cfg.Observer.Done(c, code, o.note); err != nil {
 		return err
 	}
+	if err := r.inOrder(ctx); err != nil {
+		return err
+	}
 	return r.toClient(frame)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -84,6 +85,9 @@ type Relay struct {
 	ended    chan struct{} // closed when the server's goroutine ends
 	endErr   error         // why; read after ended is closed
 
+	forwarded uint64        // requests of the client that the server got; of Run's goroutine
+	delivered atomic.Uint64 // answers to them that the client got
+
 	host host
 }
 
@@ -156,6 +160,28 @@ func (r *Relay) ready(ctx context.Context) error {
 	return nil
 }
 
+// inOrder waits until the server has answered what the client asked before, so
+// that what is answered here keeps its place.
+func (r *Relay) inOrder(ctx context.Context) error {
+	if r.delivered.Load() == r.forwarded {
+		return nil
+	}
+	timer := time.NewTimer(r.cfg.Timeout)
+	defer timer.Stop()
+	for r.delivered.Load() != r.forwarded {
+		select {
+		case <-r.progress:
+		case <-r.ended:
+			return r.serverGone()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+			return serverError("no answer within %v", r.cfg.Timeout)
+		}
+	}
+	return nil
+}
+
 func (r *Relay) serverGone() error {
 	if r.endErr == nil {
 		return fmt.Errorf("read server: %w", io.ErrUnexpectedEOF)
@@ -191,8 +217,12 @@ func (r *Relay) take(ctx context.Context, packet []byte) error {
 			r.host.greeted = true
 			return r.greet(ctx)
 		}
+		r.forwarded++
 		return nil
 	case StepAnswer:
+		if err := r.inOrder(ctx); err != nil {
+			return err
+		}
 		return r.toClient(step.Frame)
 	case StepCommand:
 		return r.perform(ctx, step.Command)
@@ -246,7 +276,13 @@ func (r *Relay) takeServer(packet []byte) error {
 	}
 	switch step.Kind {
 	case StepAnswer:
-		return r.toClient(step.Frame)
+		if err := r.toClient(step.Frame); err != nil {
+			return err
+		}
+		if !step.Greeting {
+			r.delivered.Add(1)
+		}
+		return nil
 	case StepReply:
 		select {
 		case r.replies <- reply{step.ID, step.Response}:

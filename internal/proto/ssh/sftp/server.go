@@ -68,7 +68,7 @@ func (e *Engine) version(packet []byte) (Step, error) {
 	}
 	e.greeting = greeted
 	e.toClient = AppendVersion(e.toClient, both)
-	return Step{Kind: StepAnswer, Frame: Frame{Head: e.toClient}}, nil
+	return Step{Kind: StepAnswer, Frame: Frame{Head: e.toClient}, Greeting: true}, nil
 }
 
 // data passes on what a file holds. Only the server's goroutine touches the
