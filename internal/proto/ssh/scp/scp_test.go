@@ -170,7 +170,7 @@ func tree(t *testing.T, dir string, times bool) string {
 		}
 		rel, _ := filepath.Rel(dir, path)
 		fmt.Fprintf(&b, "%s %v", rel, info.Mode())
-		if times && rel != "." {
+		if times && rel != "." && rel != "dst" {
 			fmt.Fprintf(&b, " %d", info.ModTime().Unix())
 		}
 		if info.Mode().IsRegular() {
@@ -215,6 +215,12 @@ func fill(t *testing.T, dir string) {
 	put(t, dir+"/there/big", random(6<<20), 0o644)
 	if err := errors.Join(os.MkdirAll(dir+"/src/none", 0o700), os.Mkdir(dir+"/dst", 0o755)); err != nil {
 		t.Fatal(err)
+	}
+	old := time.Unix(1_600_000_000, 0)
+	for _, d := range []string{"src/a/b", "src/a", "src/none", "src", "there"} {
+		if err := os.Chtimes(dir+"/"+d, old, old); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

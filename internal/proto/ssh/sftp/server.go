@@ -39,7 +39,30 @@ func (e *Engine) Server(packet []byte) (Step, error) {
 	if asked.to == asRead && Type(packet[0]) == TypeData {
 		return e.data(packet, &asked)
 	}
+	if asked.to == asWrite {
+		return e.wrote(packet, &asked)
+	}
 	return e.response(id, packet, &asked)
+}
+
+// wrote passes on whether data was written, without a value on the heap.
+func (e *Engine) wrote(packet []byte, asked *slot) (Step, error) {
+	c := cursor{b: packet[1:]}
+	c.u32()
+	code := Code(c.u32())
+	c.str(maxMessage)
+	c.str(MaxName)
+	if err := c.end(); err != nil || Type(packet[0]) != TypeStatus || code > OpUnsupported {
+		return Step{}, serverError("%w", malformed("no status that answers a write"))
+	}
+	if code != OK {
+		e.mu.Lock()
+		asked.file.written.failed++
+		e.mu.Unlock()
+	}
+	dst := binary.BigEndian.AppendUint32(begin(e.toClient[:0], TypeStatus, asked.id), uint32(code))
+	e.toClient = end(appendString(appendString(dst, code.text()), ""), 0)
+	return Step{Kind: StepAnswer, Frame: Frame{Head: e.toClient}, File: asked.file}, nil
 }
 
 // version agrees on the version and tells the client what the server and we
@@ -126,18 +149,11 @@ func (e *Engine) response(id uint32, packet []byte, asked *slot) (Step, error) {
 	if err != nil {
 		return Step{}, serverError("%w", err)
 	}
+	if s, ok := r.(*Status); ok && s.Code == OK && answerType(asked.to) != TypeStatus {
+		return Step{}, serverError("success instead of an answer")
+	}
 	if asked.own {
 		return Step{Kind: StepReply, ID: id, Response: r}, nil
-	}
-	if s, ok := r.(*Status); ok {
-		if asked.to == asWrite && s.Code != OK {
-			e.mu.Lock()
-			asked.file.written.failed++
-			e.mu.Unlock()
-		}
-		if s.Code == OK && answerType(asked.to) != TypeStatus {
-			return Step{}, serverError("success instead of an answer")
-		}
 	}
 	if n, ok := r.(*Name); ok {
 		if err := checkNames(n, asked.file.grant.Hide); err != nil {
