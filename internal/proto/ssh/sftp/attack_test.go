@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
 
 // world is a directory with a secret in it and a relay whose policy forbids the
@@ -642,5 +644,30 @@ func TestARefusalKeepsItsPlaceAmongTheAnswers(t *testing.T) {
 		for i, q := range qs {
 			c.answer(first+uint32(i), q) //nolint:gosec // small
 		}
+	}
+}
+
+func TestFilesOfTheKernelAreNotJudgedAsOrdinaryOnes(t *testing.T) {
+	for real, want := range map[string]string{
+		"/proc/self/mem": "write,admin,unknown", "/proc/1/environ": "write,admin,unknown", "/proc/sys/kernel/core_pattern": "write,admin",
+		"/sys/power/state": "write,admin", "/dev/sda": "write,admin", "/dev/shm/x": "write", "/processes": "write", "/home/proc/1": "write",
+		"/proc": "write,admin",
+	} {
+		if got := (gate.EffectWrite | special(real, gate.EffectWrite)).String(); got != want {
+			t.Errorf("%s: %s, want %s", real, got, want)
+		}
+	}
+	if got := special("/proc/cpuinfo", gate.EffectRead); got != 0 {
+		t.Errorf("reading /proc/cpuinfo is also %s", got)
+	}
+	dir := tempDir(t)
+	put(t, dir+"/f", nil)
+	var seen string
+	p := &policy{}
+	p.decide = func(c *Command) error { seen = c.Effects().String(); return &Refused{"no"} }
+	c := dial(t, Config{}, p)
+	c.want(&Open{Path: "/proc/self/environ", Flags: FlagRead}, PermissionDenied)
+	if seen != "read,unknown" {
+		t.Errorf("the server's environment is judged as %s", seen)
 	}
 }

@@ -91,8 +91,9 @@ type Engine struct {
 	mu       sync.Mutex // guards everything below but the scratch buffers
 	greeting greeting
 	offered  map[Extension]bool
-	slots    [maxOutstanding]slot
+	slots    []slot // grows to maxOutstanding: idle sessions hold few
 	free     []uint16
+	waiting  int                 // slots in use
 	ids      map[uint32]struct{} // the client's outstanding ids
 	handles  handles
 	faults   int
@@ -133,12 +134,7 @@ var (
 
 // NewEngine returns an Engine that lets a client have maxHandles files open.
 func NewEngine(maxHandles int) *Engine {
-	e := &Engine{maxHandles: maxHandles, ids: map[uint32]struct{}{}, offered: map[Extension]bool{},
-		free: make([]uint16, maxOutstanding)}
-	for i := range e.free {
-		e.free[i] = uint16(i) //nolint:gosec // maxOutstanding is 1024
-	}
-	return e
+	return &Engine{maxHandles: maxHandles, ids: map[uint32]struct{}{}, offered: map[Extension]bool{}}
 }
 
 // Ready reports whether another packet of the client can be taken now. If not,
@@ -146,7 +142,7 @@ func NewEngine(maxHandles int) *Engine {
 func (e *Engine) Ready() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.free) > reserved
+	return e.waiting < maxOutstanding-reserved
 }
 
 // Offers reports whether the server has the extension, in a version that is
@@ -188,7 +184,7 @@ func (e *Engine) admit(packet []byte) (id uint32, err error) {
 	if _, ok := e.ids[id]; ok {
 		return 0, clientError("the id of an unanswered request is used again")
 	}
-	if len(e.free) <= reserved {
+	if e.waiting >= maxOutstanding-reserved {
 		return 0, clientError("more than %d requests are unanswered", maxOutstanding-reserved)
 	}
 	return id, nil
@@ -257,8 +253,13 @@ func (e *Engine) refuse(id uint32, code Code, message, why string) Step {
 
 // take gives a place to a request.
 func (e *Engine) take() (id uint32, s *slot) {
+	if len(e.free) == 0 {
+		e.free = append(e.free, uint16(len(e.slots))) //nolint:gosec // below maxOutstanding
+		e.slots = append(e.slots, slot{})
+	}
 	at := e.free[len(e.free)-1]
 	e.free = e.free[:len(e.free)-1]
+	e.waiting++
 	s = &e.slots[at]
 	s.used = true
 	s.uses = (s.uses + 1) & (1<<(32-slotBits) - 1)
@@ -451,7 +452,7 @@ func extensionOf(r Request) Extension {
 func (e *Engine) Own(r Request) (id uint32, frame Frame, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.free) == 0 {
+	if e.waiting >= maxOutstanding {
 		return 0, Frame{}, errors.New("sftp: no place for a request")
 	}
 	id, s := e.take()

@@ -155,8 +155,29 @@ func (r *Relay) place(ctx context.Context, paths []Path) error {
 			path.Clean(p.Real) != p.Real || strings.IndexByte(p.Real, 0) >= 0 {
 			return &Refused{"it cannot be told what the path names"}
 		}
+		paths[i].Effects |= special(p.Real, paths[i].Effects)
 	}
 	return nil
+}
+
+// special returns what it does beyond reading and writing to use the files in
+// which a kernel shows itself. Writing there changes the machine, and the files
+// of a process hold its memory and environment (proc(5)): whoever writes to
+// /proc/self/mem runs code in the server.
+func special(real string, e gate.Effects) gate.Effects {
+	within := func(dir string) bool { return real == dir || strings.HasPrefix(real, dir+"/") }
+	if !within("/proc") && !within("/sys") && !within("/dev") {
+		return 0
+	}
+	var more gate.Effects
+	if e&(gate.EffectWrite|gate.EffectDelete) != 0 && !within("/dev/shm") {
+		more |= gate.EffectAdmin
+	}
+	if process, ok := strings.CutPrefix(real, "/proc/"); ok && process != "" && (process[0] >= '0' && process[0] <= '9' ||
+		strings.HasPrefix(process, "self") || strings.HasPrefix(process, "thread-self")) {
+		more |= gate.EffectUnknown
+	}
+	return more
 }
 
 // expand has the server say what ~, ~user or a user's home directory is.

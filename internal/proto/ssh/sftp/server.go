@@ -5,9 +5,15 @@ import (
 	"encoding/binary"
 )
 
+// keptHead is the largest buffer for heads that is kept for the next packet.
+const keptHead = 16 << 10
+
 // Server takes a packet of the server, without its length field. An error ends
 // the session.
 func (e *Engine) Server(packet []byte) (Step, error) {
+	if cap(e.toClient) > keptHead {
+		e.toClient = nil // of a long listing
+	}
 	e.mu.Lock()
 	if e.greeting != greeted {
 		defer e.mu.Unlock()
@@ -19,13 +25,13 @@ func (e *Engine) Server(packet []byte) (Step, error) {
 		return Step{}, serverError("%w: no id", ErrMalformed)
 	}
 	at := id & (maxOutstanding - 1)
-	s := &e.slots[at]
-	if !s.used || s.uses != id>>slotBits {
+	if int(at) >= len(e.slots) || !e.slots[at].used || e.slots[at].uses != id>>slotBits {
 		e.mu.Unlock()
 		return Step{}, serverError("a response to a request that was not made")
 	}
-	asked := *s
-	*s = slot{uses: asked.uses}
+	asked := e.slots[at]
+	e.slots[at] = slot{uses: asked.uses}
+	e.waiting--
 	e.free = append(e.free, uint16(at)) //nolint:gosec // below maxOutstanding
 	if !asked.own {
 		delete(e.ids, asked.id)
