@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"strings"
 	"testing"
 	"time"
 )
@@ -132,7 +133,9 @@ func BenchmarkRelay(b *testing.B) {
 			case TypeInit:
 				reply = AppendVersion(nil, nil)
 			case TypeRealpath:
-				reply = AppendResponse(nil, id, &Name{[]Entry{{Name: []byte("/f")}}})
+				_, q, _ := DecodeRequest(packet)
+				name := "/" + strings.TrimLeft(q.(*Realpath).Path, "./")
+				reply = AppendResponse(nil, id, &Name{[]Entry{{Name: []byte(name)}}})
 			case TypeOpendir:
 				reply = AppendResponse(nil, id, &Status{Code: NoSuchFile})
 			case TypeLstat:
@@ -154,6 +157,7 @@ func BenchmarkRelay(b *testing.B) {
 	go func() {
 		_ = r.Run(context.Background(), fromClient, fromServer)
 		_ = toServer.Close()
+		_ = toClient.Close()
 		_ = r.Finish()
 	}()
 	in := NewReader(clientIn)

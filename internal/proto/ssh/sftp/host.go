@@ -94,6 +94,18 @@ func (h *Host) Batch(ctx context.Context, qs ...Request) ([]Response, error) {
 	return answers, nil
 }
 
+// tell makes a request whose answer nobody needs: the next Batch drops it.
+func (h *Host) tell(q Request) error {
+	_, frame, err := h.r.engine.Own(q)
+	if err != nil {
+		return err
+	}
+	if err := write(h.r.server, frame); err != nil {
+		return fmt.Errorf("write server: %w", err)
+	}
+	return nil
+}
+
 // Start returns the directory in which the server started.
 func (h *Host) Start() string { return h.r.host.start }
 
@@ -210,19 +222,31 @@ var errExchanged = &Refused{"the file was exchanged while it was opened"}
 type opened struct {
 	handle []byte
 	fd     int
+	looked Response // the answer to what was asked together with opening it
 }
 
 // openChecked opens a file or directory and compares what was opened with what
 // was resolved: the kernel's name for it and its inode. A Response that is not
 // nil is the server's refusal, a *Refused ours.
 func (r *Relay) openChecked(ctx context.Context, q Request, want *Path) (opened, Response, error) {
+	return r.openAnd(ctx, q, want, nil)
+}
+
+// openAnd is openChecked with a question about the opened descriptor in the same
+// round. The question must change nothing: it is asked before it is known what
+// was opened, and its answer is dropped if that is something else.
+func (r *Relay) openAnd(ctx context.Context, q Request, want *Path, look func(fd int) Request) (opened, Response, error) {
 	if !r.host.kernel {
 		return r.openByPath(ctx, q, want)
 	}
 	h := r.ask()
 	for range 3 {
 		fd := r.host.free()
-		answers, err := h.Batch(ctx, &Readlink{descriptor(fd)}, q, &Readlink{descriptor(fd)})
+		qs := []Request{&Readlink{descriptor(fd)}, q, &Readlink{descriptor(fd)}}
+		if look != nil {
+			qs = append(qs, look(fd))
+		}
+		answers, err := h.Batch(ctx, qs...)
 		if err != nil {
 			return opened{}, nil, err
 		}
@@ -232,11 +256,14 @@ func (r *Relay) openChecked(ctx context.Context, q Request, want *Path) (opened,
 		}
 		_, before := nameOf(answers[0])
 		name, after := nameOf(answers[2])
-		o := opened{got.Handle, fd}
+		o := opened{handle: got.Handle, fd: fd}
+		if look != nil {
+			o.looked = answers[3]
+		}
 		if before || !after || !strings.HasPrefix(name, "/") {
 			// Another part of the server's process has opened or closed a file of its
 			// own (a name service): look again which there are.
-			if err := r.discard(ctx, opened{got.Handle, -1}); err != nil {
+			if err := r.discard(opened{handle: got.Handle, fd: -1}); err != nil {
 				return opened{}, nil, err
 			}
 			if err := r.scan(ctx); err != nil {
@@ -252,7 +279,7 @@ func (r *Relay) openChecked(ctx context.Context, q Request, want *Path) (opened,
 			}
 		}
 		if !same {
-			if err := r.discard(ctx, o); err != nil {
+			if err := r.discard(o); err != nil {
 				return opened{}, nil, err
 			}
 			return opened{}, nil, errExchanged
@@ -337,13 +364,13 @@ func (r *Relay) openByPath(ctx context.Context, q Request, want *Path) (opened, 
 	if !ok {
 		return opened{}, answer, nil
 	}
-	o := opened{got.Handle, -1}
+	o := opened{handle: got.Handle, fd: -1}
 	same, err := r.samePath(ctx, want)
 	if err != nil {
 		return opened{}, nil, err
 	}
 	if !same {
-		if err := r.discard(ctx, o); err != nil {
+		if err := r.discard(o); err != nil {
 			return opened{}, nil, err
 		}
 		return opened{}, nil, errExchanged
@@ -351,9 +378,9 @@ func (r *Relay) openByPath(ctx context.Context, q Request, want *Path) (opened, 
 	return o, nil, nil
 }
 
-// discard closes a file that the client does not get.
-func (r *Relay) discard(ctx context.Context, o opened) error {
+// discard closes a file that the client does not get. Its answer changes
+// nothing, so nobody waits for it.
+func (r *Relay) discard(o opened) error {
 	r.host.release(o.fd)
-	_, err := r.ask().Do(ctx, &Close{o.handle})
-	return err
+	return r.ask().tell(&Close{o.handle})
 }

@@ -63,7 +63,7 @@ func (r *Relay) finish(ctx context.Context, c *Command, o outcome, grant Grant) 
 	if o.opened != nil {
 		var ok bool
 		if frame, ok = r.engine.Opened(c, o.opened.handle, o.opened.fd, o.place, grant); !ok {
-			if err := r.discard(ctx, *o.opened); err != nil {
+			if err := r.discard(*o.opened); err != nil {
 				return err
 			}
 			o = outcome{response: &Status{Failure, tooMany}, note: tooMany}
@@ -318,7 +318,7 @@ func (r *Relay) open(ctx context.Context, c *Command) (outcome, error) {
 		return outcome{}, err
 	}
 	if s, ok := answer.(*Status); !ok || s.Code != OK {
-		return of(answer), r.discard(ctx, *o.opened)
+		return of(answer), r.discard(*o.opened)
 	}
 	return o, nil
 }
@@ -331,7 +331,7 @@ func (r *Relay) create(ctx context.Context, c *Command, p *Path) (outcome, error
 	}
 	flags := c.Flags&^FlagTrunc | FlagCreate | FlagExcl
 	o, err = r.openPath(ctx, &Open{Path: dir.name, Flags: flags, Attrs: c.Attrs}, p)
-	return o, errors.Join(err, dir.close(ctx, r))
+	return o, errors.Join(err, dir.close(r))
 }
 
 // openPath opens and verifies.
@@ -356,11 +356,11 @@ type pin struct {
 	name string // how the server is told the file
 }
 
-func (p pin) close(ctx context.Context, r *Relay) error {
+func (p pin) close(r *Relay) error {
 	if p.dir == nil {
 		return nil
 	}
-	return r.discard(ctx, *p.dir)
+	return r.discard(*p.dir)
 }
 
 func (r *Relay) pin(ctx context.Context, p *Path) (pin, outcome, error) {
@@ -386,7 +386,7 @@ func (r *Relay) pinned(ctx context.Context, p *Path, with func(name string) Requ
 		return o, err
 	}
 	o, err = r.plain(ctx, with(dir.name))
-	return o, errors.Join(err, dir.close(ctx, r))
+	return o, errors.Join(err, dir.close(r))
 }
 
 // look asks about a name without opening it. A directory that may be passed
@@ -402,7 +402,7 @@ func (r *Relay) look(ctx context.Context, c *Command) (outcome, error) {
 	if c.Operation == OpReadlink {
 		with = func(name string) Request { return &Readlink{name} }
 	}
-	o, err := r.pinned(ctx, p, with)
+	o, err := r.glance(ctx, p, with)
 	if s, ok := o.response.(*Status); err == nil && ok && s.Code == PermissionDenied {
 		o, err = r.plain(ctx, with(p.Place.Real))
 	}
@@ -420,6 +420,25 @@ func (r *Relay) look(ctx context.Context, c *Command) (outcome, error) {
 		}
 	}
 	return o, nil
+}
+
+// glance asks about a name in its verified directory in one round.
+func (r *Relay) glance(ctx context.Context, p *Path, with func(name string) Request) (outcome, error) {
+	real := p.Place.Real
+	if real == "/" || !r.host.kernel {
+		return r.pinned(ctx, p, with)
+	}
+	parent := &Path{Place: Place{Real: path.Dir(real), Kind: KindDirectory}}
+	dir, refused, err := r.openAnd(ctx, &Opendir{parent.Place.Real}, parent, func(fd int) Request {
+		return with(descriptor(fd) + "/" + path.Base(real))
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	if refused != nil {
+		return of(refused), nil
+	}
+	return of(dir.looked), r.discard(dir)
 }
 
 // setstat sets attributes through a verified handle, or, where the file cannot
@@ -450,7 +469,7 @@ func (r *Relay) setstat(ctx context.Context, c *Command, grant Grant) (outcome, 
 		}
 		if refused == nil {
 			done, err := r.plain(ctx, &Fsetstat{o.handle, c.Attrs})
-			return done, errors.Join(err, r.discard(ctx, o))
+			return done, errors.Join(err, r.discard(o))
 		}
 		if s, ok := refused.(*Status); size || !ok || s.Code != PermissionDenied {
 			return of(refused), nil
@@ -471,7 +490,7 @@ func (r *Relay) symlink(ctx context.Context, c *Command) (outcome, error) {
 	}
 	text := c.Paths[1].Given
 	answers, err := r.ask().Batch(ctx, &Symlink{text, dir.name}, &Readlink{dir.name})
-	if err = errors.Join(err, dir.close(ctx, r)); err != nil {
+	if err = errors.Join(err, dir.close(r)); err != nil {
 		return outcome{}, err
 	}
 	if s, ok := answers[0].(*Status); !ok || s.Code != OK {
@@ -501,9 +520,9 @@ func (r *Relay) two(ctx context.Context, c *Command) (outcome, error) {
 	made, o, err := r.pin(ctx, to)
 	if err == nil && o.response == nil {
 		o, err = r.pair(ctx, c, old.name, made.name)
-		err = errors.Join(err, made.close(ctx, r))
+		err = errors.Join(err, made.close(r))
 	}
-	return o, errors.Join(err, old.close(ctx, r))
+	return o, errors.Join(err, old.close(r))
 }
 
 func (r *Relay) pair(ctx context.Context, c *Command, from, to string) (outcome, error) {

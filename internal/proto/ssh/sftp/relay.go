@@ -102,7 +102,7 @@ func New(cfg Config, client, server io.Writer) *Relay {
 		cfg.Handles = DefaultHandles
 	}
 	return &Relay{cfg: cfg, engine: NewEngine(cfg.Handles), client: client, server: server,
-		replies: make(chan reply, reserved), progress: make(chan struct{}, 1), ended: make(chan struct{}),
+		replies: make(chan reply, 2*reserved), progress: make(chan struct{}, 1), ended: make(chan struct{}),
 		host: host{used: map[int]bool{}, start: "/"}}
 }
 
