@@ -671,3 +671,46 @@ func TestFilesOfTheKernelAreNotJudgedAsOrdinaryOnes(t *testing.T) {
 		t.Errorf("the server's environment is judged as %s", seen)
 	}
 }
+
+func TestAnotherFileUnderAJudgedNameIsNotRemovedOrRenamed(t *testing.T) {
+	for i := range 4 {
+		dir := tempDir(t)
+		put(t, dir+"/judged", []byte("trash"))
+		put(t, dir+"/precious", []byte("precious"))
+		p := &policy{}
+		p.decide = func(*Command) error { return os.Rename(dir+"/precious", dir+"/judged") }
+		c := dial(t, Config{Resolver: byInode{}}, p)
+		c.want([]Request{&Remove{dir + "/judged"}, &Rename{dir + "/judged", dir + "/x"}, &PosixRename{dir + "/judged", dir + "/x"},
+			&Hardlink{dir + "/judged", dir + "/x"}}[i], PermissionDenied)
+		same(t, dir+"/judged", []byte("precious"))
+		if _, err := os.Lstat(dir + "/x"); err == nil {
+			t.Error("renamed or linked")
+		}
+	}
+}
+
+func TestOddNamesAreNoTrouble(t *testing.T) {
+	dir := tempDir(t)
+	c := dial(t, Config{Resolver: byInode{}}, &policy{})
+	for _, name := range []string{"new\nline", "gone (deleted)", "\xff\xfe", "\x1b[2J", " ", "-rf", "'\"\\", strings.Repeat("n", MaxName), "u\u202ename"} {
+		put(t, dir+"/d/"+name, []byte(name))
+		h := bytes.Clone(c.open(dir+"/d/"+name, FlagRead))
+		r := c.do(&Read{h, 0, 1000})
+		if d, ok := r.(*Data); !ok || string(d.Data) != name {
+			t.Errorf("%q: %+v", name, r)
+		}
+		c.want(&Close{h}, OK)
+		c.want(&Lstat{dir + "/d/" + name}, OK)
+		c.want(&Mkdir{dir + "/" + name, Attrs{}}, OK)
+		c.want(&PosixRename{dir + "/d/" + name, dir + "/" + name + "/x"}, OK)
+		c.want(&Remove{dir + "/" + name + "/x"}, OK)
+		c.want(&Rmdir{dir + "/" + name}, OK)
+	}
+	c.want(&Mkdir{"relative-of-no-one/x", Attrs{}}, NoSuchFile)
+	c.want(&Stat{""}, OK)
+	c.want(&Stat{"."}, OK)
+	c.want(&Stat{"/"}, OK)
+	c.want(&Realpath{"/"}, OK)
+	c.want(&Rmdir{"/"}, Failure)
+	c.want(&Stat{dir + "/nothing/../x"}, PermissionDenied)
+}

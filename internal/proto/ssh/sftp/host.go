@@ -111,18 +111,8 @@ func (h *Host) Start() string { return h.r.host.start }
 
 // greet waits for the server's version and learns what its process shows.
 func (r *Relay) greet(ctx context.Context) error {
-	timer := time.NewTimer(r.cfg.Timeout)
-	defer timer.Stop()
-	for !r.engine.Greeted() {
-		select {
-		case <-r.progress:
-		case <-r.ended:
-			return r.serverGone()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-timer.C:
-			return serverError("no version within %v", r.cfg.Timeout)
-		}
+	if err := r.await(ctx, r.engine.Greeted); err != nil {
+		return err
 	}
 	h := r.ask()
 	answer, err := h.Do(ctx, &Realpath{"."})
@@ -167,7 +157,7 @@ func (r *Relay) scan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if answer, err = h.Do(ctx, &Close{dir.Handle}); err != nil {
+	if _, err = h.Do(ctx, &Close{dir.Handle}); err != nil {
 		return err
 	}
 	// The list names the descriptor of the list too, so each is looked at again.
@@ -349,6 +339,20 @@ func (r *Relay) samePath(ctx context.Context, want *Path) (bool, error) {
 	now := &again[0].Place
 	return now.Real == want.Place.Real && (want.Place.Kind == KindAbsent ||
 		now.Kind == want.Place.Kind && now.Device == want.Place.Device && now.Inode == want.Place.Inode), nil
+}
+
+// unchanged resolves a path once more after it was judged, which may have taken
+// a person minutes: what is removed, renamed or linked by its name cannot be
+// compared once it is done. Only a Resolver that knows inodes can tell.
+func (r *Relay) unchanged(ctx context.Context, p *Path) error {
+	if p.Place.Kind == KindAbsent || p.Place.Inode == 0 {
+		return nil
+	}
+	same, err := r.samePath(ctx, p)
+	if err == nil && !same {
+		err = errExchanged
+	}
+	return err
 }
 
 // openByPath is openChecked without help of the kernel.

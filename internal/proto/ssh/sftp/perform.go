@@ -244,8 +244,14 @@ func (r *Relay) execute(ctx context.Context, c *Command, grant Grant) (outcome, 
 	case OpSetstat:
 		return r.setstat(ctx, c, grant)
 	case OpRemove:
+		if err := r.unchanged(ctx, p); err != nil {
+			return outcome{}, err
+		}
 		return r.pinned(ctx, p, func(name string) Request { return &Remove{name} })
 	case OpRmdir:
+		if err := r.unchanged(ctx, p); err != nil {
+			return outcome{}, err
+		}
 		return r.pinned(ctx, p, func(name string) Request { return &Rmdir{name} })
 	case OpMkdir:
 		return r.pinned(ctx, p, func(name string) Request { return &Mkdir{name, c.Attrs} })
@@ -512,6 +518,9 @@ func (r *Relay) two(ctx context.Context, c *Command) (outcome, error) {
 		return status(Failure), nil
 	case c.Operation == OpHardlink && from.Place.Kind != KindRegular:
 		return status(Failure), nil
+	}
+	if err := errors.Join(r.unchanged(ctx, from), r.unchanged(ctx, to)); err != nil {
+		return outcome{}, err
 	}
 	old, o, err := r.pin(ctx, from)
 	if err != nil || o.response != nil {

@@ -147,30 +147,25 @@ func (r *Relay) Finish() error {
 func (r *Relay) Ended() <-chan struct{} { return r.ended }
 
 // ready waits until the Engine takes another packet.
-func (r *Relay) ready(ctx context.Context) error {
-	for !r.engine.Ready() {
-		select {
-		case <-r.progress:
-		case <-r.ended:
-			return r.serverGone()
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
+func (r *Relay) ready(ctx context.Context) error { return r.await(ctx, r.engine.Ready) }
 
 // inOrder waits until the server has answered what the client asked before, so
 // that what is answered here keeps its place.
 func (r *Relay) inOrder(ctx context.Context) error {
-	if r.delivered.Load() == r.forwarded {
+	return r.await(ctx, func() bool { return r.delivered.Load() == r.forwarded })
+}
+
+// await waits for something that an answer of the server brings about.
+func (r *Relay) await(ctx context.Context, done func() bool) error {
+	if done() {
 		return nil
 	}
 	timer := time.NewTimer(r.cfg.Timeout)
 	defer timer.Stop()
-	for r.delivered.Load() != r.forwarded {
+	for !done() {
 		select {
 		case <-r.progress:
+			timer.Reset(r.cfg.Timeout) // it is alive
 		case <-r.ended:
 			return r.serverGone()
 		case <-ctx.Done():
