@@ -24,8 +24,7 @@ const (
 	sshKeyFile         = "id_ed25519"
 	sshCertificateFile = "id_ed25519-cert.pub"
 	sshKnownHostsFile  = "known_hosts"
-	// sshAlias is the name that clients know the gateway by, whatever its address.
-	sshAlias = "sallyport"
+	sshAlias           = ssh.HostAlias
 )
 
 // loginResult is what login made.

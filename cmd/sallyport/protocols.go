@@ -39,7 +39,7 @@ func newProtocol(name string, p *process) (served, error) {
 		return served{protocol: postgres.New(postgres.Config{
 			TLS: config, Catalogs: postgres.NewCatalogs(pool, p.log), Handshake: p.cfg.Limits.Handshake, Log: p.log}), close: pool.Close}, nil
 	case "ssh":
-		server, err := ssh.New(ssh.Config{Authority: p.ssh, SQL: sqlJudge{p}, Inner: p.inner, Handshake: p.cfg.Limits.Handshake, Log: p.log})
+		server, err := ssh.New(ssh.Config{Authority: p.ssh, Names: p.hostNames(), SQL: sqlJudge{p}, Inner: p.inner, Handshake: p.cfg.Limits.Handshake, Log: p.log})
 		return served{protocol: server}, err
 	default:
 		return served{}, fmt.Errorf("listen: this build has no protocol %q", name)

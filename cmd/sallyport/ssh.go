@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -127,4 +128,14 @@ func checkDetectorMasks(d *config.Document, doc *policy.Document) (errs []error)
 		}
 	}
 	return errs
+}
+
+// hostNames are the hosts by which clients reach the gateway, as far as its
+// configuration says.
+func (p *process) hostNames() []string {
+	u, err := url.Parse(p.url())
+	if err != nil || u.Hostname() == "" {
+		return nil
+	}
+	return []string{u.Hostname()}
 }

@@ -237,8 +237,8 @@ func (l *Labels) validate() (errs []error) {
 	}
 	for name, paths := range l.Paths {
 		for i, p := range paths {
-			if !strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.ContainsAny(p, "\x00\n") {
-				errs = append(errs, &fieldError{fmt.Sprintf("paths.%s[%d]", name, i), fmt.Sprintf("%q is not an absolute path in its shortest form", p), "for example: /home/app/.ssh"})
+			if rest, home := strings.CutPrefix(p, "~"); !strings.HasPrefix(rest, "/") || home && rest == "/" || path.Clean(rest) != rest || strings.ContainsAny(p, "\x00\n") {
+				errs = append(errs, &fieldError{fmt.Sprintf("paths.%s[%d]", name, i), fmt.Sprintf("%q is not an absolute path in its shortest form", p), "for example: /home/app/.ssh or ~/.ssh"})
 			}
 		}
 	}

@@ -334,8 +334,9 @@ func (s *Session) Answer(command uint64, b []byte) error {
 }
 
 // AnswerContent is Answer for bulk content (a file) of which the recording keeps
-// only a part: kept stands in it for b, and says how much of b it leaves out. The
-// protocol records the digest of the whole as the command's effect.
+// only a part: kept stands in it for b, and says how much of b it leaves out; none
+// means that Keep has put on record what is kept. The protocol records the digest of
+// the whole as the command's effect.
 func (s *Session) AnswerContent(command uint64, b, kept []byte) error {
 	if len(b) == 0 {
 		return nil
@@ -343,8 +344,10 @@ func (s *Session) AnswerContent(command uint64, b, kept []byte) error {
 	if end := s.Err(); end != nil {
 		return end
 	}
-	if err := s.append(Event{Kind: EventAnswer, Command: command, Data: kept}, nil); err != nil {
-		return err
+	if len(kept) > 0 {
+		if err := s.append(Event{Kind: EventAnswer, Command: command, Data: kept}, nil); err != nil {
+			return err
+		}
 	}
 	if err := s.commit(); err != nil {
 		return err
@@ -355,6 +358,19 @@ func (s *Session) AnswerContent(command uint64, b, kept []byte) error {
 		return s.Err()
 	}
 	return nil
+}
+
+// Keep puts on record what is kept of content that then goes on in another form, to
+// the agent, or with input to the target. It is durable before that goes on.
+func (s *Session) Keep(command uint64, input bool, kept []byte) error {
+	if end := s.Err(); end != nil {
+		return end
+	}
+	kind := EventAnswer
+	if input {
+		kind = EventInput
+	}
+	return s.append(Event{Kind: kind, Command: command, Data: kept}, nil)
 }
 
 // Effect records what came of a command: its rows and its tag or error code.

@@ -141,7 +141,7 @@ func (t *Stream) WriteContent(b, kept []byte) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	if !t.input {
+	if !t.input || len(kept) == 0 {
 		return t.u.queue(b)
 	}
 	if err := s.append(Event{Kind: EventInput, Command: t.command, Data: kept}, nil); err != nil {

@@ -95,11 +95,15 @@ func (a *Authority) HostAuthorityKey() string {
 	return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(a.hostCA.PublicKey())))
 }
 
+// HostAlias is the name that the gateway's host certificate is for, whatever its
+// address: clients set it as HostKeyAlias.
+const HostAlias = "sallyport"
+
 // hostSigners returns the host key with a certificate and without: clients that
 // know the authority ask for the certificate.
-func (a *Authority) hostSigners() ([]ssh.Signer, error) {
+func (a *Authority) hostSigners(names []string) ([]ssh.Signer, error) {
 	c := &ssh.Certificate{Key: a.host.PublicKey(), CertType: ssh.HostCert, KeyId: "sallyport gateway",
-		ValidAfter: 0, ValidBefore: ssh.CertTimeInfinity}
+		ValidPrincipals: append([]string{HostAlias}, names...), ValidAfter: 0, ValidBefore: ssh.CertTimeInfinity}
 	if err := sign(c, a.hostCA); err != nil {
 		return nil, err
 	}

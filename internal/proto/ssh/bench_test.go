@@ -60,6 +60,7 @@ func (s *stage) Credential(context.Context, string) (*gate.Credential, error) {
 type bed struct {
 	direct, through []string // arguments of ssh up to the command
 	folder          string
+	stage           *stage
 }
 
 func newBed(b testing.TB) *bed {
@@ -109,7 +110,7 @@ func newBed(b testing.TB) *bed {
 	args := func(key, user string, address net.Addr) []string {
 		return append([]string{"-i", key, "-p", fmt.Sprint(address.(*net.TCPAddr).Port), "-l", user}, append(common, "127.0.0.1")...)
 	}
-	return &bed{direct: args(server.ClientKeyFile(), account, &net.TCPAddr{Port: server.Port}), through: args(key, "bench", l.Addr()), folder: folder}
+	return &bed{direct: args(server.ClientKeyFile(), account, &net.TCPAddr{Port: server.Port}), through: args(key, "bench", l.Addr()), folder: folder, stage: s}
 }
 
 func run(b testing.TB, args []string, command string) time.Duration {

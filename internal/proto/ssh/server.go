@@ -31,6 +31,9 @@ const (
 type Config struct {
 	// Authority holds the gateway's own keys. Required.
 	Authority *Authority
+	// Names are what the gateway's host certificate is for besides HostAlias: the
+	// hosts by which clients reach it.
+	Names []string
 	// Handshake bounds everything before the session. Zero means DefaultHandshake.
 	Handshake time.Duration
 	// SQL judges the statements of database clients in command lines. Nil makes
@@ -61,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	signers, err := cfg.Authority.hostSigners()
+	signers, err := cfg.Authority.hostSigners(cfg.Names)
 	if err != nil {
 		return nil, err
 	}

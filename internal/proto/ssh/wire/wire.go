@@ -51,8 +51,9 @@ const (
 	// HeaderSize is the length of a frame before its payload.
 	HeaderSize = 5
 	// MaxPayload bounds a frame's payload. A channel's packet has at most 32 KiB
-	// in the SSH library; requests are bounded by its packets of 256 KiB.
-	MaxPayload = 256 << 10
+	// in the SSH library; requests are bounded by its packets of 256 KiB, and so
+	// are SFTP's by OpenSSH, with four bytes more.
+	MaxPayload = 256<<10 + 1<<10
 )
 
 // ErrFrame is the error for bytes that are no whole frames.
