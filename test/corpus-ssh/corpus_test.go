@@ -54,14 +54,33 @@ func judgeOwn(t *testing.T, c *Checker, nth int) *Report {
 }
 
 func TestAttacksWorkAndHarmlessCasesRunOnABareHost(t *testing.T) {
-	for _, f := range judgeOwn(t, &Checker{Host: startHost(t)}, 6).Failed() {
+	for _, f := range judgeOwn(t, &Checker{Host: startHost(t)}, 10).Failed() {
+		t.Errorf("%s", f.Case.ID)
+	}
+}
+
+func TestTheCorpusComesOutOfTheGatewayAsItsCasesSay(t *testing.T) {
+	h := startHost(t)
+	g, err := StartGateway(t.Context(), "", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the gateway's log:\n%s", g.Log())
+		}
+		if err := g.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, f := range judgeOwn(t, &Checker{Host: h, Gateway: g.Door}, 1).Failed() {
 		t.Errorf("%s", f.Case.ID)
 	}
 }
 
 func TestTheCheckerFailsAGatewayThatLetsEverythingThrough(t *testing.T) {
 	h := startHost(t)
-	for _, x := range judgeOwn(t, &Checker{Host: h, Gateway: h.Door}, 9).results {
+	for _, x := range judgeOwn(t, &Checker{Host: h, Gateway: h.Door}, 20).results {
 		if x.OK != (x.Case.Kind == Harmless) {
 			t.Errorf("ok=%v for %s", x.OK, x)
 		}
@@ -70,7 +89,7 @@ func TestTheCheckerFailsAGatewayThatLetsEverythingThrough(t *testing.T) {
 
 func TestTheCheckerFailsAGatewayThatRefusesEverything(t *testing.T) {
 	h := startHost(t)
-	for _, x := range judgeOwn(t, &Checker{Host: h, Gateway: closedDoor(t)}, 9).results {
+	for _, x := range judgeOwn(t, &Checker{Host: h, Gateway: closedDoor(t)}, 20).results {
 		if x.OK != (x.Case.Kind == Attack) {
 			t.Errorf("ok=%v for %s", x.OK, x)
 		}
