@@ -10,7 +10,7 @@ TIMEOUT   ?= 20m
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check lint race bench fuzz deps deps-demo proof-slice corpus corpus-ssh proof-ssh bench-ssh
+.PHONY: help build demo test check lint race bench fuzz deps deps-demo deps-ssh proof-slice corpus corpus-ssh proof-ssh bench-ssh
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ build: ## build bin/sallyport
 
 deps: ## install what the tests and benchmarks need and this machine lacks
 	@scripts/install-deps test
+
+deps-ssh:
+	@scripts/install-deps ssh
 
 deps-demo:
 	@scripts/install-deps demo
@@ -55,12 +58,12 @@ proof-slice: deps build ## prove the vertical slice against real servers, a real
 corpus: deps build ## judge cases through the gateway (CASES=FILE for other cases; ARGS="-v --keep")
 	@$(GO) run ./test/corpus/judge -gateway bin/sallyport $(if $(CASES),-cases "$(CASES)") $(ARGS)
 
-corpus-ssh: deps build ## judge SSH cases through the gateway (CASES=FILE for other cases; ARGS="-v --keep")
+corpus-ssh: deps-ssh build ## judge SSH cases through the gateway (CASES=FILE for other cases; ARGS="-v --keep")
 	@$(GO) run ./test/corpus-ssh/judge -gateway bin/sallyport $(if $(CASES),-cases "$(CASES)") $(ARGS)
 
-proof-ssh: deps build ## prove SSH against real servers, real clients and hostile ones on either side
+proof-ssh: deps-ssh build ## prove SSH against real servers, real clients and hostile ones on either side
 	@$(GO) run ./test/tally -count=1 -timeout $(TIMEOUT) ./test/sshtest/... ./test/proof-ssh/...
 
-bench-ssh: deps build ## benchmark SSH side by side with direct OpenSSH (BENCH_SECONDS=1: smoke run)
+bench-ssh: deps-ssh build ## benchmark SSH side by side with direct OpenSSH (BENCH_SECONDS=1: smoke run)
 	@$(GO) build -o bin/sallyport-bench-ssh ./test/bench-ssh
 	bin/sallyport-bench-ssh $(ARGS)
