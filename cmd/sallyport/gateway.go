@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/config"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/identity"
+	"github.com/sallyport-gateway/sallyport/internal/loop"
 	"github.com/sallyport-gateway/sallyport/internal/mask"
 	"github.com/sallyport-gateway/sallyport/internal/policy"
 	"github.com/sallyport-gateway/sallyport/internal/proto/ssh"
@@ -218,9 +220,14 @@ func (p *process) url() string {
 }
 
 func (p *process) openGateway(context.Context) (err error) {
+	sessions, err := loop.New(max(1, runtime.GOMAXPROCS(0)/2))
+	if err != nil {
+		return err
+	}
+	p.onClose(func() error { sessions.Close(); return nil })
 	p.gateway, err = gate.New(gate.Config{
 		Identifier: identifier{p.verifier, p.certificates()}, Directory: p.documents, Policy: p.policy, Approver: p.desk, Recorder: p.recorder,
-		Dialer: dialer{}, Vault: p.vault, Meter: p.budget, Log: p.log, Hold: p.cfg.Hold,
+		Dialer: dialer{}, Vault: p.vault, Meter: p.budget, Log: p.log, Hold: p.cfg.Hold, Loop: sessions,
 	})
 	if err != nil {
 		return err

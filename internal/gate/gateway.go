@@ -35,6 +35,9 @@ type Config struct {
 	Meter Meter
 	// Log receives what happened, never what was said. Nil discards.
 	Log *slog.Logger
+	// Loop runs sessions that a protocol hands over by Session.Run. Nil runs each
+	// on a goroutine that blocks.
+	Loop Loop
 	// Hold is how long a command waits for a person, in every protocol. Zero
 	// means what the protocol asks for in Client.Hold.
 	Hold time.Duration
@@ -68,6 +71,9 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Loop == nil {
+		cfg.Loop = goroutines{}
 	}
 	return &Gateway{cfg: cfg, sessions: map[string]*Session{}, seats: map[seat]int{}}, nil
 }
@@ -274,7 +280,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 func (g *Gateway) Probe(ctx context.Context, t *Target, login Login) error {
 	ctx, cancel := context.WithTimeout(ctx, 4*dialTimeout)
 	defer cancel()
-	conn, err := g.dial(ctx, t, login)
+	conn, _, err := g.dial(ctx, t, login)
 	if conn != nil {
 		_ = conn.Close()
 	}
@@ -286,16 +292,20 @@ func (g *Gateway) Probe(ctx context.Context, t *Target, login Login) error {
 // TLS. It is the only code that sees the raw connection or the credential.
 type Login func(ctx context.Context, conn net.Conn, t *Target, c *Credential) (net.Conn, error)
 
-func (g *Gateway) dial(ctx context.Context, t *Target, login Login) (conn net.Conn, err error) {
-	err = g.reach(ctx, t, func(raw net.Conn, cred *Credential) error {
-		conn, err = login(ctx, raw, t, cred)
+// dial logs in and returns the connection to use, and the one below it that the loop
+// waits for.
+func (g *Gateway) dial(ctx context.Context, t *Target, login Login) (conn, raw net.Conn, err error) {
+	err = g.reach(ctx, t, g.cfg.Loop.Conn, func(c net.Conn, cred *Credential) error {
+		raw = c
+		conn, err = login(ctx, c, t, cred)
 		return err
 	})
-	return conn, err
+	return conn, raw, err
 }
 
-// reach dials the target and logs in. It closes the connection if that fails.
-func (g *Gateway) reach(ctx context.Context, t *Target, login func(net.Conn, *Credential) error) error {
+// reach dials the target, readies the connection and logs in. It closes the
+// connection if that fails.
+func (g *Gateway) reach(ctx context.Context, t *Target, ready func(net.Conn) net.Conn, login func(net.Conn, *Credential) error) error {
 	cred, err := g.cfg.Vault.Credential(ctx, t.Credential)
 	if err != nil {
 		return &OpenError{Stage: "login", Public: fmt.Sprintf("target %q has no usable credential", t.Name), Err: err}
@@ -304,6 +314,7 @@ func (g *Gateway) reach(ctx context.Context, t *Target, login func(net.Conn, *Cr
 	if err != nil {
 		return &OpenError{Stage: "dial", Public: fmt.Sprintf("target %q cannot be reached", t.Name), Err: err}
 	}
+	raw = ready(raw)
 	// A target that stops answering in the middle of the log-in must not hold
 	// the caller longer than ctx.
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })

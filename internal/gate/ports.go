@@ -11,7 +11,8 @@ type Protocol interface {
 	// Name is the word that targets name the protocol by ("postgres").
 	Name() string
 	// Serve speaks with one client until it leaves or its session ends, and
-	// closes client. It returns nil for an ordinary end.
+	// closes client. It returns nil for an ordinary end. It may leave the rest
+	// to [Session.Run] and return before.
 	Serve(ctx context.Context, client net.Conn, g *Gateway) error
 }
 
@@ -43,6 +44,28 @@ type Identifier interface {
 type Directory interface {
 	// Target returns the target with exactly this name, or false.
 	Target(name string) (*Target, bool)
+}
+
+// Loop runs sessions. What it runs waits for its connections in the loop's own
+// way, which may be cheaper than a goroutine's that blocks.
+type Loop interface {
+	// Conn readies a fresh connection for Run; until then it works as c does.
+	Conn(c net.Conn) net.Conn
+	// Run runs f on a goroutine of its own and returns at once. From now on the
+	// waits of conns, which Conn has made, are the loop's. No other goroutine may
+	// wait for them unless f has called Task.Block.
+	Run(f func(Task), conns ...net.Conn)
+}
+
+// Task is the goroutine of a session, as its Loop sees it.
+type Task interface {
+	// Block says that the goroutine may block in something else than its
+	// connections from now on: a lock that is held long, another connection,
+	// another goroutine. It is cheap, and repeating it does nothing.
+	Block()
+	// Resume says that it will not any more. Nothing else may wait for the
+	// connections then.
+	Resume()
 }
 
 // Recorder keeps recordings.

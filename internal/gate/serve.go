@@ -54,24 +54,94 @@ func (g *Gateway) Listen(ctx context.Context, l net.Listener, p Protocol, limit 
 			continue
 		}
 		g.count.Connections.Add(1)
-		open.Go(func() {
-			defer func() { <-slots }()
-			g.serve(ctx, p, conn)
-		})
+		open.Add(1)
+		c := &connection{g: g, protocol: p, conn: g.cfg.Loop.Conn(conn), done: func() { <-slots; open.Done() }}
+		go c.serve(ctx) // ends with Serve
 	}
 }
 
-func (g *Gateway) serve(ctx context.Context, p Protocol, conn net.Conn) {
-	defer conn.Close()
+// connection is one client from its acceptance to its end.
+type connection struct {
+	g        *Gateway
+	protocol Protocol
+	conn     net.Conn
+	done     func() // called once it is closed
+
+	session *Session
+	rest    func() error // what Serve has left to Run
+}
+
+// connectionKey is the key of the context that Serve is given.
+type connectionKey struct{}
+
+func (c *connection) serve(ctx context.Context) {
+	c.guard(func() error { return c.protocol.Serve(context.WithValue(ctx, connectionKey{}, c), c.conn, c.g) })
+	if c.rest == nil {
+		c.close()
+		return
+	}
+	conns := append(c.session.dialled, c.conn)
+	c.session.dialled = nil
+	c.g.cfg.Loop.Run(func(t Task) {
+		defer c.close()
+		c.session.task = t
+		c.guard(c.rest)
+	}, conns...)
+}
+
+func (c *connection) close() {
+	_ = c.conn.Close()
+	c.done()
+}
+
+// guard keeps a panic to its own connection, and logs why the connection ended.
+func (c *connection) guard(f func() error) {
+	log := c.g.cfg.Log
 	defer func() {
 		if r := recover(); r != nil {
-			g.count.Panics.Add(1)
-			g.cfg.Log.Error("panic in a connection", "protocol", p.Name(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			c.g.count.Panics.Add(1)
+			log.Error("panic in a connection", "protocol", c.protocol.Name(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
-	if err := p.Serve(ctx, conn, g); err != nil {
-		g.count.Failed.Add(1)
-		g.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "connection ended", slog.String("protocol", p.Name()),
-			slog.String("remote", conn.RemoteAddr().String()), slog.Any("error", err))
+	if err := f(); err != nil {
+		c.g.count.Failed.Add(1)
+		log.LogAttrs(context.Background(), slog.LevelInfo, "connection ended", slog.String("protocol", c.protocol.Name()),
+			slog.String("remote", c.conn.RemoteAddr().String()), slog.Any("error", err))
 	}
 }
+
+// Run serves the rest of the session by f, in the way of Config.Loop: when Serve,
+// which must return what Run returns, has returned. f closes both connections and
+// the session.
+func (s *Session) Run(ctx context.Context, f func() error) error {
+	c, ok := ctx.Value(connectionKey{}).(*connection)
+	if !ok {
+		return f()
+	}
+	c.session, c.rest = s, f
+	return nil
+}
+
+// Block says that the session's goroutine may block in something else than its
+// connections. See Task.
+func (s *Session) Block() {
+	if s.task != nil {
+		s.task.Block()
+	}
+}
+
+// Resume says that it will not any more. See Task.
+func (s *Session) Resume() {
+	if s.task != nil {
+		s.task.Resume()
+	}
+}
+
+// goroutines is the Loop that leaves waiting to the runtime.
+type goroutines struct{}
+
+// Conn implements Loop.
+func (goroutines) Conn(c net.Conn) net.Conn { return c }
+
+// Run implements Loop.
+func (goroutines) Run(f func(Task), _ ...net.Conn) { go f(nil) }

@@ -33,6 +33,9 @@ type Session struct {
 	meter    *meter           // nil when nothing is counted
 	epoch    uint64           // the policy generation that verdicts belong to
 
+	task    Task       // what runs the session; set by Run
+	dialled []net.Conn // raw connections to the target, until Run
+
 	recMu sync.Mutex // guards rec against an answer from a stream's goroutine
 	ended atomic.Pointer[EndError]
 	onEnd atomic.Pointer[func(*EndError)]
@@ -149,6 +152,7 @@ func (s *Session) hold(ctx context.Context, cmd *Command, v Verdict) (Verdict, *
 		Session: s.SessionInfo, Digest: digest, Text: cmd.Text, Params: cmd.Params, Effects: cmd.Effects,
 		Labels: cmd.Labels, Rule: v.Rule, Reason: v.Reason, Approval: v.Approval,
 	}
+	s.Block()
 	asked, err := s.g.cfg.Approver.Ask(ctx, ask)
 	if err != nil {
 		s.g.cfg.Log.Error("access request failed, command blocked", "session", s.ID, "error", err)
@@ -386,10 +390,11 @@ func (s *Session) Effect(command uint64, text string, rows int64) error {
 func (s *Session) Dial(ctx context.Context, login Login, controls ...[]byte) (*Upstream, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := s.g.dial(ctx, s.Target, login)
+	conn, raw, err := s.g.dial(ctx, s.Target, login)
 	if err != nil {
 		return nil, err
 	}
+	s.dialled = append(s.dialled, raw)
 	return &Upstream{s: s, conn: conn, controls: controls}, nil
 }
 

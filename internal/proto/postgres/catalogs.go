@@ -65,6 +65,9 @@ func (c *Catalogs) of(t *gate.Target) *catalog {
 // target: a definition was changed through the gateway.
 func (e *catalog) expire() { e.expired.Store(true) }
 
+// waits reports whether current asks the target.
+func (e *catalog) waits() bool { return e.inspector.Load() == nil || e.expired.Load() }
+
 // current returns the inspector of the newest snapshot. The first call, and the
 // first after expire, waits for the target. A snapshot older than
 // refreshInterval is compared in the background, so that nobody waits for what

@@ -73,6 +73,7 @@ func (s *session) copyIn() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
+	s.gate.Block() // until the session is idle again: two goroutines wait from now on
 	answered := make(chan error, 1)
 	go func() { answered <- s.drive() }() // ends with the COPY, or with the session
 	return s.copyData(stream, extended, answered)

@@ -49,11 +49,23 @@ func (s *session) inspect(ctx context.Context, text []byte) (*sql.Inspection, *w
 
 // look inspects the source by the newest snapshot of the catalog.
 func (s *session) look(ctx context.Context, in **sql.Inspection) (err error) {
-	if s.inspector, err = s.catalog.current(ctx, s.gateway); err != nil {
+	if s.inspector, err = s.current(ctx); err != nil {
 		return err
 	}
-	*in, err = s.inspector.Inspect(ctx, &s.env, s.source, &s.buf)
+	if *in, err = s.inspector.Recall(&s.env, s.source, &s.buf); *in == nil && err == nil {
+		s.gate.Block() // the parser is another process
+		*in, err = s.inspector.Inspect(ctx, &s.env, s.source, &s.buf)
+	}
 	return err
+}
+
+// current returns the inspector of the newest snapshot, which the target may have
+// to be asked for.
+func (s *session) current(ctx context.Context) (*sql.Inspector, error) {
+	if s.catalog.waits() {
+		s.gate.Block()
+	}
+	return s.catalog.current(ctx, s.gateway)
 }
 
 // stale refuses what would be judged by definitions that this very transaction
@@ -85,7 +97,7 @@ func (s *session) stale(shape *sql.Shape) *wire.Fault {
 // renew judges a prepared statement again when the catalog's snapshot has changed
 // since. If it would be sent differently now, it has to be prepared again.
 func (s *session) renew(ctx context.Context, p *prepared) *wire.Fault {
-	inspector, err := s.catalog.current(ctx, s.gateway)
+	inspector, err := s.current(ctx)
 	if err != nil {
 		return inspectFault(err)
 	}
@@ -93,6 +105,7 @@ func (s *session) renew(ctx context.Context, p *prepared) *wire.Fault {
 		return s.stale(p.shape)
 	}
 	var buf sql.Buffer
+	s.gate.Block() // the parser is another process
 	in, err := inspector.Inspect(ctx, &s.env, p.canonical, &buf)
 	if err != nil {
 		return inspectFault(err)

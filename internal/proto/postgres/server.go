@@ -70,7 +70,12 @@ func (p *Server) Name() string { return "postgres" }
 
 // Serve speaks with one client and closes the connection.
 func (p *Server) Serve(ctx context.Context, client net.Conn, g *gate.Gateway) error {
-	defer client.Close()
+	handed := false
+	defer func() {
+		if !handed {
+			_ = client.Close()
+		}
+	}()
 	_ = client.SetDeadline(time.Now().Add(p.handshake))
 	h := &handshake{server: p, conn: client}
 	start, err := h.run()
@@ -88,10 +93,13 @@ func (p *Server) Serve(ctx context.Context, client net.Conn, g *gate.Gateway) er
 		_ = h.conn.Close() // close_notify, then the connection
 		return err
 	}
-	defer p.close(s)
 	_ = client.SetDeadline(time.Time{})
-	s.gate.OnEnd(s.interrupt)
-	return s.run(ctx)
+	handed = true
+	return s.gate.Run(ctx, func() error {
+		defer p.close(s)
+		s.gate.OnEnd(s.interrupt)
+		return s.run(ctx)
+	})
 }
 
 // open opens the session at the gate, logs in to the target and answers the

@@ -198,6 +198,7 @@ func (s *session) message(ctx context.Context, typ byte, n int) error {
 
 // idle gives back what a busy session holds.
 func (s *session) idle() {
+	s.gate.Resume()
 	s.in.release()
 	s.out.release()
 	if s.msg != nil {
@@ -289,6 +290,7 @@ func (s *session) interrupt(*gate.EndError) {
 
 // close ends everything that belongs to the session.
 func (s *session) close() {
+	s.gate.Block()
 	if s.running.Load() {
 		s.signal()
 	}

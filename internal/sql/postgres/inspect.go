@@ -127,6 +127,22 @@ func (in *Inspector) Catalog() *Catalog { return in.cat }
 
 // Inspect says what a text does. The error is an *Error for the agent, or ctx's.
 func (in *Inspector) Inspect(ctx context.Context, env *Env, sql string, buf *Buffer) (*Inspection, error) {
+	if known, err := in.Recall(env, sql, buf); known != nil || err != nil {
+		return known, err
+	}
+	v, err := in.analyse(ctx, env, &buf.tokens)
+	if err != nil {
+		return nil, err
+	}
+	in.cache.put(buf.key, v)
+	buf.inspection = Inspection{Shape: v.shape, tokens: &buf.tokens, analysed: v.analysed}
+	return &buf.inspection, nil
+}
+
+// Recall says what a text does if one of its shape was inspected before, and
+// returns nil otherwise. It neither parses nor blocks. The error is an *Error for
+// the agent.
+func (in *Inspector) Recall(env *Env, sql string, buf *Buffer) (*Inspection, error) {
 	t := &buf.tokens
 	if err := lex.Scan(t, sql, in.limits); err != nil {
 		return nil, lexError(err)
@@ -135,11 +151,7 @@ func (in *Inspector) Inspect(ctx context.Context, env *Env, sql string, buf *Buf
 	buf.key = t.AppendShape(buf.key)
 	v := in.cache.find(buf.key, t)
 	if v == nil {
-		var err error
-		if v, err = in.analyse(ctx, env, t); err != nil {
-			return nil, err
-		}
-		in.cache.put(buf.key, v)
+		return nil, nil
 	}
 	buf.inspection = Inspection{Shape: v.shape, tokens: t, analysed: v.analysed}
 	return &buf.inspection, nil
