@@ -3,8 +3,9 @@
 // and export.
 //
 // [Recorder] implements gate.Recorder over one folder. A live session has the
-// file ID.tail: uncompressed frames, one write(2) per Commit, so that what was
-// committed survives kill -9 of the process. When about 64 KiB have gathered
+// file ID.tail: uncompressed frames, handed to the kernel by each Commit, so that
+// what was committed survives kill -9 of the process: by a write(2) or, while the
+// session is busy, by a copy into the file's mapping. When about 64 KiB have gathered
 // they become one compressed block at the end of ID.rec and the tail starts
 // again; large answers go to a block at once. Every frame has a sequence number
 // and a CRC-32C, so a crash between the two steps is healed when the files are

@@ -40,6 +40,9 @@ var (
 	// errShort says that a frame or block goes on behind the bytes at hand.
 	errShort = errors.New("incomplete")
 	errFrame = errors.New("checksum does not match")
+	// errNone says that there are zeros where a frame could begin: the end of a
+	// tail that was mapped.
+	errNone = errors.New("no frame")
 )
 
 type frame struct {
@@ -53,9 +56,12 @@ type frame struct {
 }
 
 // nextFrame decodes the first frame of b and returns how many bytes it takes.
-// The error is errShort if b ends inside the frame. A frame whose checksum does
+// The error is errShort if b ends inside the frame, errNone if there is none. A frame whose checksum does
 // not match still has a length when that is possible, else 0.
 func nextFrame(b []byte) (f frame, n int, err error) {
+	if isZero(b[:min(len(b), 4)]) && len(b) > 0 {
+		return f, 0, errNone
+	}
 	if len(b) < frameHead {
 		return f, 0, errShort
 	}
@@ -78,6 +84,15 @@ func nextFrame(b []byte) (f frame, n int, err error) {
 	}
 	f.payload = d.b
 	return f, n, nil
+}
+
+func isZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // appendFrame encodes a whole frame. Recordings write theirs in place.

@@ -32,6 +32,7 @@ func sample(t testing.TB) (tail, rec []byte) {
 func FuzzFrame(f *testing.F) {
 	tail, _ := sample(f)
 	f.Add(tail[magicSize:])
+	f.Add(make([]byte, 10))
 	f.Add(appendFrame(nil, frame{kind: 3, seq: 1, payload: []byte("x")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fr, n, err := nextFrame(b)
@@ -81,6 +82,7 @@ func FuzzBlock(f *testing.F) {
 func FuzzFiles(f *testing.F) {
 	tail, rec := sample(f)
 	f.Add(tail, rec)
+	f.Add(append(tail, make([]byte, 100)...), rec)
 	f.Add(tail, []byte(recMagic))
 	f.Add([]byte{}, rec)
 	f.Fuzz(func(t *testing.T, tail, rec []byte) {

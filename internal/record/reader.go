@@ -234,8 +234,8 @@ func (r *Reader) frame() (frame, error) {
 		f, n, err := nextFrame(r.frames)
 		inBlock := r.base < 0
 		switch {
-		case len(r.frames) == 0 || !inBlock && errors.Is(err, errShort):
-			r.torn = len(r.frames) > 0
+		case len(r.frames) == 0 || !inBlock && (errors.Is(err, errShort) || errors.Is(err, errNone)):
+			r.torn = len(r.frames) > 0 && !errors.Is(err, errNone)
 			r.frames = nil
 			if err := r.load(); err != nil {
 				return frame{}, err
@@ -326,8 +326,8 @@ func (r *Reader) skipKnown() error {
 	for {
 		f, n, err := nextFrame(r.frames)
 		if err != nil || f.seq >= r.next {
-			if errors.Is(err, errShort) {
-				r.torn = len(r.frames) > 0
+			if errors.Is(err, errShort) || errors.Is(err, errNone) {
+				r.torn = len(r.frames) > 0 && !errors.Is(err, errNone)
 				r.frames = nil
 				return io.EOF
 			}

@@ -124,13 +124,13 @@ func (r *Recorder) Start(s *gate.SessionInfo) (gate.Recording, error) {
 	if closed {
 		return nil, ErrClosed
 	}
-	tail, err := r.open(r.path(s.ID, tailExt), os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	f, err := r.open(r.path(s.ID, tailExt), os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, fmt.Errorf("record: start: %w", err)
 	}
-	g := &Recording{r: r, info: s, tail: tail}
+	g := &Recording{r: r, info: s, tail: tail{file: f}}
 	if err := g.begin(raw); err != nil {
-		_ = tail.Close()
+		_ = f.Close()
 		_ = os.Remove(r.path(s.ID, tailExt))
 		return nil, fmt.Errorf("record: start %s: %w", s.ID, err)
 	}

@@ -33,13 +33,12 @@ type Recording struct {
 	info *gate.SessionInfo
 
 	mu       sync.Mutex // guards everything below
-	tail     file
+	tail     tail
 	rec      file // nil unless written to lately
 	buf      []byte
 	frame    int    // where the frame being written begins in buf
 	room     int    // what its payload may still take
 	bufFirst uint64 // sequence number of buf's first frame
-	tailSize int64
 	tailNext uint64 // sequence number of the tail's first frame
 	recSize  int64
 	seq      uint64 // of the next frame
@@ -60,10 +59,9 @@ type Recording struct {
 func (g *Recording) begin(start []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, err := g.tail.WriteAt([]byte(tailMagic), 0); err != nil {
+	if err := g.tail.begin(); err != nil {
 		return err
 	}
-	g.tailSize = magicSize
 	g.beginEvent(kindStart, 0)
 	put(g, start)
 	g.endFrame(false)
@@ -274,19 +272,17 @@ func (g *Recording) commit() error {
 	if g.err != nil || len(g.buf) == 0 {
 		return g.err
 	}
-	if n := len(g.buf); n >= directLimit || g.tailSize+int64(n) > tailLimit {
+	if n := len(g.buf); n >= directLimit || g.tail.size+int64(n) > tailLimit {
 		if err := g.writeBlock(); err != nil {
 			return g.fail(err)
 		}
 	} else {
-		if g.tailSize == magicSize {
+		if g.tail.empty() {
 			g.tailNext = g.bufFirst
 		}
-		if _, err := g.tail.WriteAt(g.buf, g.tailSize); err != nil {
-			_ = g.tail.Truncate(g.tailSize)
+		if err := g.tail.append(g.buf); err != nil {
 			return g.fail(err)
 		}
-		g.tailSize += int64(n)
 	}
 	putBuffer(g.buf)
 	g.buf = nil
@@ -298,11 +294,10 @@ func (g *Recording) commit() error {
 // both, which the reader drops by their sequence numbers.
 func (g *Recording) writeBlock() error {
 	raw, first := g.buf, g.bufFirst
-	if kept := g.tailSize - magicSize; kept > 0 {
-		whole := getLarge()
+	if !g.tail.empty() {
+		whole, err := g.tail.frames(getLarge())
 		defer putBuffer(whole)
-		whole = whole[:kept]
-		if _, err := g.tail.ReadAt(whole, magicSize); err != nil {
+		if err != nil {
 			return fmt.Errorf("read the tail again: %w", err)
 		}
 		raw, first = append(whole, g.buf...), g.tailNext
@@ -316,13 +311,10 @@ func (g *Recording) writeBlock() error {
 	if err := g.writeRec(out); err != nil {
 		return err
 	}
-	if g.tailSize > magicSize {
-		if err := g.tail.Truncate(magicSize); err != nil {
-			return err
-		}
-		g.tailSize = magicSize
+	if g.tail.empty() {
+		return nil
 	}
-	return nil
+	return g.tail.restart()
 }
 
 func (g *Recording) openRec() error {
@@ -389,7 +381,7 @@ func (g *Recording) sync() error {
 		g.mu.Unlock()
 		return nil
 	}
-	tail, rec := g.tail, g.rec
+	tail, rec, size := g.tail.file, g.rec, g.tail.size
 	g.recNew = false
 	g.mu.Unlock()
 	// Syncing takes milliseconds; the session goes on meanwhile. Close may close
@@ -406,11 +398,20 @@ func (g *Recording) sync() error {
 	if err != nil {
 		return g.fail(err)
 	}
-	if g.rec != nil && !g.recNew {
-		err = g.rec.Close()
+	if g.recNew {
+		return nil
+	}
+	if g.tail.size == size { // nothing came meanwhile: the session is not busy
+		err = g.tail.rest()
+	}
+	if g.rec != nil {
+		err = errors.Join(err, g.rec.Close())
 		g.rec = nil
 	}
-	return err
+	if err != nil {
+		return g.fail(err)
+	}
+	return nil
 }
 
 // Close commits, moves everything into the .rec, ends it with a summary, syncs
@@ -429,7 +430,7 @@ func (g *Recording) Close() error {
 		}
 	}
 	g.closed = true
-	err = errors.Join(err, g.tail.Close())
+	err = errors.Join(err, g.tail.close())
 	if g.rec != nil {
 		err = errors.Join(err, g.rec.Close())
 	}
@@ -441,7 +442,7 @@ func (g *Recording) Close() error {
 }
 
 func (g *Recording) finish() error {
-	if len(g.buf) > 0 || g.tailSize > magicSize {
+	if len(g.buf) > 0 || !g.tail.empty() {
 		if err := g.writeLastBlock(); err != nil {
 			return err
 		}
