@@ -3,13 +3,13 @@ package gate
 import "sync"
 
 // buffers holds send buffers, so that an idle session has none.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, sendBuffer); return &b }}
+var buffers = sync.Pool{New: func() any { return new([sendBuffer]byte) }}
 
-func getBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
+func getBuffer() []byte { return buffers.Get().(*[sendBuffer]byte)[:0] }
 
 func putBuffer(b []byte) {
 	if cap(b) == sendBuffer {
-		buffers.Put(&b)
+		buffers.Put((*[sendBuffer]byte)(b[:sendBuffer]))
 	}
 }
 

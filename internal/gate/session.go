@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,7 +150,7 @@ func (s *Session) hold(ctx context.Context, cmd *Command, v Verdict) (Verdict, *
 		return v, nil, s.fail(err)
 	}
 	ask := &Ask{
-		Session: s.SessionInfo, Digest: digest, Text: cmd.Text, Params: cmd.Params, Effects: cmd.Effects,
+		Session: s.SessionInfo, Digest: digest, Text: cmd.Text, Params: slices.Clone(cmd.Params), Effects: cmd.Effects,
 		Labels: cmd.Labels, Rule: v.Rule, Reason: v.Reason, Approval: v.Approval,
 	}
 	s.Block()

@@ -44,23 +44,36 @@ func (s *session) parse(ctx context.Context, n int) error {
 	if f != nil {
 		return s.failUnjudged(ctx, string(m.SQL), f)
 	}
-	in, f, err := s.inspect(ctx, m.SQL)
-	if err != nil {
-		return err
-	}
-	if f != nil {
-		return s.fail(f)
-	}
-	if len(in.Shape.Statements) > 1 {
-		return s.failUnjudged(ctx, in.Record(), fault("42601", "cannot insert multiple commands into a prepared statement"))
+	p := &prepared{name: stmt, columns: -1, types: declaredTypes(m.Types), streamed: true}
+	s.subject = subject{refs: s.refs[:0], formats: s.subject.formats[:0]}
+	if old := s.recall(ctx, stmt, m.SQL); old != nil {
+		p.shape, p.canonical, p.record, p.source = old.shape, old.canonical, old.record, old.source
+		s.source, s.inspector = old.source, old.inspector
+		s.subject.again, s.subject.canonical = old, old.canonical
+	} else {
+		in, f, err := s.inspect(ctx, m.SQL)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			return s.fail(f)
+		}
+		if len(in.Shape.Statements) > 1 {
+			return s.failUnjudged(ctx, in.Record(), fault("42601", "cannot insert multiple commands into a prepared statement"))
+		}
+		p.shape, p.canonical, p.record = in.Shape, in.Text(), in.Record()
+		if p.record == s.source { // there are no secrets in it
+			p.source = s.source
+		}
+		s.subject.inspection = in
 	}
 	msg, at := wire.Begin(s.messageBuffer(), wire.Parse)
-	s.subject = subject{inspection: in, head: wire.AppendString(msg, stmt), refs: s.refs[:0]}
-	effects := in.Shape.Effects
-	if len(in.Shape.Statements) == 0 {
+	s.subject.head = wire.AppendString(msg, stmt)
+	effects := p.shape.Effects
+	if len(p.shape.Statements) == 0 {
 		effects = gate.EffectRead // the empty statement
 	}
-	s.cmd = gate.Command{Text: in.Record(), Effects: effects, Labels: in.Shape.Labels, Facts: in.Shape.Facts,
+	s.cmd = gate.Command{Text: p.record, Effects: effects, Labels: p.shape.Labels, Facts: p.shape.Facts,
 		Phase: gate.Prepare, Follow: gate.FollowMessages}
 	permit, f, err := s.judge(ctx, false)
 	if err != nil {
@@ -69,16 +82,38 @@ func (s *session) parse(ctx context.Context, n int) error {
 	if f != nil {
 		return s.fail(f)
 	}
-	p := &prepared{name: stmt, shape: in.Shape, canonical: in.Text(), record: in.Record(), columns: -1,
-		types: declaredTypes(m.Types), streamed: true}
 	p.remember(s.subject.masks)
-	p.sent, p.inspector = string(s.subject.message[len(s.subject.head):]), s.inspector
+	p.inspector = s.inspector
+	sent := s.subject.message[len(s.subject.head):]
+	if old := s.subject.again; old != nil && string(sent) == old.sent {
+		p.sent = old.sent
+	} else {
+		p.sent = string(sent)
+	}
 	s.msg = appendTypes(append(s.subject.message, 0), p.types)
 	s.msg = wire.End(s.msg, at)
 	if p.stream, err = s.up.Open(permit, s.msg); err != nil {
 		return s.gateError(err)
 	}
-	return s.owe(expect{typ: wire.Parse, command: permit.Command(), shape: in.Shape, text: s.source, undo: s.setStatement(p)})
+	return s.owe(expect{typ: wire.Parse, command: permit.Command(), shape: p.shape, text: s.source, undo: s.setStatement(p)})
+}
+
+// recall returns the statement of that name if it was made of the same text and
+// would be judged in the same way now: clients that do not keep statements send
+// the same text again for every execution. What it may do and how it is masked is
+// decided anew; only the reading of the text is spared.
+func (s *session) recall(ctx context.Context, name string, text []byte) *prepared {
+	p := s.statements[name]
+	if p == nil || p.source == "" || p.source != string(text) || len(p.shape.Missing) > 0 {
+		return nil
+	}
+	if inspector, err := s.current(ctx); err != nil || inspector != p.inspector {
+		return nil
+	}
+	if s.stale(p.shape) != nil {
+		return nil // the long way says so
+	}
+	return p
 }
 
 // firstUserType is where the OIDs of types begin that initdb did not make
@@ -333,7 +368,7 @@ func (s *session) closeTarget(ctx context.Context, n int) error {
 
 // owe notes what the target will answer.
 func (s *session) owe(e expect) error {
-	s.queue = append(s.queue, e)
+	s.push(e)
 	if len(s.queue) >= pipelineLimit {
 		return s.settle()
 	}
@@ -352,7 +387,7 @@ func (s *session) sync() error {
 		return err
 	}
 	s.syncs++
-	s.queue = append(s.queue, expect{typ: wire.Sync, command: s.last, sync: s.syncs})
+	s.push(expect{typ: wire.Sync, command: s.last, sync: s.syncs})
 	return s.exchange()
 }
 
@@ -368,7 +403,7 @@ func (s *session) fail(f *wire.Fault) error {
 	if err := s.up.Control(controlFail); err != nil {
 		return err
 	}
-	s.queue = append(s.queue, expect{typ: wire.Bind, command: s.last, refusal: f})
+	s.push(expect{typ: wire.Bind, command: s.last, refusal: f})
 	return s.settle()
 }
 

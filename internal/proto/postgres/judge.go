@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ import (
 // the gate calls while it decides. It is valid during one Decide.
 type subject struct {
 	inspection *sql.Inspection // of a text; nil for a Bind
+	again      *prepared       // in place of an inspection: the same text, sent before
 	canonical  string          // the exact statement, for the digest
 	refs       []*prepared     // statements and cursors it runs again
 	formats    []byte          // of the parameters: t, b or n, for the digest
@@ -146,10 +148,9 @@ func (s *session) refuseUnjudged(ctx context.Context, text string, f *wire.Fault
 // judge takes the command in s.cmd through the gate. A fault means that it was
 // refused and the session goes on.
 func (s *session) judge(ctx context.Context, wait bool) (gate.Permit, *wire.Fault, error) {
-	s.cmd.Mask = s.applyMasks
-	s.cmd.Binding = s.binding
+	s.cmd.Mask, s.cmd.Binding = s.calls.mask, s.calls.binding
 	if wait {
-		s.cmd.Wait = s.startWait
+		s.cmd.Wait = s.calls.wait
 	}
 	p, err := s.gate.Decide(ctx, &s.cmd)
 	s.last++
@@ -189,10 +190,23 @@ func (s *session) applyMasks(m gate.Masks) error {
 			return fmt.Errorf("statement %q was prepared under another policy: prepare it again", p.name)
 		}
 	}
+	var err error
+	if old := s.subject.again; old != nil && s.subject.inspection == nil {
+		if old.sameMasks(m) {
+			s.subject.message = append(s.subject.head, old.sent...)
+			return nil
+		}
+		s.subject.inspection, err = s.inspector.Recall(&s.env, s.source, &s.buf)
+		if err != nil {
+			return err
+		}
+		if s.subject.inspection == nil {
+			return errors.New("the masks of this statement have changed since it was last prepared: prepare it once more")
+		}
+	}
 	if s.subject.inspection == nil {
 		return nil
 	}
-	var err error
 	s.subject.message, err = s.subject.inspection.AppendSQL(s.subject.head, m)
 	return err
 }
@@ -241,7 +255,8 @@ func (s *session) showParams() []string {
 	if len(s.bind.Params) == 0 {
 		return nil
 	}
-	shown := make([]string, len(s.bind.Params))
+	shown := slices.Grow(s.shown[:0], len(s.bind.Params))[:len(s.bind.Params)]
+	s.shown = shown
 	for i, v := range s.bind.Params {
 		switch {
 		case v == nil:

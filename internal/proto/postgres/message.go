@@ -11,15 +11,14 @@ import (
 // messageSize is the room for a message being built or for answers on their way.
 const messageSize = 32 << 10
 
-var messages = sync.Pool{New: func() any { b := make([]byte, 0, messageSize); return &b }}
+var messages = sync.Pool{New: func() any { return new([messageSize]byte) }}
 
-func getMessage() []byte { return (*messages.Get().(*[]byte))[:0] }
+func getMessage() []byte { return messages.Get().(*[messageSize]byte)[:0] }
 
 // putMessage gives a buffer back. One that grew is left to the collector.
 func putMessage(b []byte) {
 	if cap(b) == messageSize {
-		b = b[:0]
-		messages.Put(&b)
+		messages.Put((*[messageSize]byte)(b[:messageSize]))
 	}
 }
 
@@ -30,8 +29,10 @@ type work struct {
 	source    string         // the text under inspection
 	inspector *sql.Inspector // what inspected it
 	refs      []*prepared    // scratch for subject.refs
+	room      []expect       // for the session's queue
 	buf       sql.Buffer
 	bind      wire.BindMessage
+	shown     []string // scratch for the parameters as they are recorded
 }
 
 // works holds what is not in use, so that an idle session has none.
@@ -47,11 +48,15 @@ func (w *work) reset() {
 		w.buf = sql.Buffer{}
 	}
 	w.cmd, w.subject, w.source, w.inspector = gate.Command{}, subject{}, "", nil
+	if cap(w.room) > maxKept {
+		w.room = nil
+	}
 	clear(w.refs[:cap(w.refs)])
 	w.refs = w.refs[:0]
 	if cap(w.bind.Params) > maxKept {
-		w.bind = wire.BindMessage{}
+		w.bind, w.shown = wire.BindMessage{}, nil
 	}
+	clear(w.shown[:cap(w.shown)])
 	clear(w.bind.Params[:cap(w.bind.Params)])
 	w.bind.Portal, w.bind.Statement, w.bind.Results = nil, nil, nil
 }

@@ -18,6 +18,7 @@ type prepared struct {
 	shape     *sql.Shape
 	canonical string     // as judged
 	record    string     // for a reader
+	source    string     // as the client sent it; "" if that holds secrets, or is not known
 	types     []byte     // declared parameter types
 	masks     gate.Masks // as they were applied
 	sent      string     // the text that the target has
@@ -123,6 +124,12 @@ func (s *session) revert(u undo) {
 // endTransaction forgets the portals of transactions that are over: those made
 // up to the Sync or Query number done.
 func (s *session) endTransaction(done uint64) {
+	if p := s.portals[""]; p != nil && len(s.portals) == 1 { // nearly always
+		if p.sync <= done && !(p.cursor && p.statement.hold) {
+			delete(s.portals, "")
+		}
+		return
+	}
 	for name, p := range s.portals {
 		if p.sync <= done && !(p.cursor && p.statement.hold) {
 			delete(s.portals, name)

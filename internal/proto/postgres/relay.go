@@ -103,6 +103,18 @@ func (s *session) settle() error {
 	return s.exchange()
 }
 
+// push notes what the target will owe. While nothing is owed the queue begins at
+// the front of its room again.
+func (s *session) push(e expect) {
+	if len(s.queue) == 0 {
+		s.queue = s.room[:0]
+	}
+	s.queue = append(s.queue, e)
+	if cap(s.queue) > cap(s.room) {
+		s.room = s.queue
+	}
+}
+
 func (s *session) pop() {
 	if e := &s.queue[0]; e.typ == wire.Query && e.stream != nil {
 		e.stream.End()
@@ -172,7 +184,15 @@ func (s *session) handle(typ byte, n int) error {
 // confirmed: the target took a Parse, Bind or Close, so the registry keeps the
 // change.
 func (s *session) confirmed(front *expect, typ byte, n int) error {
-	want := map[byte]byte{wire.Parse: wire.ParseComplete, wire.Bind: wire.BindComplete, wire.Close: wire.CloseComplete}[front.typ]
+	var want byte
+	switch front.typ {
+	case wire.Parse:
+		want = wire.ParseComplete
+	case wire.Bind:
+		want = wire.BindComplete
+	case wire.Close:
+		want = wire.CloseComplete
+	}
 	if typ != want || front.refusal != nil || n != 0 {
 		return s.lie("unexpected message %q", typ)
 	}
@@ -234,7 +254,7 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 		if err != nil {
 			return s.lie("malformed CommandComplete")
 		}
-		tag = string(text)
+		tag = tagOf(text)
 	}
 	if front.muted != nil { // it ended before the cancellation came
 		s.gate.End(gate.EndProtocol, fatal(codeLimit, "%s", front.muted.Message))
@@ -261,9 +281,34 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 	return nil
 }
 
+// tagOf returns a command tag as a string, without an allocation for the most
+// frequent ones.
+func tagOf(text []byte) string {
+	switch string(text) {
+	case "SELECT 1":
+		return "SELECT 1"
+	case "SELECT 0":
+		return "SELECT 0"
+	case "UPDATE 1":
+		return "UPDATE 1"
+	case "INSERT 0 1":
+		return "INSERT 0 1"
+	case "DELETE 1":
+		return "DELETE 1"
+	case "BEGIN":
+		return "BEGIN"
+	case "COMMIT":
+		return "COMMIT"
+	}
+	return string(text)
+}
+
 // rowsOf returns the number at the end of a command tag: the rows that were
 // changed, where none were returned.
 func rowsOf(tag string) int64 {
+	if tag == "" || tag[len(tag)-1] < '0' || tag[len(tag)-1] > '9' {
+		return 0
+	}
 	n, err := strconv.ParseInt(tag[strings.LastIndexByte(tag, ' ')+1:], 10, 64)
 	if err != nil {
 		return 0

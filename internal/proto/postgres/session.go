@@ -88,13 +88,23 @@ type session struct {
 	ans     []byte // answers not yet sent; pooled while the session is busy
 	partial bool   // the client has got only a part of a message
 
+	calls   callbacks
 	began   time.Time               // when the target got what it works on; kept for limits only
 	running atomic.Bool             // the target is working on something
 	held    atomic.Pointer[holding] // set while a command waits for a person
 }
 
+// callbacks are the session's own methods as the gate calls them. A method value
+// is an allocation, so they are made once.
+type callbacks struct {
+	mask    func(gate.Masks) error
+	binding func() gate.Binding
+	wait    func(gate.Held)
+}
+
 func newSession(p *Server, g *gate.Gateway, gs *gate.Session, client net.Conn, up *gate.Upstream, b *backend, c *catalog) *session {
 	s := &session{server: p, gateway: g, gate: gs, client: client, up: up, backend: b, catalog: c, status: wire.StatusIdle}
+	s.calls = callbacks{s.applyMasks, s.binding, s.startWait}
 	s.in.src, s.out.src, s.out.eager = client, up, true
 	s.env = sql.Env{SearchPath: b.searchPath, Database: b.database, StatementTimeout: gs.Target.Limits.Statement}
 	return s
@@ -209,8 +219,11 @@ func (s *session) idle() {
 		putMessage(s.ans)
 		s.ans = nil
 	}
-	if cap(s.queue) > 64 {
-		s.queue = nil
+	switch {
+	case len(s.queue) == 0:
+		s.queue = nil // its room goes with the rest of work; pop has emptied it
+	case s.work != nil:
+		s.room = nil // still needed here
 	}
 	if s.work != nil {
 		s.work.reset()

@@ -87,7 +87,7 @@ func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
 		p.remember(s.subject.masks)
 		e.undos = s.applyNames(p)
 	}
-	s.queue = append(s.queue, e)
+	s.push(e)
 	return s.exchange()
 }
 
@@ -128,8 +128,8 @@ func (s *session) refuse(f *wire.Fault) error {
 		return err
 	}
 	s.syncs++
-	s.queue = append(s.queue, expect{typ: wire.Bind, command: s.last, refusal: f},
-		expect{typ: wire.Sync, command: s.last, sync: s.syncs})
+	s.push(expect{typ: wire.Bind, command: s.last, refusal: f})
+	s.push(expect{typ: wire.Sync, command: s.last, sync: s.syncs})
 	return s.exchange()
 }
 
