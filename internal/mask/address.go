@@ -18,7 +18,14 @@ func (s *Stream) address(i int) int {
 	t := s.b.text
 	p := i
 	for p > s.floor && i-p <= maxLocal && class[t[p-1]]&isLocal != 0 {
-		p--
+		q := p - 1
+		for q > s.floor && p-q < 4 && t[q]&0xC0 == 0x80 {
+			q--
+		}
+		if symbol(t[q]) {
+			break
+		}
+		p = q
 	}
 	for p < i && bytes.IndexByte([]byte(".-+%'"), t[p]) >= 0 {
 		p++
@@ -45,6 +52,10 @@ func (s *Stream) address(i int) int {
 	return e
 }
 
+// symbol reports whether a byte of UTF-8 begins a sign or mark rather than a
+// letter: U+0080 to U+00BF and U+2000 to U+2FFF.
+func symbol(c byte) bool { return c == 0xC2 || c == 0xE2 }
+
 // domain returns the end of the domain at p, and whether it is one that mail is
 // sent to.
 func (s *Stream) domain(p int) (end int, ok bool) {
@@ -54,7 +65,7 @@ func (s *Stream) domain(p int) (end int, ok bool) {
 		c := s.at(e)
 		if c == '.' {
 			dots, last = dots+1, e+1
-		} else if class[c]&isAlnum == 0 && c != '-' && c < 0x80 {
+		} else if class[c]&isAlnum == 0 && c != '-' && (c < 0x80 || symbol(c)) {
 			break
 		}
 	}

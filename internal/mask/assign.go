@@ -32,6 +32,9 @@ func (s *Stream) assign(i int) int {
 		k--
 	}
 	w := s.announced(k, j)
+	if w.detector == none && string(t[k:j]) == "value" {
+		w = s.named(k)
+	}
 	if w.detector == none || !s.rules.on(w.detector) {
 		return i + 1
 	}
@@ -41,6 +44,27 @@ func (s *Stream) assign(i int) int {
 	s.want = w
 	s.pos = i + 1
 	return i + 1
+}
+
+// maxNamed is how far before "value" the name that it belongs to may end.
+const maxNamed = 40
+
+// named returns what the name before a key "value" at k announces: the
+// environment of a container is a list of pairs of name and value.
+func (s *Stream) named(k int) wanted {
+	t := s.b.text
+	e := k
+	for e > 0 && k-e < maxNamed && (t[e-1] <= ' ' || t[e-1] == '"' || t[e-1] == ',' || t[e-1] == '\'' || t[e-1] == '\\') {
+		e--
+	}
+	p := e
+	for p > 0 && e-p < maxKeyName && class[t[p-1]]&isWord != 0 {
+		p--
+	}
+	if e == k || e-p < 2 || !endsKey(t[e-2], t[e-1]) {
+		return wanted{}
+	}
+	return s.announced(p, e)
 }
 
 // context sets what depends on what stands before a key.
@@ -73,6 +97,8 @@ func endsKey(a, b byte) bool {
 	switch a | 0x20 {
 	case 'r':
 		return b|0x20 == 'd'
+	case 'u':
+		return b|0x20 == 'e'
 	case 'w', 'd':
 		return b|0x20 == 'd' || b|0x20 == 'e'
 	case 's':
@@ -118,9 +144,13 @@ func (s *Stream) announced(k, j int) wanted {
 	case secrecy == notSecret:
 		return wanted{}
 	case string(flat[:m]) == "pwd" || string(flat[:m]) == "oldpwd":
+		if s.connects(k) {
+			break
+		}
 		if upper(s.b.text[k]) && upper(s.b.text[k+1]) {
 			return wanted{} // the shell's working directory
 		}
+		return wanted{detector: d, secrecy: secrecy, noPath: true}
 	case d == azureKey && string(flat[:m]) == "sig", string(flat[:m]) == "key":
 		if c := s.before(k); c != '&' && c != '?' {
 			return wanted{}
@@ -129,7 +159,8 @@ func (s *Stream) announced(k, j int) wanted {
 	if d == assignment && secrecy == isSecret && s.connects(k) {
 		d = connectionString
 	}
-	return wanted{detector: d, secrecy: secrecy}
+	named := string(flat[:m]) == "secret" || bytes.HasSuffix(flat[:m], []byte("pullsecret")) || bytes.HasSuffix(flat[:m], []byte("tlssecret"))
+	return wanted{detector: d, secrecy: secrecy, named: named}
 }
 
 // classify returns what a key means. raw has its separators as underscores, flat
@@ -157,7 +188,7 @@ func classify(raw, flat []byte) (detector, secrecy) {
 		return authorization, isHeader
 	case ends("token"), ends("apikey"), ends("accesskey"), ends("secretkey"), ends("authkey"), ends("privatekey"), ends("encryptionkey"),
 		ends("signingkey"), ends("masterkey"), ends("sharedkey"), ends("appkey"), ends("credential"), ends("credentials"), ends("licensekey"),
-		string(raw) == "_auth", string(flat) == "key":
+		string(raw) == "_auth", string(flat) == "xauth", string(flat) == "key":
 		return assignment, looksSecret
 	}
 	return none, notSecret
@@ -223,11 +254,20 @@ func (s *Stream) flag(i, k int) int {
 }
 
 // option looks at the options of which a value is a password: mysql -pPASSWORD
-// and curl -u NAME:PASSWORD.
+// sshpass -p PASSWORD, sqlcmd -P PASSWORD and curl -u NAME:PASSWORD.
 func (s *Stream) option(i int) int {
 	switch s.at(i + 1) {
 	case 'p':
 		if c := s.at(i + 2); c > ' ' && !s.short && c != '-' && (s.runs("mysql") || s.runs("mariadb")) {
+			s.want = wanted{detector: connectionString, secrecy: isSecret, sep: '='}
+			return i + 2
+		}
+		if s.at(i+2) == ' ' && !s.short && s.runs("sshpass") {
+			s.want = wanted{detector: connectionString, secrecy: isSecret, sep: '='}
+			return i + 2
+		}
+	case 'P':
+		if s.at(i+2) == ' ' && !s.short && (s.runs("sqlcmd") || s.runs("bcp ") || s.runs("isql")) {
 			s.want = wanted{detector: connectionString, secrecy: isSecret, sep: '='}
 			return i + 2
 		}
@@ -236,6 +276,27 @@ func (s *Stream) option(i int) int {
 			return s.userOption(i, i+2)
 		}
 	}
+	return i + 1
+}
+
+// literal looks at the quote of a literal of SQL that is a password: PASSWORD
+// 'x', IDENTIFIED BY 'x'.
+func (s *Stream) literal(i int) int {
+	t := s.b.text
+	j := i - 1
+	if j < 2 || t[j] != ' ' {
+		return i + 1
+	}
+	k := j
+	for k > 0 && j-k < maxKeyName && class[t[k-1]]&isLetter != 0 {
+		k--
+	}
+	word := t[k:j]
+	by := bytes.EqualFold(word, []byte("by")) && k >= 11 && bytes.EqualFold(t[k-11:k], []byte("identified "))
+	if !by && !bytes.EqualFold(word, []byte("password")) || !s.rules.on(assignment) {
+		return i + 1
+	}
+	s.want = wanted{detector: assignment, secrecy: isSecret, sep: '=', quote: t[i], started: true}
 	return i + 1
 }
 

@@ -39,11 +39,31 @@ func (s *Stream) cardGroups(num *number, g int) int {
 		return -1
 	}
 	for _, sizes := range [...][]int{{4, 4, 4, 4, 3}, {4, 4, 4, 4, 2}, {4, 4, 4, 4, 1}, {4, 4, 4, 4}, {4, 6, 5}, {4, 6, 4}} {
-		if s.shape(num, g, sep, sizes...) {
-			return g + len(sizes) - 1
+		if h := g + len(sizes) - 1; s.shape(num, g, sep, sizes...) && !num.row(g, h) {
+			return h
 		}
 	}
 	return -1
+}
+
+// track looks for the number of a card in the first track of its stripe, %B…^
+// (ISO/IEC 7813): text[p:e].
+func (s *Stream) track(p, e int) int {
+	var f figures
+	if s.at(e) != '^' || e-p > 19 {
+		return 0
+	}
+	for _, c := range s.b.text[p:e] {
+		if !digit(c) {
+			return 0
+		}
+		f.d[f.n] = c - '0'
+		f.n++
+	}
+	if !issued(f) || !luhn(f.d[:f.n]) || !s.match(card, p, e) {
+		return 0
+	}
+	return e
 }
 
 // luhn checks the check digit (ISO/IEC 7812-1, annex B).

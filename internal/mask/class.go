@@ -28,7 +28,7 @@ var class = func() (t [256]uint8) {
 			t[c] = isBreak
 		}
 	}
-	for _, c := range "\"'`,;<>)[]{}|" {
+	for _, c := range "\"`,;<>)[]{}|" {
 		t[c] |= isBreak
 	}
 	for _, c := range "._%+'-" {
@@ -41,7 +41,7 @@ var class = func() (t [256]uint8) {
 	}
 	// Apart from digits: the signs that detectors hang on, and one letter of each
 	// prefix that has no sign in it: AKIA AIza, eyJ, SG., hvs., Bearer.
-	for _, c := range "@:=>-_AJGvB" {
+	for _, c := range "@:=>-_'~AJGvB" {
 		t[c] |= isTrigger
 	}
 	return t

@@ -208,6 +208,10 @@ func (s *Stream) inWord(i int) int {
 		return e
 	}
 	switch n := i - p; {
+	case n == 1 && t[p] == 'B' && s.before(p) == '%':
+		if end := s.track(i, e); end > 0 {
+			return end
+		}
 	case n == 1 && t[p] >= 'X' && t[p] <= 'Z':
 		if end := s.nie(p, e); end > 0 {
 			return end
@@ -344,6 +348,15 @@ func (s *Stream) shape(num *number, g int, sep byte, sizes ...int) bool {
 		}
 	}
 	return s.closes(num, g+len(sizes)-1)
+}
+
+// row reports whether the groups from g to h are part of a longer row of groups
+// of four, as in a dump of memory.
+func (num *number) row(g, h int) bool {
+	four := func(k int) bool {
+		return k >= 0 && k < num.n && num.groups[k].end-num.groups[k].start == 4
+	}
+	return four(g-1) || four(h+1)
 }
 
 // figures are the digits of a value, without separators.

@@ -41,6 +41,10 @@ func (s *Stream) ibanAt(p int) int {
 		v[n] = c
 		n++
 	}
+	// ISO 7064 gives check digits from 02 to 98.
+	if check := int(v[2]-'0')*10 + int(v[3]-'0'); check < 2 || check > 98 {
+		return 0
+	}
 	if !s.rightEdge(e) || !mod97(v[:n]) || !s.match(iban, p, e) {
 		return 0
 	}

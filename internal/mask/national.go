@@ -31,7 +31,7 @@ func (s *Stream) nationalAt(num *number, g int) int {
 		switch {
 		case sep == '.' && s.shape(num, g, '.', 4, 2, 3):
 			return s.national(nlBSN, num, g, g+2, bsn)
-		case (sep == ' ' || sep == '-') && s.shape(num, g, sep, 4, 4, 4):
+		case (sep == ' ' || sep == '-') && s.shape(num, g, sep, 4, 4, 4) && !num.row(g, g+2):
 			return s.national(inAadhaar, num, g, g+2, aadhaar)
 		}
 	case 6:

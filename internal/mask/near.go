@@ -22,7 +22,7 @@ func vocabularyOf(words ...string) *vocabulary {
 var (
 	cardWords  = vocabularyOf("card", "pan", "visa", "mastercard", "amex", "cc", "ccnum", "creditcard", "kreditkarte", "maestro", "unionpay")
 	phoneWords = vocabularyOf("phone", "tel", "mobile", "cell", "fax", "msisdn", "sms", "whatsapp", "telephone", "telefon", "handy", "phones", "gsm",
-		"cellphone", "mobil", "telefono", "telefone", "celular", "tlf", "call", "dial", "contact")
+		"cellphone", "mobil", "telefono", "telefone", "celular", "tlf", "contact")
 	ssnWords     = vocabularyOf("ssn", "social", "socialsecurity")
 	ninoWords    = vocabularyOf("nino", "insurance", "ni")
 	steuerWords  = vocabularyOf("steuer", "steuerid", "idnr", "tin", "steueridentifikationsnummer", "steuernummer", "tax")

@@ -80,10 +80,7 @@ func (s *Stream) international(num *number) int {
 func (s *Stream) phoneAt(num *number, g int) int {
 	p := num.groups[g].start
 	from := p
-	if s.before(p) == '(' {
-		if g+1 >= num.n || num.groups[g+1].sep != ')' {
-			return 0
-		}
+	if s.before(p) == '(' && g+1 < num.n && num.groups[g+1].sep == ')' {
 		from--
 	}
 	if c := s.before(from); class[c]&isWord != 0 || c == '.' || c == '-' || c == '/' || c == '#' || c == '$' || c == '\\' || c == '@' {
@@ -155,6 +152,8 @@ func (s *Stream) written(num *number, g int) int {
 		}
 	case first == 2 && (sep == ' ' || sep == '-') && s.shape(num, g, sep, 2, 4, 4): // Australia, Japan, Korea
 		return g + 2
+	case first == 2 && sep == '-' && d[1] == '6' && s.shape(num, g, '-', 2, 8): // Netherlands
+		return g + 1
 	case first == 3 && (sep == ' ' || sep == '-') && s.shape(num, g, sep, 3, 4, 4): // London, Japan, Korea
 		return g + 2
 	case first == 4 && s.shape(num, g, sep, 4, 3, 3) && d[1] == '4': // Australia
@@ -203,7 +202,11 @@ func (s *Stream) american(num *number, g int) int {
 	sep := x[at+1].sep
 	code := func(k int) bool {
 		d := t[x[k].start:x[k].end]
-		return len(d) == 3 && d[0] >= '2' && !(d[1] == '1' && d[2] == '1')
+		if len(d) != 3 || d[0] < '2' || d[1] == '1' && d[2] == '1' {
+			return false
+		}
+		// Of the round numbers only services have some: 800.
+		return k != at || d[1] != '0' || d[2] != '0' || d[0] == '5' || d[0] >= '7'
 	}
 	if !code(at) || !code(at+1) || x[at+2].end-x[at+2].start != 4 || !s.closes(num, at+2) {
 		return -1
@@ -230,5 +233,5 @@ func (s *Stream) pairAround(num *number, g, h int) bool {
 	if s.before(p) == ' ' && p >= 4 && class[t[p-2]]&isAlnum != 0 && class[t[p-3]]&isAlnum != 0 && class[t[p-4]]&isAlnum == 0 && isHex(t[p-2]) && isHex(t[p-3]) {
 		return true
 	}
-	return s.at(e) == ' ' && class[s.at(e+1)]&isAlnum != 0 && class[s.at(e+2)]&isAlnum != 0 && class[s.at(e+3)]&isAlnum == 0
+	return s.at(e) == ' ' && isHex(s.at(e+1)) && isHex(s.at(e+2)) && class[s.at(e+3)]&isAlnum == 0
 }

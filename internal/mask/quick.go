@@ -186,7 +186,7 @@ func quickWord(t []byte, i, j int) int {
 	case letters == 0: // an underscore
 		return e
 	case letters == 1:
-		if c := t[i-1]; c < 'X' || c > 'Z' {
+		if c := t[i-1]; (c < 'X' || c > 'Z') && c != 'B' {
 			return quickLong(i, e)
 		}
 	case letters == 2:

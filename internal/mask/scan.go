@@ -87,6 +87,10 @@ func (s *Stream) dispatch(i int) int {
 		return s.prefixed(i)
 	case 'J':
 		return s.webToken(i)
+	case '\'':
+		return s.literal(i)
+	case '~':
+		return s.azureSecret(i)
 	}
 	return s.bearer(i)
 }
@@ -105,6 +109,14 @@ func (s *Stream) pass() bool {
 		return s.ended(i)
 	case modeToken:
 		for i < len(t) && (class[t[i]]&isURL64 != 0 || t[i] == '.') {
+			if t[i] == '.' && class[s.at(i+1)]&isURL64 == 0 {
+				// The end of a sentence, or of a token without signature.
+				if s.short {
+					s.drop(i)
+					return false
+				}
+				break
+			}
 			i++
 		}
 	case modeWord:

@@ -145,6 +145,9 @@ func (s *Stream) run() {
 	hold := s.scan()
 	if s.final {
 		hold = len(s.b.text)
+		if s.mode > modeRun {
+			s.drop(hold) // the value's end did not come
+		}
 	}
 	s.emit(max(hold, s.out))
 	s.compact()

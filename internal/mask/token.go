@@ -314,6 +314,30 @@ func (s *Stream) header(p int) (e int, ok bool) {
 	return e + 1, json.Valid(decoded[:n])
 }
 
+// azureSecret looks for the secret of an application in Microsoft Entra at its
+// '~': three characters, a digit, Q~, and 31 to 34 characters.
+func (s *Stream) azureSecret(i int) int {
+	t := s.b.text
+	p := i - 5
+	if p < 0 || t[i-1] != 'Q' || !digit(t[i-2]) || p < s.floor || class[s.before(p)]&isURL64 != 0 {
+		return i + 1
+	}
+	for _, c := range t[p : i-2] {
+		if class[c]&isURL64 == 0 && c != '.' && c != '~' {
+			return i + 1
+		}
+	}
+	e := i + 1
+	for c := s.at(e); e-i <= 40 && (class[c]&isURL64 != 0 || c == '.' || c == '~'); c = s.at(e) {
+		e++
+	}
+	if n := e - i - 1; s.short || n < 31 || n > 34 {
+		return i + 1
+	}
+	s.match(azureKey, p, e)
+	return e
+}
+
 // bearer looks for credentials after "Bearer" (RFC 6750, section 2.1).
 func (s *Stream) bearer(i int) int {
 	if p, ok := s.wordStart(i, 8); ok && p < i {
@@ -339,7 +363,7 @@ func (s *Stream) dash(i int) int {
 	switch n := k - i; {
 	case n == 1 && blank(prev):
 		return s.option(i)
-	case n == 1 && class[prev]&isAlnum != 0:
+	case n < 4 && class[prev]&isAlnum != 0:
 		return s.prefixed(i)
 	case n == 2 && class[s.at(k)]&isLetter != 0 && class[prev]&isWord == 0:
 		return s.flag(i, k)

@@ -24,6 +24,8 @@ type wanted struct {
 	secrecy  secrecy
 	started  bool // pos is at the value's first byte
 	line     bool // the key is the first of its line
+	named    bool // the value may be the name of a secret: secret: app-tls
+	noPath   bool // a path is no value: pwd=/home/app
 	code     bool // the assignment is written as programs are
 	sep      byte // '=', ':', '>' or, for options, ' '
 	quote    byte // zero for a value without quotes
@@ -125,7 +127,7 @@ func (s *Stream) start() bool {
 		if s.short {
 			return false
 		}
-		if w.skipped++; w.skipped > maxGap {
+		if w.skipped++; w.skipped > maxGap || s.pos >= len(s.b.text) {
 			return s.unwant()
 		}
 		first := w.skipped == 1
@@ -252,10 +254,10 @@ func secretValue(v []byte, w wanted) bool {
 	case looksSecret:
 		return random(v)
 	}
-	if w.quote == 0 && (prose(v) || w.code && program(v)) {
+	if w.quote == 0 && (prose(v) || w.code && program(v) || w.named && w.sep == ':' && hyphenated(v)) {
 		return false
 	}
-	return !(w.sep == ':' && w.quote == 0 && v[0] == '/')
+	return v[0] != '/' || w.quote != 0 || w.sep != ':' && !w.noPath
 }
 
 // placeholder reports whether a value stands for another: a variable, a template,
@@ -355,6 +357,17 @@ func prose(v []byte) bool {
 		return true
 	}
 	return false
+}
+
+// hyphenated reports whether a value is a name of small letters and hyphens, as
+// Kubernetes has them.
+func hyphenated(v []byte) bool {
+	for _, c := range v {
+		if !lower(c) && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 // program reports whether a value in a program's text is an expression: a call,
