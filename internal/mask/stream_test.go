@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // once masks a text written at once.
@@ -85,6 +86,36 @@ func TestOutputDoesNotDependOnHowInputIsCut(t *testing.T) {
 	for range 300 {
 		if got := inPieces(&Rules{}, all, func() int { return 1 + rng.IntN(40) }); got != want {
 			t.Fatalf("cut at random:\n got %q\nwant %q", got, want)
+		}
+	}
+}
+
+// Byte by byte, the detectors look at every trigger themselves; at once, most are
+// passed over in one loop. So this also proves that the loop decides nothing.
+func TestCorpusAndLogsComeOutTheSameInAnyPieces(t *testing.T) {
+	texts := map[string]string{}
+	for _, i := range readCorpus(t) {
+		texts["corpus"] += i.Text
+	}
+	for _, kind := range []string{"nginx", "json", "syslog", "go", "k8s"} {
+		texts[kind] = string(logs(kind))
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for name, text := range texts {
+		want := once(t, &Rules{}, text)
+		if name != "corpus" && want != text {
+			t.Errorf("%s: something is masked in text that holds nothing sensitive", name)
+		}
+		for size, next := range map[string]func() int{
+			"bytes": func() int { return 1 }, "small pieces": func() int { return 1 + rng.IntN(200) }, "large pieces": func() int { return 1 + rng.IntN(40000) },
+		} {
+			if got := inPieces(&Rules{}, text, next); got != want {
+				k := 0
+				for k < len(got) && k < len(want) && got[k] == want[k] {
+					k++
+				}
+				t.Errorf("%s in %s differs at %d:\n got %.80q\nwant %.80q", name, size, k, got[max(0, k-40):], want[max(0, k-40):])
+			}
 		}
 	}
 }
@@ -173,6 +204,14 @@ func TestAStreamTakesNothingWhileItWrites(t *testing.T) {
 	s.Write(dst, text)
 	if n := testing.AllocsPerRun(100, func() { s.Write(dst, text) }); n != 0 {
 		t.Errorf("a write allocates %v times", n)
+	}
+}
+
+func TestAnIdleStreamIsSmall(t *testing.T) {
+	s := (&Rules{}).NewStream()
+	s.Write(nil, []byte(strings.Repeat("x", 10000)+"\n user@exam"))
+	if size := unsafe.Sizeof(*s); s.b != nil || size >= 1024 {
+		t.Errorf("an idle stream has %d bytes and, it says, buffer %v", size, s.b)
 	}
 }
 
