@@ -25,6 +25,9 @@ func (s *Stream) address(i int) int {
 		if symbol(t[q]) {
 			break
 		}
+		if t[q] < 0xC0 {
+			q = p - 1 // not UTF-8
+		}
 		p = q
 	}
 	for p < i && bytes.IndexByte([]byte(".-+%'"), t[p]) >= 0 {

@@ -70,26 +70,35 @@ func (s *Stream) named(k int) wanted {
 // context sets what depends on what stands before a key.
 func (s *Stream) context(w *wanted, k int, quoted bool) {
 	t := s.b.text
+	key := k
 	for n := 0; n < 3 && k > 0 && (t[k-1] == ' ' || t[k-1] == '"' && quoted); n++ {
 		k--
 	}
 	switch c := s.before(k); c {
 	case '&', '?':
 		w.stop = '&'
-	case ';', ',':
-		w.stop = c
+	case ';':
+		w.stop = ';'
+	case ',':
+		// In a list without blanks; in a sentence a value may have commas.
+		if k == key {
+			w.stop = ','
+		}
 	case '(':
 		w.stop = ')'
-	case '\n':
-		w.line = w.sep == ':' && !quoted
 	}
-	if w.line || quoted || k == 0 {
+	if quoted {
 		return
+	}
+	if k >= 7 && string(t[k-7:k]) == "export " {
+		k -= 7
 	}
 	for n := 0; n < maxRun && k > 0 && (t[k-1] == ' ' || t[k-1] == '-'); n++ {
 		k--
 	}
-	w.line = w.sep == ':' && s.before(k) == '\n'
+	c := s.before(k)
+	w.first = c == '\n' || c == 0 // the environment of a process has NULs
+	w.line = w.first && w.sep == ':'
 }
 
 // endsKey reports whether the keys that matter end with these two letters.
@@ -321,7 +330,7 @@ func (s *Stream) userOption(i, k int) int {
 	}
 	colon := 0
 	e := k
-	for c := s.at(e); e-k < maxValue && !s.endsWord(c); c = s.at(e) {
+	for c := s.at(e); e-k < maxValue && !s.endsWord(e); c = s.at(e) {
 		if c == ':' && colon == 0 {
 			colon = e + 1
 		}

@@ -91,7 +91,7 @@ func plainNumber(t []byte, i, j int) int {
 			return 0
 		}
 	}
-	if k+1 >= len(t) || t[k] == ')' || t[k] == '(' || class[t[k]]&isSeparator != 0 && t[k+1] == '(' {
+	if k+2 >= len(t) || t[k] == ')' || t[k] == '(' || class[t[k]]&isSeparator != 0 && t[k+1] == '(' && digit(t[k+2]) {
 		return 0
 	}
 	switch {
@@ -306,7 +306,7 @@ func (s *Stream) numberAt(num *number, g int) int {
 		if end := s.ninoGroups(first.start); end > 0 || s.short {
 			return end
 		}
-	} else if first.sep != ' ' && first.sep != '/' {
+	} else if first.sep != ' ' && first.sep != '/' && first.sep != '(' {
 		return 0
 	}
 	if g > 0 || s.leftEdge(first.start) {

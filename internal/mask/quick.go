@@ -51,9 +51,13 @@ func quick(t []byte, i int) int {
 			next = quickDigits(t, i)
 		case signColon:
 			if t[i+1] == '/' {
-				return i
+				if class[prev]&isAlnum == 0 {
+					return i
+				}
+				next = quickURL(t, i)
+			} else {
+				next = quickKey(t, i, prev)
 			}
-			next = quickKey(t, i, prev)
 		case signEqual:
 			next = quickKey(t, i, prev)
 		case signJoint:
@@ -74,7 +78,7 @@ func quick(t []byte, i int) int {
 			}
 			next = i + 1
 		case signA:
-			if i < 5 || t[i-4] == 'M' || t[i-5] == 'M' || class[prev]&isAlnum == 0 {
+			if i < 5 || t[i-4] == 'M' || t[i-5] == 'M' || class[prev]&isAlnum == 0 && accessKey(t[i+1]) {
 				return i
 			}
 			next = i + 1
@@ -84,6 +88,27 @@ func quick(t []byte, i int) int {
 		}
 		i = next
 	}
+}
+
+// accessKey reports whether the second letter is one of AKIA, ASIA, ABIA, ACCA,
+// AIza, AGE-SECRET-KEY-.
+func accessKey(c byte) bool {
+	return c == 'K' || c == 'S' || c == 'B' || c == 'C' || c == 'I' || c == 'G'
+}
+
+// quickURL passes the "://" and the host of a URL without userinfo.
+func quickURL(t []byte, i int) int {
+	if t[i+2] != '/' {
+		return i
+	}
+	j := i + 3
+	for j < len(t) && (class[t[j]]&isAlnum != 0 || t[j] == '.' || t[j] == '-') {
+		j++
+	}
+	if j-i > maxDomain || j+lookahead >= len(t) || t[j] != '/' && t[j] != ' ' && t[j] != '"' {
+		return i
+	}
+	return i + 3
 }
 
 // prefixEnds has, by the last letter but one, the set of last letters of what
@@ -139,7 +164,10 @@ func quickDigits(t []byte, i int) int {
 		if j-i == 8 || j-i == 6 {
 			return i
 		}
-		return quickRun(t, i, j)
+		if e := quickRun(t, i, j); e > i {
+			return quickHyphen(t, e)
+		}
+		return i
 	case j-i >= 7:
 		return i
 	case class[t[j]]&isSeparator == 0:
@@ -184,25 +212,33 @@ func quickWord(t []byte, i, j int) int {
 	}
 	switch {
 	case letters == 0: // an underscore
-		return e
+		return quickLong(t, i, e)
 	case letters == 1:
-		if c := t[i-1]; (c < 'X' || c > 'Z') && c != 'B' {
-			return quickLong(i, e)
+		if c := t[i-1]; (c < 'X' || c > 'Z' || e-i != 8) && c != 'B' {
+			return quickLong(t, i, e)
 		}
 	case letters == 2:
 		if e-i < 2 || class[t[i+1]]&isDigit == 0 {
-			return quickLong(i, e)
+			return quickLong(t, i, e)
 		}
 	case e-i < leastOmocode:
-		return e
+		return quickLong(t, i, e)
 	}
 	return i
 }
 
-// quickLong passes a token unless it is long enough for a provider's key.
-func quickLong(i, e int) int {
+// quickLong passes a token unless it is long enough for a provider's key, and a
+// hyphen after it: it has digits, so it is no prefix.
+func quickLong(t []byte, i, e int) int {
 	if e-i >= 20 {
 		return i
+	}
+	return quickHyphen(t, e)
+}
+
+func quickHyphen(t []byte, e int) int {
+	if t[e] == '-' && class[t[e+1]]&isAlnum != 0 {
+		return e + 1
 	}
 	return e
 }

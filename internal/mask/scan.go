@@ -120,8 +120,12 @@ func (s *Stream) pass() bool {
 			i++
 		}
 	case modeWord:
-		for i < len(t) && !s.endsWord(t[i]) {
+		for i < len(t) && !s.endsWord(i) {
 			i++
+		}
+		if s.short {
+			s.drop(min(i, len(t)-1)) // a quote is the last byte
+			return false
 		}
 	case modeQuoted:
 		return s.passQuoted(i)

@@ -24,6 +24,8 @@ var samples = []struct{ in, want string }{
 	{"iban DE89 3704 0044 0532 0130 00 ok", "iban [redacted:iban] ok"},
 	{"iban GB82WEST12345698765432.", "iban [redacted:iban]."},
 	{"call +49 30 12345678 or (415) 555-0132.\n", "call [redacted:phone] or [redacted:phone].\n"},
+	{"12 (415) 555-0132 x\n", "12 [redacted:phone] x\n"},
+	{"PASSWORD=ab\"cd;ef)\nexport PASSWORD='ab;c'\nx \"password=abc\" y, (password=abc)\n", "PASSWORD=[redacted:assignment]\nexport PASSWORD='[redacted:assignment]'\nx \"password=[redacted:assignment]\" y, (password=[redacted:assignment])\n"},
 	{"ssn 123-45-6789\n", "ssn [redacted:us-ssn]\n"},
 	{"NINO AB 12 34 56 C\n", "NINO [redacted:uk-nino]\n"},
 	{"CF RSSMRA85T10A562S\n", "CF [redacted:it-codice-fiscale]\n"},

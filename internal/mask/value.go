@@ -23,7 +23,8 @@ type wanted struct {
 	detector detector // none: no value is expected
 	secrecy  secrecy
 	started  bool // pos is at the value's first byte
-	line     bool // the key is the first of its line
+	first    bool // the key is the first of its line
+	line     bool // and ends with a colon: the value may go on to the line's end
 	named    bool // the value may be the name of a secret: secret: app-tls
 	noPath   bool // a path is no value: pwd=/home/app
 	code     bool // the assignment is written as programs are
@@ -72,7 +73,7 @@ func (s *Stream) value() bool {
 		s.maskLong(v, e, w)
 		return true
 	}
-	if w.quote == 0 && w.secrecy != isHeader {
+	if w.quote == 0 && w.secrecy != isHeader && !(w.first && w.sep == '=') {
 		e = trimmed(s.b.text, v, e)
 	}
 	if s.specific(v, e) || !secretValue(s.b.text[v:e], w) {
@@ -205,6 +206,9 @@ func (s *Stream) valueEnd(v int, w wanted) (e int, long bool) {
 		}
 		if c == '\\' {
 			next := s.at(e + 1)
+			if s.short {
+				return e, false
+			}
 			if (w.escaped || w.quote == 0) && (next == '"' || next == '\'') {
 				return e, false
 			}
@@ -221,18 +225,25 @@ func (s *Stream) valueEnd(v int, w wanted) (e int, long bool) {
 			if c < ' ' || c == '"' || c == '\'' {
 				return e, false
 			}
-		} else if s.endsWord(c) {
+		} else if s.endsWord(e) {
 			return e, false
 		}
 	}
 }
 
-// endsWord reports whether a value without quotes ends before c.
-func (s *Stream) endsWord(c byte) bool {
-	return c <= ' ' || c == 0x7F || c == '"' || c == '\'' || c == '`' || c == s.stop && c != 0
+// endsWord reports whether a value without quotes ends at i. A quote ends it, as
+// it may stand in a string, unless more of a word follows.
+func (s *Stream) endsWord(i int) bool {
+	switch c := s.at(i); c {
+	case '"', '\'', '`':
+		return class[s.at(i+1)]&isAlnum == 0
+	default:
+		return c <= ' ' || c == 0x7F || c == s.stop && c != 0
+	}
 }
 
-// trimmed returns the end of a value without the punctuation around it.
+// trimmed returns the end of a value without the punctuation of the text around
+// it.
 func trimmed(t []byte, v, e int) int {
 	for e > v && (t[e-1] == ',' || t[e-1] == ';' || t[e-1] == ')' || t[e-1] == '}' || t[e-1] == ']') {
 		e--
