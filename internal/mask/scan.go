@@ -41,6 +41,9 @@ func (s *Stream) scan() int {
 		switch {
 		case s.mode != modeSearch:
 			if !s.pass() {
+				if s.mode == modeRun {
+					return s.held(s.pos) // a value may still begin in it
+				}
 				return s.pos
 			}
 		case s.want.detector != none:

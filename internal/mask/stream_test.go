@@ -122,6 +122,32 @@ func TestCorpusAndLogsComeOutTheSameInAnyPieces(t *testing.T) {
 	}
 }
 
+func TestRandomMixturesOfFragmentsComeOutTheSameInAnyPieces(t *testing.T) {
+	fragments := []string{
+		"4111", " 1111", "-1111", "4111111111111111", "+49 ", "(415) ", "555-", "0123", "DE89", " 3704 0044 0532 0130 00", "AB ", "12 34 56 C", "1 85 05 2A 006 084 ",
+		"bob", "@", "example", ".com", "@tcp(", "root:pw", "password", "PASSWORD", "token", "secret_key", "=", ": ", ":", "\"", "'", "\\\"", "\\", "${X}", "****", "hunter2",
+		"a8f3K2x9Lq7Zt4", "Authorization: ", "Bearer ", "Basic ", "eyJhbGciOiJIUzI1NiJ9", ".eyJzdWIiOiIxIn0", ".abc", "ghp_0123456789abcdefghijABCDEFGHIJ012345", "sk-", "AKIAIOSFODNN7EXAMPLE",
+		"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "-----BEGIN ", "RSA PRIVATE KEY", "-----", "-----END ", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "postgres://", "app:", "://", "/", "&", "?", ";", ",",
+		" ", "  ", "\n", "\r\n", "\t", "\x00", "a\x00b\x00", "\x1b[31m", "\x1b[", "\x1b(B", "\x1b", "é", "\xe2\x80\x9c", "\xff", "--password ", "mysql -u x -p", "curl -u ", "<password>", "<", ">", "Private-Lines: 2",
+		"AGE-SECRET-KEY-1", "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7LQPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", "ssn ", "123-45-6789", "phone ", "RSSMRA85T10A562S", "X1234567L", "12345678Z", "name: DB_PASSWORD\n value: ", "8Q~", "xxx",
+		strings.Repeat("k", 130), strings.Repeat("7", 70), strings.Repeat("a1", 150), strings.Repeat("12 ", 20), strings.Repeat(" ", 20),
+	}
+	rng := rand.New(rand.NewPCG(80, 9))
+	r := &Rules{}
+	for range 3000 {
+		text := ""
+		for range 2 + rng.IntN(24) {
+			text += fragments[rng.IntN(len(fragments))]
+		}
+		want := once(t, r, text)
+		for _, size := range []func() int{func() int { return 1 }, func() int { return 1 + rng.IntN(12) }, func() int { return 1 + rng.IntN(120) }} {
+			if got := inPieces(r, text, size); got != want {
+				t.Fatalf("%q\nin pieces %q\nat once   %q", text, got, want)
+			}
+		}
+	}
+}
+
 // cutEverywhere compares the output of a text with that of every cut in two and
 // of single bytes.
 func cutEverywhere(t *testing.T, text string) {

@@ -46,7 +46,7 @@ const (
 // decided; if not, text from s.hold on is needed.
 func (s *Stream) value() bool {
 	if !s.want.started && !s.start() {
-		s.hold = s.pos
+		s.hold = s.held(s.pos)
 		return s.want.detector == none
 	}
 	w := s.want
@@ -54,7 +54,7 @@ func (s *Stream) value() bool {
 	if w.secrecy == isHeader {
 		if next := s.scheme(v); next != v {
 			if s.short {
-				s.hold = v
+				s.hold = s.held(v)
 				return false
 			}
 			s.want.secrecy, s.pos = isSecret, next
@@ -65,7 +65,7 @@ func (s *Stream) value() bool {
 	s.quote, s.escaped, s.stop = w.quote, w.escaped, w.stop
 	e, long := s.valueEnd(v, w)
 	if s.short {
-		s.hold = v
+		s.hold = s.held(v)
 		return false
 	}
 	s.want = wanted{}
