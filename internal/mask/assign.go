@@ -24,7 +24,7 @@ func (s *Stream) assign(i int) int {
 			j--
 		}
 	}
-	if j < 2 || !endsKey(t[j-2], t[j-1]) {
+	if !endsKey(t, j) {
 		return i + 1
 	}
 	k := j
@@ -61,7 +61,7 @@ func (s *Stream) named(k int) wanted {
 	for p > 0 && e-p < maxKeyName && class[t[p-1]]&isWord != 0 {
 		p--
 	}
-	if e == k || e-p < 2 || !endsKey(t[e-2], t[e-1]) {
+	if e == k || e-p < 2 || !endsKey(t, e) {
 		return wanted{}
 	}
 	return s.announced(p, e)
@@ -101,31 +101,42 @@ func (s *Stream) context(w *wanted, k int, quoted bool) {
 	w.line = w.first && w.sep == ':'
 }
 
-// endsKey reports whether the keys that matter end with these two letters.
-func endsKey(a, b byte) bool {
-	switch a | 0x20 {
-	case 'r':
-		return b|0x20 == 'd'
-	case 'u':
-		return b|0x20 == 'e'
-	case 'w', 'd':
-		return b|0x20 == 'd' || b|0x20 == 'e'
-	case 's':
-		return b|0x20 == 'e' || b|0x20 == 's'
+// endsKey reports whether one of the keys that matter ends before j: by its last
+// three letters, a cheap test that most names fail.
+func endsKey(t []byte, j int) bool {
+	if j < 2 {
+		return false
+	}
+	var third byte
+	if j > 2 {
+		third = t[j-3] | 0x20
+	}
+	b := t[j-1] | 0x20
+	switch t[j-2] | 0x20 {
 	case 'p':
-		return b|0x20 == 'w'
+		return b == 'w' // pw
+	case 'r':
+		return b == 'd' && third == 'o' // password
+	case 'w':
+		return b == 'd' && (third == 'p' || third == 's') // pwd, passwd
+	case 'd':
+		return b == 'e' && third == 'o' // passcode
+	case 's':
+		return (b == 's' || b == 'e') && third == 'a' // pass, passphrase
 	case 'e':
-		return b|0x20 == 't' || b|0x20 == 'n' || b|0x20 == 'y'
+		return b == 't' && third == 'r' || (b == 'n' || b == 'y') && third == 'k' // secret, token, key
 	case 'a':
-		return b|0x20 == 'l'
+		return b == 'l' && third == 'i' // credential
 	case 'l':
-		return b|0x20 == 's'
+		return b == 's' && third == 'a' // credentials
 	case 'o':
-		return b|0x20 == 'n'
+		return b == 'n' && third == 'i' // authorization
 	case 'i':
-		return b|0x20 == 'g'
+		return b == 'g' && third == 's' // sig
 	case 't':
-		return b|0x20 == 'h'
+		return b == 'h' && third == 'u' // _auth
+	case 'u':
+		return b == 'e' && third == 'l' // value
 	}
 	return false
 }
@@ -221,7 +232,7 @@ func (s *Stream) connects(k int) bool {
 // element looks at the '>' of an XML element whose name is a key.
 func (s *Stream) element(i int) int {
 	t := s.b.text
-	if i < 4 || !endsKey(t[i-2], t[i-1]) {
+	if i < 4 || !endsKey(t, i) {
 		return i + 1
 	}
 	k := i

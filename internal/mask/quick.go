@@ -132,12 +132,13 @@ func quickKey(t []byte, i int, prev byte) int {
 	switch {
 	case class[prev]&isDigit != 0:
 		return i + 1
+	case i < 3:
 	case prev == '"':
-		if i >= 3 && t[i-2] != '\\' && !endsKey(t[i-3], t[i-2]) {
+		if t[i-2] != '\\' && !endsKey(t, i-1) {
 			return i + 1
 		}
 	case class[prev]&isLetter != 0:
-		if i >= 2 && !endsKey(t[i-2], prev) && (prev != 's' || t[i-2] != 'e') {
+		if !endsKey(t, i) && (prev != 's' || t[i-2] != 'e') {
 			return i + 1
 		}
 	}
@@ -218,10 +219,12 @@ func quickWord(t []byte, i, j int) int {
 			return quickLong(t, i, e)
 		}
 	case letters == 2:
-		if e-i < 2 || class[t[i+1]]&isDigit == 0 {
+		// An IBAN, compact or in groups; a national insurance number; ya29.
+		if n := e - i; n != 2 && n != 7 && n < 13 || class[t[i+1]]&isDigit == 0 {
 			return quickLong(t, i, e)
 		}
-	case e-i < leastOmocode:
+	case e-i < leastOmocode, e-i > 10, i < 6, class[t[i-4]]&class[t[i-5]]&class[t[i-6]]&isLetter == 0:
+		// No Italian tax code, which has six letters and then ten characters.
 		return quickLong(t, i, e)
 	}
 	return i
