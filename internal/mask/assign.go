@@ -130,7 +130,7 @@ func endsKey(t []byte, j int) bool {
 	case 'l':
 		return b == 's' && third == 'a' // credentials
 	case 'o':
-		return b == 'n' && third == 'i' // authorization
+		return b == 'n' && (third == 'i' || third == 's') // authorization, .dockerconfigjson
 	case 'i':
 		return b == 'g' && third == 's' // sig
 	case 't':
@@ -208,7 +208,7 @@ func classify(raw, flat []byte) (detector, secrecy) {
 		return authorization, isHeader
 	case ends("token"), ends("apikey"), ends("accesskey"), ends("secretkey"), ends("authkey"), ends("privatekey"), ends("encryptionkey"),
 		ends("signingkey"), ends("masterkey"), ends("sharedkey"), ends("appkey"), ends("credential"), ends("credentials"), ends("licensekey"),
-		string(raw) == "_auth", string(flat) == "xauth", string(flat) == "key":
+		string(raw) == "_auth", string(flat) == "xauth", string(flat) == "auth", ends("dockerconfigjson"), string(flat) == "key":
 		return assignment, looksSecret
 	}
 	return none, notSecret
@@ -232,17 +232,23 @@ func (s *Stream) connects(k int) bool {
 // element looks at the '>' of an XML element whose name is a key.
 func (s *Stream) element(i int) int {
 	t := s.b.text
-	if i < 4 || !endsKey(t, i) {
+	if i < 4 || !endsKey(t, i) && !(t[i-1] == '"' && endsKey(t, i-1)) {
 		return i + 1
 	}
-	k := i
+	j := i
+	before := byte('<')
+	if t[i-1] == '"' {
+		// <entry key="password">
+		j, before = i-1, '"'
+	}
+	k := j
 	for k > 0 && i-k < maxKeyName && (class[t[k-1]]&isURL64 != 0 || t[k-1] == '.') {
 		k--
 	}
-	if s.before(k) != '<' {
+	if s.before(k) != before {
 		return i + 1
 	}
-	w := s.announced(k, i)
+	w := s.announced(k, j)
 	if w.detector == none || !s.rules.on(w.detector) || w.secrecy == isHeader {
 		return i + 1
 	}

@@ -160,9 +160,11 @@ func (s *Stream) passQuoted(i int) bool {
 	t := s.b.text
 	for ; i < len(t); i++ {
 		switch {
+		case t[i] == s.quote && !s.escaped && s.at(i+1) == s.quote:
+			i++
 		case t[i] == '\n', t[i] == s.quote && !s.escaped:
 			s.drop(i)
-			return s.ended(i)
+			return !s.short && s.ended(i)
 		case t[i] == '\\':
 			next := s.at(i + 1)
 			if s.short {

@@ -218,6 +218,10 @@ func (s *Stream) valueEnd(v int, w wanted) (e int, long bool) {
 			continue
 		}
 		if w.quote != 0 {
+			if c == w.quote && !w.escaped && e > v && s.at(e+1) == c {
+				e++ // SQL and CSV double a quote in a value
+				continue
+			}
 			if c == '\n' || c == w.quote && !w.escaped {
 				return e, false
 			}
@@ -253,7 +257,7 @@ func trimmed(t []byte, v, e int) int {
 
 // secretValue decides whether a value is masked.
 func secretValue(v []byte, w wanted) bool {
-	if len(v) == 0 || placeholder(v) {
+	if len(v) == 0 || placeholder(v) && !(w.first && w.sep == '=' && !w.code && w.secrecy == isSecret && commonPassword(v)) {
 		return false
 	}
 	switch w.secrecy {
@@ -308,6 +312,14 @@ func placeholder(v []byte) bool {
 		return true
 	}
 	return false
+}
+
+// commonPassword reports whether a value that mostly stands for another is a
+// password that people choose: where a key begins its line, PASSWORD=secret, it is
+// one.
+func commonPassword(v []byte) bool {
+	return bytes.EqualFold(v, []byte("password")) || bytes.EqualFold(v, []byte("passwd")) || bytes.EqualFold(v, []byte("secret")) ||
+		bytes.EqualFold(v, []byte("token")) || bytes.EqualFold(v, []byte("string")) || bytes.EqualFold(v, []byte("text"))
 }
 
 // variable reports whether a name is one of an environment variable: the value is
