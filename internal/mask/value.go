@@ -142,7 +142,7 @@ func (s *Stream) start() bool {
 			continue
 		case c == '>' && w.sep == '=' && first:
 			continue
-		case c == '=' && first, c < ' ', c == '{', c == '(':
+		case c == '=' && first, c < ' ', c == '{', c == '(', c == ']':
 			return s.unwant() // a comparison, nothing, a structure
 		case c == '[' && w.secrecy != isNeighbour:
 			continue
