@@ -70,6 +70,9 @@ func (s *session) copyIn() error {
 			s.queue = append(s.queue[:1], s.queue[2:]...)
 		}
 	}
+	if err := s.sure(); err != nil {
+		return err
+	}
 	if err := s.flush(); err != nil {
 		return err
 	}

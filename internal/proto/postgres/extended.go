@@ -189,8 +189,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 		sync: s.syncs + 1, columns: p.columns}
 	// The message was decoded in full and holds nothing else, so framing it
 	// again gives the same bytes.
-	s.msg = wire.AppendMessage(s.messageBuffer(), wire.Bind, body)
-	if po.stream, err = s.up.Open(permit, s.msg); err != nil {
+	if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
 		return s.gateError(err)
 	}
 	return s.owe(expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po)})
@@ -294,6 +293,8 @@ func (s *session) execute(ctx context.Context, n int) error {
 	if err := p.stream.Write(s.msg); err != nil {
 		return s.gateError(err)
 	}
+	s.proveExecute(p)
+	s.prover.wrote = s.prover.wrote || !reads(p.statement.shape)
 	if names(p.statement.shape) {
 		e.undos = s.applyNames(p.statement)
 	}
@@ -383,12 +384,32 @@ func (s *session) sync() error {
 		return s.flush()
 	}
 	s.skip = false
+	if err := s.askAll(); err != nil {
+		return err
+	}
 	if err := s.up.Control(controlSync); err != nil {
 		return err
 	}
 	s.syncs++
 	s.push(expect{typ: wire.Sync, command: s.last, sync: s.syncs})
-	return s.exchange()
+	if err := s.exchange(); err != nil {
+		return err
+	}
+	if s.prover.replaying {
+		return s.rewind()
+	}
+	s.prover.replay, s.prover.first, s.prover.attempts = nil, nil, 0
+	ok, f, err := s.outcome()
+	s.prover.wrote = false
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		return s.flush()
+	case f == nil:
+		f = changedFault()
+	}
+	return s.refuse(f)
 }
 
 // fail answers a message of the extended protocol with a fault. Where the target
@@ -399,6 +420,9 @@ func (s *session) fail(f *wire.Fault) error {
 		s.skip = true
 		s.ans = f.Append(s.answers(), wire.ErrorResponse)
 		return s.flush()
+	}
+	if err := s.askAll(); err != nil {
+		return err
 	}
 	if err := s.up.Control(controlFail); err != nil {
 		return err

@@ -20,6 +20,7 @@ const (
 	codeStatementName     = "26000"
 	codeCursorName        = "34000"
 	codeFailedTx          = "25P02"
+	codeSerialization     = "40001"
 	codePrivilege         = "42501"
 	codeNameTooLong       = "42622"
 	codeDiskFull          = "53100"

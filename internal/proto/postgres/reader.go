@@ -65,6 +65,23 @@ func (f *reader) put(b []byte) {
 	}
 }
 
+// unshift puts bytes that were read before in front of what is unread. There must
+// be room, which ok false denies.
+func (f *reader) unshift(b []byte) (ok bool) {
+	if len(b)+f.buffered() > bufferSize {
+		return false
+	}
+	if f.buf == nil {
+		f.put(b)
+		return true
+	}
+	copy(f.buf[len(b):], f.buf[f.r:f.w])
+	f.w = len(b) + f.w - f.r
+	f.r = 0
+	copy(f.buf[:], b)
+	return true
+}
+
 // release gives the buffer back if nothing is in it.
 func (f *reader) release() {
 	f.big = nil

@@ -63,6 +63,7 @@ type portal struct {
 	sync       uint64 // the Sync or Query it belongs to
 	columns    int    // of its rows; -1 is unknown
 	cursor     bool   // made by DECLARE: it has no stream
+	doubt      *doubt // what is to be proved when it runs; nil when it was
 }
 
 // undo is a change of the registry that the target has not confirmed.

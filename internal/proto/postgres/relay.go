@@ -34,6 +34,10 @@ type expect struct {
 	undos   []undo
 	refusal *wire.Fault // the answer in place of the error that controlFail makes
 	stream  *gate.Stream
+	ask     *asking // of askTarget
+	front   *asking // of a Query: the questions around it, until they are in the queue
+	behind  *asking
+	own     bool // a Sync of the gateway's own: the client is not told
 }
 
 // drive passes on what the target answers until it owes nothing more, or until
@@ -56,7 +60,7 @@ func (s *session) drive() error {
 		if err != nil {
 			return s.targetError(err)
 		}
-		if typ == wire.DataRow {
+		if typ == wire.DataRow && s.queue[0].ask == nil {
 			err = s.row(n)
 		} else {
 			err = s.handle(typ, n)
@@ -97,10 +101,32 @@ func (s *session) settle() error {
 	if len(s.queue) == 0 {
 		return s.flush()
 	}
+	if err := s.askAll(); err != nil {
+		return err
+	}
 	if err := s.up.Control(controlFlush); err != nil {
 		return err
 	}
-	return s.exchange()
+	if err := s.exchange(); err != nil {
+		return err
+	}
+	if s.prover.replaying {
+		return s.rewind()
+	}
+	ok, f, err := s.outcome()
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		return s.flush()
+	case f == nil:
+		f = changedFault()
+	}
+	if s.skip { // the target skips already
+		s.ans = f.Append(s.answers(), wire.ErrorResponse)
+		return s.flush()
+	}
+	return s.fail(f)
 }
 
 // push notes what the target will owe. While nothing is owed the queue begins at
@@ -140,6 +166,14 @@ func (s *session) flush() error {
 	if len(s.ans) == 0 {
 		return nil
 	}
+	if len(s.prover.doubts) > 0 {
+		if len(s.ans)-s.prover.mark < maxHeld {
+			return nil
+		}
+		if err := s.sure(); err != nil {
+			return err
+		}
+	}
 	var command uint64
 	if len(s.queue) > 0 {
 		command = s.queue[0].command
@@ -154,6 +188,9 @@ func (s *session) flush() error {
 // handle checks a message of the target against what it owes, and passes it on.
 func (s *session) handle(typ byte, n int) error {
 	front := &s.queue[0]
+	if front.ask != nil {
+		return s.asked(front, typ, n)
+	}
 	switch typ {
 	case wire.ReadyForQuery:
 		return s.ready(front, n)
@@ -266,6 +303,9 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 	if front.shape != nil && front.shape.Effects.Has(gate.EffectSchema) {
 		s.redefined = true
 	}
+	if s.prover.questions != nil && drops(front.shape) {
+		s.forget()
+	}
 	dst := s.answers()
 	if typ == wire.CommandComplete {
 		dst, at := wire.Begin(dst, typ)
@@ -332,6 +372,7 @@ func (s *session) ready(front *expect, n int) error {
 		return s.lie("ReadyForQuery with status %d", body[0])
 	}
 	if s.status == wire.StatusIdle {
+		s.prover.blocks++
 		if s.redefined { // and committed: now others can see it
 			s.redefined = false
 			s.catalog.expire()
@@ -340,9 +381,13 @@ func (s *session) ready(front *expect, n int) error {
 			s.endTransaction(front.sync)
 		}
 	}
+	own := front.own
 	s.pop()
 	if len(s.queue) == 0 {
 		s.started = false
+	}
+	if own {
+		return nil
 	}
 	s.ans = wire.AppendReadyForQuery(s.answers(), s.status)
 	return nil
@@ -371,6 +416,11 @@ func (s *session) failed(front *expect, n int) error {
 	s.ans = f.Append(s.answers(), wire.ErrorResponse)
 	if f.Severity != "ERROR" {
 		// FATAL or PANIC: the target closes the connection now.
+		if len(s.prover.doubts) > 0 {
+			s.ans, s.prover.doubts = s.ans[:min(s.prover.mark, len(s.ans))], nil
+			f = fatal(f.Code, "terminating connection: the target ended it")
+			s.ans = f.Append(s.ans, wire.ErrorResponse)
+		}
 		if err := s.flush(); err != nil {
 			return err
 		}
@@ -397,6 +447,9 @@ func (s *session) dropToSync() {
 	}
 	for i := n - 1; i >= 0; i-- {
 		s.revertAll(&s.queue[i])
+		if a := s.queue[i].ask; a != nil {
+			s.unasked(a)
+		}
 	}
 	for range n {
 		s.pop()

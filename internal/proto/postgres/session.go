@@ -81,6 +81,7 @@ type session struct {
 	statements map[string]*prepared
 	portals    map[string]*portal
 	listening  bool // a LISTEN was forwarded
+	prover     prover
 	redefined  bool // this transaction has changed definitions that nobody else sees yet
 
 	*work          // nil while the session is idle
@@ -178,6 +179,11 @@ func (s *session) message(ctx context.Context, typ byte, n int) error {
 			return s.violation("invalid message format: Sync")
 		}
 		return s.sync()
+	}
+	if s.prover.replay != nil {
+		if err := s.capture(typ, n); err != nil {
+			return err
+		}
 	}
 	if s.skip {
 		switch typ {

@@ -12,6 +12,7 @@ import (
 // The server runs them in one implicit transaction, so they are judged together
 // and either all of them are sent or none.
 func (s *session) query(ctx context.Context, n int) error {
+	s.prover.replay = nil // a pipeline without a Sync is not run again
 	if err := s.settle(); err != nil {
 		return err
 	}
@@ -31,55 +32,87 @@ func (s *session) query(ctx context.Context, n int) error {
 	if err != nil {
 		return s.violation("invalid string in message")
 	}
-	in, f, err := s.inspect(ctx, text)
-	if err != nil {
-		return err
+	for range maxAttempts {
+		in, f, err := s.inspect(ctx, text)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			return s.refuse(f)
+		}
+		again, err := s.runText(ctx, in)
+		if err != nil || !again {
+			return err
+		}
+		text = []byte(s.source)
 	}
-	if f != nil {
-		return s.refuse(f)
-	}
-	return s.runText(ctx, in)
+	return s.refuse(changedFault())
 }
 
-// runText judges and forwards the text of a Query.
-func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
+// runText judges and forwards the text of a Query. It reports whether that has to
+// be done again, because the definitions changed while it was on its way and it
+// has done nothing.
+func (s *session) runText(ctx context.Context, in *sql.Inspection) (again bool, err error) {
+	e, f, err := s.sendText(ctx, in)
+	switch {
+	case err != nil:
+		return false, err
+	case f != nil:
+		return false, s.refuse(f)
+	case e == nil: // an empty text
+		return false, nil
+	}
+	if err := s.exchange(); err != nil {
+		return false, err
+	}
+	ok, f, err := s.outcome()
+	switch {
+	case err != nil:
+		return false, err
+	case ok:
+		return false, s.flush()
+	case f == nil && !names(in.Shape) && s.status != wire.StatusFailed:
+		return true, nil
+	case f == nil:
+		f = changedFault()
+	}
+	return false, s.refuse(f)
+}
+
+// sendText judges and sends the text of a Query. A fault is for the client.
+func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *wire.Fault, error) {
 	if len(in.Shape.Statements) == 0 {
 		s.ans = append(s.answers(), wire.EmptyQueryResponse, 0, 0, 0, 4)
 		if s.started { // as a Query does, it ends what no Sync has ended
-			return s.sync()
+			return nil, nil, s.sync()
 		}
 		s.ans = wire.AppendReadyForQuery(s.ans, s.status)
-		return s.flush()
+		return nil, nil, s.flush()
 	}
 	msg, at := wire.Begin(s.messageBuffer(), wire.Query)
 	s.subject = subject{inspection: in, head: msg, refs: s.refs[:0]}
 	shape, f := s.refer(ctx, in.Shape)
 	if f != nil {
-		if err := s.refuseUnjudged(ctx, in.Record(), f); err != nil {
-			return err
-		}
-		return s.refuse(f)
+		return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
 	}
 	follow := copyFollow(in.Shape)
 	s.cmd = gate.Command{Text: in.Record(), Effects: shape.Effects, Labels: shape.Labels, Facts: shape.Facts, Follow: follow}
 	permit, f, err := s.judge(ctx, s.status == wire.StatusIdle && !s.started)
-	if err != nil {
-		return err
-	}
-	if f != nil {
-		return s.refuse(f)
+	if err != nil || f != nil {
+		return nil, f, err
 	}
 	s.msg = wire.End(append(s.subject.message, 0), at)
 	s.syncs++
 	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1, sync: s.syncs}
+	messages := s.proveText(&e, in.Shape)
 	if follow == gate.FollowInput {
-		stream, err := s.up.Open(permit, s.msg)
+		stream, err := s.up.Open(permit, messages)
 		if err != nil {
-			return s.gateError(err)
+			return nil, nil, s.gateError(err)
 		}
 		e.stream = &stream
-	} else if err := s.up.Send(permit, s.msg); err != nil {
-		return s.gateError(err)
+	} else if err := s.up.Send(permit, messages); err != nil {
+		return nil, nil, s.gateError(err)
 	}
 	if names(in.Shape) {
 		p := &prepared{shape: in.Shape, canonical: in.Text(), record: in.Record(), sent: string(s.subject.message[wire.HeaderSize:]),
@@ -87,8 +120,8 @@ func (s *session) runText(ctx context.Context, in *sql.Inspection) error {
 		p.remember(s.subject.masks)
 		e.undos = s.applyNames(p)
 	}
-	s.push(e)
-	return s.exchange()
+	s.oweText(e)
+	return &e, nil, nil
 }
 
 // copyFollow says whether a text reads data from the client.

@@ -61,6 +61,8 @@ type analysis struct {
 	seen          map[int32]bool // places of relations that were read or changed
 	secrets       []tokenSpan
 	absent        []string
+	pins          []pin
+	watched       watched
 }
 
 type explainMode uint8

@@ -54,6 +54,7 @@ type variant struct {
 type analysed struct {
 	in       *Inspector
 	edits    []edit
+	pins     []pin
 	refusals []refusal
 	labels   labelSet
 
@@ -146,13 +147,21 @@ func (a *analysed) template(tokens *lex.Tokens, masks gate.Masks) (*lex.Template
 			key = append(append(key, masks.For(n)...), 0)
 		}
 	}
+	pins := a.pinned(masks)
+	if pins {
+		key = append(key, 1)
+	}
 	a.mu.RLock()
 	t := a.templates[string(key)]
 	a.mu.RUnlock()
 	if t != nil {
 		return t, nil
 	}
-	t, err := lex.NewTemplate(tokens, a.in.lexEdits(a.edits, masks))
+	edits := a.in.lexEdits(a.edits, masks)
+	if pins {
+		edits = appendPins(edits, a.pins)
+	}
+	t, err := lex.NewTemplate(tokens, edits)
 	if err != nil {
 		return nil, err
 	}

@@ -80,11 +80,11 @@ func TestADefinitionTellsNothingOfWhatItComputesFromLabelledColumns(t *testing.T
 		"SELECT g FROM over_part":                             `select g from ( SELECT CAST ( NULL AS boolean ) AS "g" FROM "public"."over_part" ) AS "over_part"`,
 		"SELECT n FROM counted":                               `select n from ( SELECT CAST ( NULL AS bigint ) AS "n" FROM "public"."counted" ) AS "counted"`,
 		"SELECT f IS NULL FROM part":                          `select f is null from ( SELECT CAST ( '[redacted]' AS text ) AS "f" FROM "public"."part" ) AS "part"`,
-		"DELETE FROM part WHERE id = 1 RETURNING f":           `delete from part where id = 1 returning CAST ( '[redacted]' AS text ) AS "f"`,
+		"DELETE FROM part WHERE id = 1 RETURNING f":           `delete from "public". part where id = 1 returning CAST ( '[redacted]' AS text ) AS "f"`,
 		"SELECT ssn FROM honest":                              `select ssn from ( SELECT CASE WHEN "ssn" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "ssn" FROM "public"."honest" ) AS "honest"`,
 		"SELECT mail FROM honest":                             `select mail from ( SELECT CASE WHEN "mail" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "mail" FROM "public"."honest" ) AS "honest"`,
-		"SELECT id, missing FROM honest":                      `select id, missing from honest`,
-		"UPDATE people SET id = 1 WHERE ssn IS NULL AND id=2": `update people set id = 1 where ssn is null and id = 2`,
+		"SELECT id, missing FROM honest":                      `select id, missing from "public". honest`,
+		"UPDATE people SET id = 1 WHERE ssn IS NULL AND id=2": `update "public". people set id = 1 where ssn is null and id = 2`,
 	} {
 		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
 		if err != nil || string(sql) != want {

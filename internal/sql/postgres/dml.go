@@ -22,6 +22,7 @@ func (a *analysis) target(rv *pg_query.RangeVar) (*item, *Relation) {
 		return it, nil
 	}
 	it.rel, it.schema = rel, rel.schema
+	a.pinRelation(rv, rel)
 	it.cols = a.relationColumns(rel)
 	a.noteName(rv)
 	return it, rel

@@ -76,6 +76,7 @@ func (a *analysis) rangeVar(rv *pg_query.RangeVar, sc *scope, sampled bool) *ite
 		it.schema = rel.schema
 	}
 	it.rel = rel
+	a.pinRelation(rv, rel)
 	it.cols = rename(a.relationColumns(rel), strs(alias.GetColnames()))
 	a.readRelation(rel)
 	a.substitute(rv, rel, sampled)

@@ -48,6 +48,7 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 		return a.setConfig(f, sc)
 	}
 	a.function(names)
+	a.pinFunction(f, names)
 	argument := useArgument(name)
 	if countsOnly(f, name) {
 		argument = useNull

@@ -57,6 +57,7 @@ type Inspector struct {
 	policies  map[oid]*policySummary
 	views     map[oid]*view
 	cache     *shapeCache
+	labelled  map[string]bool // names of labelled columns
 	// referenced is used while labels propagate.
 	referenced map[oid][]oid
 }
@@ -92,6 +93,12 @@ type Shape struct {
 	// text is refused, they are likely why: a name is misspelled, or the object
 	// is temporary or newer than the snapshot.
 	Missing []string
+	// Watch is a question that is asked in the transaction in which the text
+	// runs, or directly behind it: as long as its answer stays the same, no
+	// definition that the text was judged by has changed. Empty for a text that
+	// reads none, and for a target without labels. See docs/masking-soundness.md.
+	Watch   string
+	watched *watched // nil where nothing is labelled
 }
 
 // NewInspector resolves the labels and reads every definition of the catalog
@@ -119,6 +126,7 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	if err := in.summarise(ctx); err != nil {
 		return nil, err
 	}
+	in.labelled = in.labelledNames()
 	return in, nil
 }
 
@@ -217,7 +225,11 @@ func (a *analysis) variant() *variant {
 	}
 	v := &variant{
 		shape:    &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent)},
-		analysed: &analysed{in: a.in, edits: a.edits, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
+		analysed: &analysed{in: a.in, edits: a.edits, pins: a.pins, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
+	}
+	if a.in.labels.all != 0 {
+		v.shape.watched = a.watched.sorted()
+		v.shape.watch()
 	}
 	seen := map[int32]bool{}
 	note := func(n int) {
@@ -269,11 +281,8 @@ func (i *Inspection) Text() string { return i.tokens.Canonical() }
 // or object, why, and what would work.
 func (i *Inspection) AppendSQL(dst []byte, masks gate.Masks) ([]byte, error) {
 	a := i.analysed
-	if a.labels == 0 {
-		return i.tokens.AppendCanonical(dst), nil
-	}
 	masked := a.in.labels.masked(a.labels, masks)
-	if masked == 0 {
+	if masked == 0 && !a.pinned(masks) {
 		return i.tokens.AppendCanonical(dst), nil
 	}
 	if err := a.refused(masked, masks); err != nil {
@@ -315,6 +324,12 @@ func (r *refusal) error(labels string) *Error {
 	e.Message = r.what + " " + r.use
 	e.Detail = fmt.Sprintf("Columns with the label %s are masked for this session.", labels)
 	return e
+}
+
+// pinned reports whether names get their schemas: where something is masked at
+// all, no name may come to mean something else.
+func (a *analysed) pinned(masks gate.Masks) bool {
+	return len(a.pins) > 0 && a.in.labels.masked(a.in.labels.all, masks) != 0
 }
 
 func sentence(s string) string {
@@ -365,7 +380,7 @@ func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope stri
 // masks to one in the agent's text, both counted in characters from 1, for field
 // P of an ErrorResponse. It returns 0 for inserted text.
 func (i *Inspection) SourcePosition(position int, masks gate.Masks) int {
-	if i.analysed.in.labels.masked(i.analysed.labels, masks) == 0 {
+	if i.analysed.in.labels.masked(i.analysed.labels, masks) == 0 && !i.analysed.pinned(masks) {
 		return i.tokens.SourcePosition(position)
 	}
 	t, err := i.analysed.template(i.tokens, masks)
@@ -393,6 +408,12 @@ func Combine(shapes ...*Shape) *Shape {
 		}
 		out.Labels = append(out.Labels, s.Labels...)
 		out.Missing = append(out.Missing, s.Missing...)
+		if s.watched != nil {
+			if out.watched == nil {
+				out.watched = &watched{}
+			}
+			out.watched.join(s.watched)
+		}
 		if i == 0 {
 			out.Statements = s.Statements
 		}
@@ -413,5 +434,6 @@ func Combine(shapes ...*Shape) *Shape {
 		out.Facts.Verb, out.Facts.Temporary = shapes[0].Facts.Verb, shapes[0].Facts.Temporary
 	}
 	out.Labels = unique(out.Labels)
+	out.watch()
 	return out
 }

@@ -238,8 +238,13 @@ func TestErrorsAreWordedAsPostgreSQLWordsThem(t *testing.T) {
 	if !errors.As(err, &e) || e.SQLSTATE != "42501" || e.Message != "public.customers.ssn is masked and cannot be used in WHERE" || e.Hint == "" {
 		t.Errorf("got %#v", err)
 	}
-	if sql, err := i.AppendSQL(nil, gate.Masks{"pii": gate.MaskPlain}); err != nil || string(sql) != "select id from customers where ssn = 'x'" {
-		t.Errorf("a plain label is rewritten: %s %v", sql, err)
+	for want, masks := range map[string]gate.Masks{
+		"select id from customers where ssn = 'x'":             {"pii": gate.MaskPlain, "card": gate.MaskPlain},
+		"select id from \"public\". customers where ssn = 'x'": {"pii": gate.MaskPlain},
+	} {
+		if sql, err := i.AppendSQL(nil, masks); err != nil || string(sql) != want {
+			t.Errorf("with the masks %v: %s %v", masks, sql, err)
+		}
 	}
 }
 

@@ -21,7 +21,12 @@ type Piece struct {
 	text     string
 	original bool // not text, but the tokens from up to to
 	from, to int
+	before   int // text in front of this token, plus 1; 0 is text of its own
 }
+
+// Before is a piece of SQL text that belongs to the token that follows it: a
+// position in it is that token's. It has the bounds of [Text].
+func Before(sql string, token int) Piece { return Piece{text: sql, before: token + 1} }
 
 // Text is a piece of SQL text. It must consist of whole tokens and hold no
 // value that comes from the agent.
@@ -148,7 +153,7 @@ func (b *builder) replace(e Edit, lo, hi int) {
 			continue
 		}
 		b.separate()
-		b.marks = append(b.marks, mark{int32(len(b.text)), -1})
+		b.marks = append(b.marks, mark{int32(len(b.text)), int32(p.before) - 1})
 		b.text = append(b.text, p.text...)
 		b.last, b.any, b.loose = -1, true, true
 	}

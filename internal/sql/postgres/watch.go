@@ -1,0 +1,235 @@
+package postgres
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
+)
+
+// watched is what a text's judgement rests on and what somebody else can change
+// at the target while the text is on its way. Names that can be written out are
+// not in it: those are pinned in the text itself.
+type watched struct {
+	relations []string // quoted schema.name, sorted: what the text names, and the ancestors of it
+	parents   []oid    // those of them whose children could show labelled columns
+	functions []string // names of functions that are not pg_catalog's
+}
+
+// pin is a token that gets a schema in front, so that nobody can put another
+// relation or function under the name that was judged.
+type pin struct {
+	token  int
+	schema string
+}
+
+// pinRelation notes a relation that the text names.
+func (a *analysis) pinRelation(rv *pg_query.RangeVar, rel *Relation) {
+	if a.outside || a.tokens == nil || a.in.labels.all == 0 || strings.HasPrefix(rel.schema, "pg_temp") {
+		return
+	}
+	if rv.GetSchemaname() == "" {
+		a.pins = append(a.pins, pin{a.tokens.TokenAt(int(rv.GetLocation())), rel.schema})
+	}
+	a.watchRelation(rel)
+}
+
+// watchRelation adds a relation and its ancestors: rows and labels come down
+// from those.
+func (a *analysis) watchRelation(rel *Relation) {
+	if rel.isSystem() || a.outside || a.in.labels.all == 0 || strings.HasPrefix(rel.schema, "pg_temp") {
+		return
+	}
+	name := quoteIdent(rel.schema) + "." + quoteIdent(rel.name)
+	if slices.Contains(a.watched.relations, name) {
+		return
+	}
+	a.watched.relations = append(a.watched.relations, name)
+	if a.in.couldShow(rel) {
+		a.watched.parents = append(a.watched.parents, rel.oid)
+	}
+	for _, o := range rel.extras().parents {
+		if parent := a.in.cat.relations[o]; parent != nil {
+			a.watchRelation(parent)
+		}
+	}
+}
+
+// couldShow reports whether a child, attached now, could show labelled columns
+// through the relation: a child's columns are matched by name, so only a column
+// that has the name of a labelled one, and no label itself, can.
+func (in *Inspector) couldShow(rel *Relation) bool {
+	if rel.kind != 'r' && rel.kind != 'p' && rel.kind != 'f' {
+		return false
+	}
+	labels := in.labels.of(rel)
+	for i := range rel.columns {
+		if c := &rel.columns[i]; in.labelled[c.name] && labels.column(c.num) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// labelledNames are the names of all labelled columns.
+func (in *Inspector) labelledNames() map[string]bool {
+	names := map[string]bool{}
+	for o, l := range in.labels.tables {
+		rel := in.cat.relations[o]
+		if rel == nil {
+			continue
+		}
+		for i := range rel.columns {
+			if l.column(rel.columns[i].num) != 0 {
+				names[rel.columns[i].name] = true
+			}
+		}
+	}
+	return names
+}
+
+// pinFunction notes a function that the text calls by name. One that only
+// pg_catalog has gets its schema, so that an overload that somebody adds
+// elsewhere is not a candidate. The grammar treats unnest with several arguments
+// apart, but only without a schema (transformRangeFunction, parser/parse_clause.c).
+func (a *analysis) pinFunction(f *pg_query.FuncCall, names []string) {
+	if a.outside || a.tokens == nil || a.in.labels.all == 0 {
+		return
+	}
+	name := names[len(names)-1]
+	if names[0] == "pg_catalog" && len(names) == 2 {
+		return
+	}
+	if len(names) == 1 && len(a.in.cat.userFunctions("", name)) == 0 && a.in.cat.builtinNames[name] && (name != "unnest" || len(f.GetArgs()) < 2) {
+		if i := a.tokens.TokenAt(int(f.GetLocation())); a.tokens.Value(i) == name {
+			a.pins = append(a.pins, pin{i, "pg_catalog"})
+			return
+		}
+	}
+	if !slices.Contains(a.watched.functions, name) {
+		a.watched.functions = append(a.watched.functions, name)
+	}
+}
+
+// appendPins adds the pins to the edits of a text. What an edit replaces names
+// its relations with their schemas already.
+func appendPins(edits []lex.Edit, pins []pin) []lex.Edit {
+	made := len(edits)
+	seen := map[int]bool{}
+	for _, p := range pins {
+		covered := slices.ContainsFunc(edits[:made], func(e lex.Edit) bool { return e.From <= p.token && p.token < e.To })
+		if covered || seen[p.token] {
+			continue
+		}
+		seen[p.token] = true
+		edits = append(edits, lex.Edit{From: p.token, To: p.token, Pieces: []lex.Piece{lex.Before(quoteIdent(p.schema)+".", p.token)}})
+	}
+	return edits
+}
+
+// watch makes the question that a Shape's Watch is. It is empty when nothing in
+// the text can mean anything else at another time.
+func (s *Shape) watch() {
+	s.Watch = ""
+	if s.watched == nil {
+		return
+	}
+	for i := range s.Statements {
+		if s.Statements[i].watchable() {
+			s.Watch = s.watched.question()
+			return
+		}
+	}
+}
+
+// watchable reports whether a statement can be sent together with a question:
+// it is planned, so it reads definitions, and it may stand in a transaction.
+func (s *Statement) watchable() bool {
+	switch s.Kind {
+	case KindOther, KindExecute, KindDeclare, KindCopyIn, KindCopyOut, KindPrepare:
+	default:
+		return false
+	}
+	switch s.Word {
+	case "select", "insert", "update", "delete", "merge", "copy", "declare", "execute", "explain", "prepare", "call",
+		"create table as", "create materialized view", "create view":
+		return true
+	}
+	return false
+}
+
+// question is a statement with two parameters. Its second column says when the
+// server last analysed it, and its third what the definitions outside of the
+// server's own bookkeeping are. Its first fails unless each parameter is NULL or
+// equal to its column.
+//
+// The server keeps the analysis of a prepared statement until it is told that a
+// relation of it, or any schema or operator, was changed (utils/cache/plancache.c),
+// and 'now' is read when a statement is analysed (PostgreSQL documentation,
+// "Date/Time Input", "Special Values"). So the second column stays the same as
+// long as no definition behind the relations has changed, views within views
+// included, whatever snapshot the transaction has. The condition true keeps the
+// relations from being read and their privileges from being asked, but not from
+// being locked.
+func (w *watched) question() string {
+	var b strings.Builder
+	facts := w.facts()
+	if facts == "" {
+		b.WriteString("SELECT 1 / (($1 IS NULL OR $1 = 'now'::pg_catalog.timestamptz) AND $2 IS NULL)::pg_catalog.int4, " +
+			"'now'::pg_catalog.timestamptz, NULL::pg_catalog.text")
+	} else {
+		b.WriteString("SELECT 1 / (($1 IS NULL OR $1 = 'now'::pg_catalog.timestamptz) AND ($2 IS NULL OR $2 = f))::pg_catalog.int4, " +
+			"'now'::pg_catalog.timestamptz, f FROM (SELECT pg_catalog.concat(" + facts + ") AS f OFFSET 0) AS q")
+	}
+	b.WriteString(" WHERE true")
+	for _, r := range w.relations {
+		b.WriteString(" OR EXISTS (SELECT FROM " + r + ")")
+	}
+	return b.String()
+}
+
+// facts are what the server does not count as a part of a relation: a child that
+// was attached meanwhile, and another function of a name.
+func (w *watched) facts() string {
+	var facts []string
+	if len(w.parents) > 0 {
+		var list []string
+		for _, o := range w.parents {
+			list = append(list, strconv.FormatUint(uint64(o), 10))
+		}
+		facts = append(facts, "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(inhrelid::pg_catalog.int8)) "+
+			"FROM pg_catalog.pg_inherits WHERE inhparent IN ("+strings.Join(list, ", ")+"))")
+	}
+	if len(w.functions) > 0 {
+		var list []string
+		for _, f := range w.functions {
+			list = append(list, quoteLiteral(f))
+		}
+		facts = append(facts, "(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(oid::pg_catalog.int8)) "+
+			"FROM pg_catalog.pg_proc WHERE proname IN ("+strings.Join(list, ", ")+"))")
+	}
+	return strings.Join(facts, ", ' ', ")
+}
+
+// quoteLiteral quotes a value under standard_conforming_strings, which is pinned.
+func quoteLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// join adds what another text rests on.
+func (w *watched) join(other *watched) {
+	w.relations = unique(append(w.relations, other.relations...))
+	w.functions = unique(append(w.functions, other.functions...))
+	w.parents = append(w.parents, other.parents...)
+	slices.Sort(w.parents)
+	w.parents = slices.Compact(w.parents)
+}
+
+// sorted returns a copy in order, so that texts over the same relations ask the same
+// question.
+func (w *watched) sorted() *watched {
+	out := &watched{}
+	out.join(w)
+	return out
+}
