@@ -14,7 +14,19 @@ const (
 	direct    = "direct"
 	pgbouncer = "pgbouncer"
 	sallyport = "sallyport"
+	// unlabelled is the same process with a second target: the same database without
+	// labels.
+	unlabelled = "sallyport, no labels"
 )
+
+// labelledRows is the workload that compares the two: rows of the table with the
+// labelled column.
+const labelledRows = "labelled-rows"
+
+// labelledScript is its pgbench script.
+const labelledScript = `\set id random(1, 1000)
+SELECT id, name, card, note FROM bulk WHERE id <> :id LIMIT 1;
+`
 
 // system is one way to the database.
 type system struct {
@@ -78,10 +90,10 @@ func cells() []cell {
 // else the machine does meets all of them.
 func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) {
 	var rows []row
-	take := func(workload, mode string, clients, rounds int, once func(*system) (row, error)) error {
+	take := func(systems []*system, workload, mode string, clients, rounds int, once func(*system) (row, error)) error {
 		samples := map[string][]row{}
 		for range rounds {
-			for _, s := range b.systems {
+			for _, s := range systems {
 				r, err := once(s)
 				if err != nil {
 					return fmt.Errorf("%s, %s %s, %d clients: %w", s.name, workload, mode, clients, err)
@@ -89,7 +101,7 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 				samples[s.name] = append(samples[s.name], r)
 			}
 		}
-		for _, s := range b.systems {
+		for _, s := range systems {
 			r := medianRow(samples[s.name])
 			r.System, r.Workload, r.Mode, r.Clients = s.name, workload, mode, clients
 			rows = append(rows, r)
@@ -98,8 +110,16 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 		return nil
 	}
 	for _, cell := range cells() {
-		err := take(cell.workload, cell.mode, cell.clients, c.rounds(), func(s *system) (row, error) {
+		err := take(b.systems, cell.workload, cell.mode, cell.clients, c.rounds(), func(s *system) (row, error) {
 			return b.pgbench(ctx, s, cell, c.roundSeconds())
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, mode := range []string{"simple", "extended", "prepared"} {
+		err := take(b.labelled(), labelledRows, mode, 8, c.rounds(), func(s *system) (row, error) {
+			return b.pgbench(ctx, s, cell{labelledRows, mode, 8}, c.roundSeconds())
 		})
 		if err != nil {
 			return nil, err
@@ -109,7 +129,7 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 		{"select-1m", "SELECT id, name, card, note FROM bulk"},
 		{"copy-1m", "COPY (SELECT id, name, card, note FROM bulk) TO STDOUT"},
 	} {
-		err := take(bulk.workload, "simple", 1, c.rounds(), func(s *system) (row, error) { return readBulk(ctx, s, bulk.sql, c.bulkRows) })
+		err := take(b.systems, bulk.workload, "simple", 1, c.rounds(), func(s *system) (row, error) { return readBulk(ctx, s, bulk.sql, c.bulkRows) })
 		if err != nil {
 			return nil, err
 		}
@@ -131,6 +151,18 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 		fmt.Fprintln(out, r.line())
 	}
 	return rows, nil
+}
+
+// labelled are the two targets of the gateway that differ in labels only.
+func (b *bed) labelled() []*system {
+	for _, s := range b.systems {
+		if s.name == sallyport {
+			other := *s
+			other.name, other.database = unlabelled, unlabelledTarget
+			return []*system{&other, s}
+		}
+	}
+	return nil
 }
 
 // medianRow takes the median of each figure by itself.

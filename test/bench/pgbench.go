@@ -28,8 +28,16 @@ func (b *bed) pgbench(ctx context.Context, s *system, c cell, seconds int) (row,
 	if err != nil {
 		return row{}, err
 	}
-	cmd := exec.CommandContext(ctx, program, "-n", "-b", c.workload, "-M", c.mode, "-c", strconv.Itoa(c.clients),
-		"-j", strconv.Itoa(min(2, c.clients)), "-T", strconv.Itoa(seconds), "-l", "--log-prefix", filepath.Join(logs, "txn"))
+	script := []string{"-b", c.workload}
+	if c.workload == labelledRows {
+		file := filepath.Join(logs, "script.sql")
+		if err := os.WriteFile(file, []byte(labelledScript), 0o600); err != nil {
+			return row{}, err
+		}
+		script = []string{"-f", file}
+	}
+	cmd := exec.CommandContext(ctx, program, append(script, "-n", "-M", c.mode, "-c", strconv.Itoa(c.clients),
+		"-j", strconv.Itoa(min(2, c.clients)), "-T", strconv.Itoa(seconds), "-l", "--log-prefix", filepath.Join(logs, "txn"))...)
 	cmd.Env = append(os.Environ(), clientEnv(s, password)...)
 	before, err := usageOf(s.pid)
 	if err != nil {

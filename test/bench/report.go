@@ -34,7 +34,7 @@ Written by ` + "`make bench`" + `; the figures are in bench/latest.json. One int
 
 - **direct**: the client on PostgreSQL itself, with TLS.
 - **pgbouncer**: PgBouncer in session mode, TLS and a plain password on the client's leg, none to the database.
-- **sallyport**: the gateway, TLS and a token on the client's leg, none to the database; policy, labels, masking and recording all on. The bulk results hold a masked column.
+- **sallyport**: the gateway, TLS and a token on the client's leg, none to the database; policy, labels, masking and recording all on. The bulk results hold a masked column. A labelled row is the same statement on the same database and gateway, at one target with labels and at one without.
 
 PostgreSQL without fsync and without parallel workers, pgbench scale 10, built-in scripts; simple mode has a new literal in every text. Added latency is the difference to direct. CPU is the proxy's user and system time, with its child processes. Memory per session is the growth of the proxy's proportional share (PSS) over all idle sessions.
 
@@ -68,7 +68,7 @@ func table(rows []row) string {
 			base[cell{r.Workload, r.Mode, r.Clients}] = r
 		}
 	}
-	var txn, bulk, memory strings.Builder
+	var txn, labelled, bulk, memory strings.Builder
 	for _, r := range rows {
 		d := base[cell{r.Workload, r.Mode, r.Clients}]
 		switch {
@@ -76,6 +76,13 @@ func table(rows []row) string {
 			fmt.Fprintf(&memory, "| %s | ready after | %.0f ms |\n| %s | memory when idle | %.1f MiB |\n", r.System, r.ReadyMs, r.System, r.IdleMiB)
 		case r.Workload == "idle":
 			fmt.Fprintf(&memory, "| %s | each of %d idle sessions | %.1f KiB |\n", r.System, r.Clients, r.KiBPerSession)
+		case r.Workload == labelledRows:
+			if r.System == unlabelled {
+				base[cell{r.Workload, r.Mode, r.Clients}] = r
+			} else {
+				fmt.Fprintf(&labelled, "| %s | %d | %.0f | %.0f | %s | %s | %.1f | %.1f |\n", r.Mode, r.Clients, d.TPS, r.TPS, ratio(r.TPS, d.TPS),
+					added(r.P50us, d.P50us), d.CPUusPerTxn, r.CPUusPerTxn)
+			}
 		case r.MBps > 0:
 			fmt.Fprintf(&bulk, "| %s | %s | %.1f | %s | %.2f | %.0f |\n", r.Workload, r.System, r.MBps, ratio(r.TPS, d.TPS), r.CPUsPerGB, r.PeakMiB)
 		default:
@@ -85,6 +92,7 @@ func table(rows []row) string {
 	}
 	return "| workload | mode | clients | system | tps | of direct | p50 µs | added | p99 µs | added | CPU µs/txn |\n" +
 		"|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|\n" + txn.String() +
+		"\n| a labelled row, mode | clients | tps, masking off | tps, masking on | on of off | p50 added | CPU µs/txn off | on |\n|---|--:|--:|--:|--:|--:|--:|--:|\n" + labelled.String() +
 		"\n| bulk | system | MB/s | rows/s of direct | CPU-s/GB | peak MiB |\n|---|---|--:|--:|--:|--:|\n" + bulk.String() +
 		"\n| system | what | figure |\n|---|---|--:|\n" + memory.String()
 }

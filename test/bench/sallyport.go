@@ -17,6 +17,9 @@ import (
 // audience is the gateway's in the benchmark's tokens.
 const audience = "sallyport"
 
+// unlabelledTarget is the same database under another name, without labels.
+const unlabelledTarget = "bench-unlabelled"
+
 // sallyportConfig is sallyport.yaml.
 const sallyportConfig = `listen:
   console: 127.0.0.1:%d
@@ -33,7 +36,7 @@ log: {level: warn}
 // over effects and facts, labels with a mask, recordings.
 const sallyportDocuments = `kind: Issuer
 name: development
-url: %s
+url: %[1]s
 audience: ` + audience + `
 tokens: at+jwt
 max_lifetime: 1h
@@ -50,7 +53,16 @@ password: {from: "file:password"}
 kind: Target
 name: bench
 protocol: postgres
-address: 127.0.0.1:%d
+address: 127.0.0.1:%[2]d
+database: ` + dbName + `
+labels: {env: bench}
+credential: bench
+tls: {mode: disable}
+---
+kind: Target
+name: ` + unlabelledTarget + `
+protocol: postgres
+address: 127.0.0.1:%[2]d
 database: ` + dbName + `
 labels: {env: bench}
 credential: bench

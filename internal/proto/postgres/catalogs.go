@@ -2,12 +2,15 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
@@ -75,7 +78,7 @@ func (e *catalog) waits() bool { return e.inspector.Load() == nil || e.expired.L
 func (e *catalog) current(ctx context.Context, g *gate.Gateway) (*sql.Inspector, error) {
 	in := e.inspector.Load()
 	if in == nil || e.expired.Load() {
-		return e.wait(ctx, g)
+		return e.wait(ctx, g, loadAttempts)
 	}
 	if time.Since(time.Unix(0, e.checked.Load())) > refreshInterval && e.refresh.TryLock() {
 		go func() { // bounded by Probe
@@ -88,7 +91,24 @@ func (e *catalog) current(ctx context.Context, g *gate.Gateway) (*sql.Inspector,
 	return in, nil
 }
 
-func (e *catalog) wait(ctx context.Context, g *gate.Gateway) (*sql.Inspector, error) {
+// fresh returns the inspector of a snapshot that was compared after the call
+// began. It does not insist: whoever calls it may hold locks at the target for
+// which the reading of the snapshot would have to wait.
+func (e *catalog) fresh(ctx context.Context, g *gate.Gateway) (*sql.Inspector, error) {
+	e.expire()
+	return e.wait(ctx, g, 1)
+}
+
+func (e *catalog) wait(ctx context.Context, g *gate.Gateway, attempts int) (in *sql.Inspector, err error) {
+	for range attempts {
+		if in, err = e.refreshed(ctx, g); err == nil || !locked(err) {
+			break
+		}
+	}
+	return in, err
+}
+
+func (e *catalog) refreshed(ctx context.Context, g *gate.Gateway) (*sql.Inspector, error) {
 	e.refresh.Lock()
 	defer e.refresh.Unlock()
 	if in := e.inspector.Load(); in != nil && !e.expired.Load() {
@@ -100,6 +120,17 @@ func (e *catalog) wait(ctx context.Context, g *gate.Gateway) (*sql.Inspector, er
 		return nil, fmt.Errorf("read the catalog of target %s: %w", e.target.Name, err)
 	}
 	return e.inspector.Load(), nil
+}
+
+// loadAttempts is how often a snapshot is read again because somebody is just
+// changing what it shows: each waits for that as long as sql.LoadCatalog says, and
+// in between whoever holds locks himself has his turn.
+const loadAttempts = 20
+
+// locked reports whether an error says that a lock was not to be had.
+func locked(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "55P03" // lock_not_available
 }
 
 // probe asks the target in a session of the gateway's own. The caller holds
@@ -141,9 +172,16 @@ func (e *catalog) compare(ctx context.Context, q sql.Querier) error {
 			return nil
 		}
 	}
-	e.refresh.Lock()
-	defer e.refresh.Unlock()
-	return e.update(ctx, q)
+	var err error
+	for range loadAttempts {
+		e.refresh.Lock()
+		err = e.update(ctx, q)
+		e.refresh.Unlock()
+		if !locked(err) {
+			break
+		}
+	}
+	return err
 }
 
 // update compares the snapshot with the target and reads it again if it is

@@ -192,7 +192,9 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
 		return s.gateError(err)
 	}
-	return s.owe(expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po)})
+	e := expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po)}
+	e.marks = po.doubt != nil && s.prover.replay != nil && s.marks()
+	return s.owe(e)
 }
 
 // executing reports whether an Execute is on its way.
@@ -281,6 +283,9 @@ func (s *session) execute(ctx context.Context, n int) error {
 	if p == nil {
 		return s.failUnjudged(ctx, "[Execute]", fault(codeCursorName, "portal \"%s\" does not exist", b))
 	}
+	if err := s.proveBefore(p.statement.shape); err != nil || s.skip {
+		return err
+	}
 	e := expect{typ: wire.Execute, command: p.command, shape: p.statement.shape, columns: p.columns, stream: &p.stream}
 	s.msg = wire.AppendExecute(s.messageBuffer(), p.name, rows)
 	if p.cursor {
@@ -290,6 +295,7 @@ func (s *session) execute(ctx context.Context, n int) error {
 		return s.failUnjudged(ctx, p.statement.record,
 			fault(codePrivilege, "the policies changed since this statement was bound: bind it again"))
 	}
+	e.marks = p.doubt != nil && s.marks()
 	if err := p.stream.Write(s.msg); err != nil {
 		return s.gateError(err)
 	}
@@ -398,9 +404,11 @@ func (s *session) sync() error {
 	if s.prover.replaying {
 		return s.rewind()
 	}
-	s.prover.replay, s.prover.first, s.prover.attempts = nil, nil, 0
 	ok, f, err := s.outcome()
-	s.prover.wrote = false
+	if err == nil && s.prover.replaying {
+		return s.rewind()
+	}
+	s.prover.replay, s.prover.first, s.prover.attempts, s.prover.wrote = nil, nil, 0, false
 	switch {
 	case err != nil:
 		return err

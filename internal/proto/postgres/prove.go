@@ -66,6 +66,7 @@ type prover struct {
 	blocks    uint64   // transactions that have ended
 	doubts    []doubt  // statements that were sent and are not proved
 	mark      int      // where the answers to them begin
+	marked    bool     // an expect in the queue says where that is
 	changed   bool     // they were judged by definitions that are no more
 	stale     bool     // a statement was not run for that
 	wrote     bool     // the pipeline has run what does more than read
@@ -264,10 +265,18 @@ func appendRun(dst []byte, name string, values ...[]byte) []byte {
 // doubt notes a statement that is sent before it is proved. What it answers is
 // kept back.
 func (s *session) doubt(d doubt) {
-	if len(s.prover.doubts) == 0 {
+	if len(s.prover.doubts) == 0 && !s.prover.marked {
 		s.prover.mark = len(s.ans)
 	}
 	s.prover.doubts = append(s.prover.doubts, d)
+}
+
+// marks reports whether the answers to the next message are the first that may
+// have to be dropped.
+func (s *session) marks() bool {
+	first := !s.prover.marked
+	s.prover.marked = true
+	return first
 }
 
 // askAll asks about everything that was sent since the last question.
@@ -365,15 +374,22 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 				po.doubt.judged = append(po.doubt.judged, p.judged())
 			}
 		}
+		s.keep(bind, nil)
 		return bind
 	}
-	fresh := !s.started && !s.executing()
 	messages, ask := s.appendAsk(nil, q, po.command, true, po.statement.inspector)
 	s.push(ask)
-	if fresh && s.prover.replay == nil && len(bind) <= maxReplay {
-		s.prover.replay, s.prover.first = append([]byte(nil), bind...), ask.ask
-	}
+	s.keep(bind, ask.ask)
 	return append(messages, bind...)
+}
+
+// keep begins to keep a pipeline of which nothing has run yet, to run it again if
+// that comes to nothing.
+func (s *session) keep(bind []byte, front *asking) {
+	p := &s.prover
+	if p.replay == nil && s.status == wire.StatusIdle && !s.started && !s.executing() && len(bind) <= maxReplay {
+		p.replay, p.first = append([]byte(nil), bind...), front
+	}
 }
 
 // proveExecute notes that what a portal answers is in doubt, the first time it
@@ -386,6 +402,18 @@ func (s *session) proveExecute(po *portal) {
 	d.stream = &po.stream
 	po.doubt = nil
 	s.doubt(d)
+}
+
+// proveBefore proves what is in doubt before a transaction ends, because what was
+// written is permanent then.
+func (s *session) proveBefore(shape *sql.Shape) error {
+	ending := slices.ContainsFunc(shape.Statements, func(st sql.Statement) bool {
+		return st.Kind == sql.KindCommit || st.Kind == sql.KindRollback || st.Word == "prepare transaction"
+	})
+	if !ending || len(s.prover.doubts) == 0 {
+		return nil
+	}
+	return s.settle()
 }
 
 // asked takes the target's answers to a question.
@@ -532,19 +560,25 @@ func (s *session) settled(q *question) {
 }
 
 // prove compares the definitions in the gateway's own session, which sees
-// everything that the statements in doubt have seen, and judges those again if
-// there is a difference. It reports whether they may be answered.
+// everything that the statements in doubt have seen. If nothing has changed since
+// they were judged, all is well. If something has, it may have been changed back
+// and forth; only inside of an open transaction block, whose locks keep what
+// belongs to relations as it was for the statements, it is enough that they would
+// be judged alike now. It reports whether they may be answered.
 func (s *session) prove() (bool, error) {
 	ctx := context.Background() // bounded by Probe
-	s.catalog.expire()
-	in, err := s.catalog.current(ctx, s.gateway)
+	in, err := s.catalog.fresh(ctx, s.gateway)
+	if locked(err) {
+		s.prover.changed = true // somebody is changing it
+		return false, nil
+	}
 	if err != nil {
 		s.gate.End(gate.EndTarget, err)
 		return false, s.gate.Err()
 	}
 	for i := range s.prover.doubts {
 		for _, j := range s.prover.doubts[i].judged {
-			if !s.same(ctx, in, j) {
+			if in != j.inspector && (s.status != wire.StatusInTx || !s.same(ctx, in, j)) {
 				s.prover.changed = true
 				return false, nil
 			}
@@ -556,8 +590,8 @@ func (s *session) prove() (bool, error) {
 
 // same reports whether a text is judged as before by another snapshot.
 func (s *session) same(ctx context.Context, in *sql.Inspector, j judged) bool {
-	if in == j.inspector {
-		return true
+	if !in.Catalog().SharesWith(j.inspector.Catalog()) {
+		return false
 	}
 	var buf sql.Buffer
 	now, err := in.Inspect(ctx, &s.env, j.text, &buf)
@@ -697,8 +731,12 @@ func (s *session) capture(typ byte, n int) error {
 	if err != nil {
 		return s.clientError(err)
 	}
-	p.replay = wire.AppendMessage(p.replay, typ, body)
 	s.in.r -= n
+	if p.first == nil && (typ == wire.Close || typ == wire.Parse && n > 0 && body[0] != 0) {
+		p.replay = nil // it has run, and would not do the same again
+		return nil
+	}
+	p.replay = wire.AppendMessage(p.replay, typ, body)
 	return nil
 }
 
@@ -709,7 +747,7 @@ func (s *session) rewind() error {
 	if !s.in.unshift(p.replay) {
 		return s.violation("a pipeline that is too long to be judged again")
 	}
-	p.replay, p.first, p.replaying, s.skip = nil, nil, false, false
+	p.replay, p.first, p.replaying, p.marked, s.skip = nil, nil, false, false, false
 	s.catalog.expire()
 	return nil
 }
@@ -734,9 +772,11 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 		p.stale = false
 		return false, nil, nil
 	case f == nil && len(p.doubts) == 0:
+		p.marked = false
 		return true, nil, nil
 	case f == nil && !p.changed:
 		if _, err := s.prove(); err != nil || !p.changed {
+			p.marked = false
 			return err == nil, nil, err
 		}
 	}
@@ -744,7 +784,13 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 		s.ans = s.ans[:min(p.mark, len(s.ans))]
 	}
 	changed := p.changed
-	p.doubts, p.changed = p.doubts[:0], false
+	p.doubts, p.changed, p.marked = p.doubts[:0], false, false
+	if changed && !writes && f == nil && p.replay != nil && p.first == nil && s.status == wire.StatusIdle && !s.started &&
+		p.attempts < maxAttempts && len(p.replay)+s.in.buffered() <= bufferSize {
+		p.attempts++
+		p.replaying = true
+		return false, nil, nil
+	}
 	if changed && writes {
 		// It may have written what nobody judged, and must not be committed.
 		s.gate.End(gate.EndProtocol, fatal(codeSerialization,

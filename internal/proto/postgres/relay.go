@@ -37,6 +37,7 @@ type expect struct {
 	ask     *asking // of askTarget
 	front   *asking // of a Query: the questions around it, until they are in the queue
 	behind  *asking
+	marks   bool // the answers in doubt begin with this one
 	own     bool // a Sync of the gateway's own: the client is not told
 }
 
@@ -46,6 +47,9 @@ func (s *session) drive() error {
 	s.running.Store(true)
 	defer s.running.Store(false)
 	for len(s.queue) > 0 {
+		if front := &s.queue[0]; front.marks && s.out.buffered() > 0 {
+			s.prover.mark, front.marks = len(s.ans), false
+		}
 		if s.out.buffered() < wire.HeaderSize {
 			if err := s.gather(); err != nil {
 				return err

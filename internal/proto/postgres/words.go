@@ -21,6 +21,10 @@ const (
 	// partition or a trigger may put rows that the statement does not name into
 	// DETAIL or CONTEXT.
 	reachRows
+	// reachCommit: a transaction ends at such a target. What was deferred runs now,
+	// over rows of any statement before: a constraint's message names only itself,
+	// but a trigger's can hold a value.
+	reachCommit
 	// reachLabels: labelled columns, or whole rows of a relation that has some.
 	reachLabels
 )
@@ -34,8 +38,8 @@ func reachOf(t *gate.Target, shape *sql.Shape) reach {
 	if len(t.Marks) == 0 {
 		return reachNothing
 	}
-	if shape == nil || shape.Facts == nil {
-		return reachRows
+	if shape == nil || shape.Facts == nil || slices.ContainsFunc(shape.Statements, commits) {
+		return reachCommit
 	}
 	if shape.Effects&^(gate.EffectRead|gate.EffectExport) == 0 && len(shape.Facts.Tables) > 0 {
 		return reachNothing // labelled columns would be in Labels
@@ -46,6 +50,24 @@ func reachOf(t *gate.Target, shape *sql.Shape) reach {
 		}
 	}
 	return reachRows
+}
+
+// commits reports whether a statement runs what was deferred.
+func commits(st sql.Statement) bool {
+	return st.Kind == sql.KindCommit || st.Word == "set constraints"
+}
+
+// namesOnly reports whether the server's own message under a SQLSTATE names
+// objects, and never holds a value of a row: constraints (ExecConstraints in
+// executor/execMain.c, ri_ReportViolation in utils/adt/ri_triggers.c, which keep
+// values in DETAIL), transactions, resources, cancellation. Conversions (22) and
+// what a function raises (P0) are not of that kind.
+func namesOnly(code string) bool {
+	switch code[:min(2, len(code))] {
+	case "08", "0A", "23", "25", "26", "34", "40", "53", "54", "55", "57":
+		return true
+	}
+	return false
 }
 
 // marked reports whether a label names a column of the table, schema.name.
@@ -67,14 +89,15 @@ func (s *session) clean(e *expect, f *wire.Fault) {
 	switch reachOf(s.gate.Target, e.shape) {
 	case reachNothing:
 	case reachRows:
-		f.Detail, f.Internal = "", slices.DeleteFunc(f.Internal, func(field string) bool {
-			return field[0] == 'W' || field[0] == 'q' || field[0] == 'p'
-		})
-	default:
-		*f = wire.Fault{Severity: f.Severity, Code: f.Code,
-			Message: "the statement failed with SQLSTATE " + f.Code,
-			Detail:  "The statement has labelled data in reach, so the gateway does not pass on the server's own words.",
+		withoutRows(f)
+	case reachCommit:
+		if !namesOnly(f.Code) {
+			rebuild(f)
+			return
 		}
+		withoutRows(f)
+	default:
+		rebuild(f)
 		return
 	}
 	if f.Position == 0 {
@@ -93,13 +116,29 @@ func (s *session) clean(e *expect, f *wire.Fault) {
 	f.Position = in.SourcePosition(f.Position, nil)
 }
 
+// withoutRows drops the fields in which the server shows rows, and what a trigger
+// was doing.
+func withoutRows(f *wire.Fault) {
+	f.Detail, f.Internal = "", slices.DeleteFunc(f.Internal, func(field string) bool {
+		return field[0] == 'W' || field[0] == 'q' || field[0] == 'p'
+	})
+}
+
+// rebuild leaves only the SQLSTATE of what the server said.
+func rebuild(f *wire.Fault) {
+	*f = wire.Fault{Severity: f.Severity, Code: f.Code,
+		Message: "the statement failed with SQLSTATE " + f.Code,
+		Detail:  "The statement has labelled data in reach, so the gateway does not pass on the server's own words.",
+	}
+}
+
 // notice passes on a notice, unless labelled data was in its reach.
 func (s *session) notice(front *expect, n int) error {
 	f, err := s.readFault(n)
 	if err != nil {
 		return err
 	}
-	if reachOf(s.gate.Target, front.shape) == reachLabels {
+	if r := reachOf(s.gate.Target, front.shape); r == reachLabels || r == reachCommit && !namesOnly(f.Code) {
 		return nil
 	}
 	s.clean(front, f)

@@ -16,6 +16,7 @@ const firstUserOID oid = 16384
 type Catalog struct {
 	version   int // server_version_num
 	epoch     string
+	shared    string // the epoch of what belongs to no relation
 	schemas   map[oid]string
 	relations map[oid]*Relation
 	byName    map[qualified]*Relation
@@ -225,6 +226,11 @@ func effectivePath(path []string) []string {
 
 // Epoch returns what [Epoch] returned when the snapshot was taken.
 func (c *Catalog) Epoch() string { return c.epoch }
+
+// SharesWith reports whether nothing has changed between two snapshots that
+// belongs to no relation: schemas, functions, operators, casts, types. What
+// belongs to one cannot change while a statement that uses it holds its lock.
+func (c *Catalog) SharesWith(other *Catalog) bool { return c.shared == other.shared }
 
 // Version returns the server's version number, 150004 for 15.4.
 func (c *Catalog) Version() int { return c.version }

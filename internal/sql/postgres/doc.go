@@ -24,7 +24,8 @@
 // what a view or a generated column computes from it), and that a row exists; the size of a relation in pages (pg_class, pg_relation_size); time.
 // Partial masks show what [MaskLeaks] says. A review of a function, rule or
 // foreign table is trusted: nothing masks what it returns. A definition that
-// changes between the snapshot and the execution is not seen; [Epoch] says when.
+// changes between the snapshot and the execution is not seen here; [Epoch] and
+// [Shape.Watch] say when.
 //
 // Specification: PostgreSQL 13 to 18, "SQL Commands", "Lexical Structure",
 // "Type Conversion", "System Catalogs"; https://www.postgresql.org/docs/15/.

@@ -18,8 +18,11 @@ type Querier interface {
 	Query(ctx context.Context, sql string, row func([][]byte) error) error
 }
 
+// The hash takes a row's transaction and, as its seed, what the row is: of one
+// number made of both, hashint8 would mix the halves with XOR, and a transaction
+// that changes two rows could look like another one (access/hash/hashfunc.c).
 const (
-	epochHead = `(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8((x.oid::int8 << 32) | x.xmin::text::int8))) FROM pg_catalog.`
+	epochHead = `(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(x.xmin::text::int8, x.oid::int8))) FROM pg_catalog.`
 	epochTail = `),`
 	// Temporary objects of any session come and go, and are not in a Catalog.
 	lasting      = ` NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_(toast_)?temp_')`
@@ -29,7 +32,7 @@ const (
 // EpochQuery is the query behind [Epoch]: one row with one value, which differs
 // whenever a definition that LoadCatalog reads was committed in between.
 const EpochQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
-	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8(((attrelid::int8 << 32) | xmin::text::int8) # (attnum::int8 << 50)))) FROM pg_catalog.pg_attribute WHERE attrelid >= 16384 AND attnum > 0 AND attrelid` + lastingTable + `),` +
+	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(xmin::text::int8, (attrelid::int8 << 16) | attnum::int8))) FROM pg_catalog.pg_attribute WHERE attrelid >= 16384 AND attnum > 0 AND attrelid` + lastingTable + `),` +
 	epochHead + `pg_class x WHERE relkind <> 't' AND relpersistence <> 't'` + epochTail +
 	epochHead + `pg_proc x WHERE pronamespace` + lasting + epochTail +
 	epochHead + `pg_rewrite x WHERE ev_class` + lastingTable + epochTail +
@@ -43,7 +46,15 @@ const EpochQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
 	epochHead + `pg_constraint x WHERE connamespace` + lasting + epochTail +
 	epochHead + `pg_attrdef x WHERE adrelid` + lastingTable + epochTail +
 	epochHead + `pg_namespace x WHERE oid` + lasting + epochTail +
-	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8((inhrelid::int8 << 32) | inhparent::int8))) FROM pg_catalog.pg_inherits WHERE inhrelid` + lastingTable + `)))`
+	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(inhrelid::int8, inhparent::int8))) FROM pg_catalog.pg_inherits WHERE inhrelid` + lastingTable + `)))`
+
+// sharedQuery is the part of the epoch that belongs to no relation.
+const sharedQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
+	epochHead + `pg_proc x WHERE pronamespace` + lasting + epochTail +
+	epochHead + `pg_type x WHERE typrelid = 0 AND typcategory <> 'A' AND typnamespace` + lasting + epochTail +
+	epochHead + `pg_cast x` + epochTail +
+	epochHead + `pg_operator x WHERE oprnamespace` + lasting + epochTail +
+	epochHead + `pg_namespace x WHERE oid` + lasting + `)))`
 
 // Epoch asks the target for the state of its definitions. A [Catalog] whose
 // Epoch differs is stale.
@@ -123,12 +134,23 @@ func (l *loader) load(ctx context.Context) error {
 	if err := l.exec(ctx, "SET LOCAL search_path = ''"); err != nil {
 		return err
 	}
+	// A definition is printed under a lock on what it names. Somebody who changes
+	// that may wait for a transaction that waits for this very snapshot.
+	if err := l.exec(ctx, "SET LOCAL lock_timeout = '500ms'"); err != nil {
+		return err
+	}
 	for _, s := range l.steps() {
 		if err := l.rows(ctx, s.name, s.sql, s.columns, s.row); err != nil {
 			return err
 		}
 	}
 	l.names = nil
+	if err := l.rows(ctx, "shared definitions", sharedQuery, 1, func(r record) error {
+		l.cat.shared = r.text(0)
+		return nil
+	}); err != nil {
+		return err
+	}
 	epoch, err := Epoch(ctx, l.q)
 	l.cat.epoch = epoch
 	return err

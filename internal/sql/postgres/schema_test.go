@@ -333,6 +333,33 @@ func TestASnapshotOfTenThousandRelationsFitsItsMemory(t *testing.T) {
 	}
 }
 
+func TestEpochOfNoTransactionIsThatOfAnother(t *testing.T) {
+	fresh(t, "epochs", "CREATE SCHEMA one", "CREATE SCHEMA two")
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "epochs", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	seen := map[string]bool{}
+	// Each changes the same two rows, with numbers side by side.
+	for range 16 {
+		for _, sql := range []string{"ALTER SCHEMA one RENAME TO three; ALTER SCHEMA two RENAME TO one", "ALTER SCHEMA one RENAME TO two; ALTER SCHEMA three RENAME TO one"} {
+			if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+				t.Fatal(err)
+			}
+			epoch, err := Epoch(ctx, querier{conn})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[epoch] {
+				t.Fatalf("the epoch after %d changes has been there before", len(seen))
+			}
+			seen[epoch] = true
+		}
+	}
+}
+
 func BenchmarkEpoch(b *testing.B) {
 	fresh(b, "epoch", `DO $$BEGIN FOR i IN 1..2000 LOOP EXECUTE format('CREATE TABLE t%s (id int, a int, b int, c int, d int)', i); IF i % 500 = 0 THEN COMMIT; END IF; END LOOP; END$$`)
 	ctx := context.Background()

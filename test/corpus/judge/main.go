@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/sallyport-gateway/sallyport/test/corpus"
 )
@@ -81,7 +82,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, g.Stop()) }()
 	checker.Gateway = g
 	fmt.Fprintf(out, "%d cases through the gateway\n", len(cases))
-	err = o.judge(ctx, checker, cases, out)
+	if err = o.judge(ctx, checker, cases, out); err != nil {
+		fmt.Fprintf(out, "\nThe end of the gateway's log:\n%s", g.Log())
+	}
 	if o.keep {
 		fmt.Fprintf(out, "\ndirect: %s\ngateway: %s\nGW_TOKEN=%s\n", db.Address(), g.Address, g.Token)
 		<-ctx.Done()
@@ -131,22 +134,28 @@ func (o *options) wants(c *corpus.Case) bool {
 	return false
 }
 
+// progressEvery is after how many cases a line says how far it is.
+const progressEvery = 25
+
 // judge runs the cases; the error says how many failed.
 func (o *options) judge(ctx context.Context, checker *corpus.Checker, cases []corpus.Case, out io.Writer) error {
 	var report corpus.Report
+	began := time.Now()
 	for i := range cases {
 		r := checker.Judge(ctx, &cases[i])
 		if ctx.Err() != nil {
 			return errors.New("interrupted")
 		}
-		if o.verbose {
-			word := "ok  "
-			if !r.OK {
-				word = "FAIL"
-			}
-			fmt.Fprintln(out, word, r)
-		}
 		report.Add(r)
+		switch {
+		case !r.OK: // at once: a reader need not wait for the end
+			fmt.Fprintln(out, "FAIL", r)
+		case o.verbose:
+			fmt.Fprintln(out, "ok  ", r)
+		}
+		if n := i + 1; n%progressEvery == 0 || n == len(cases) {
+			fmt.Fprintf(out, "%d of %d cases, %d failed, after %v\n", n, len(cases), len(report.Failed()), time.Since(began).Round(time.Second))
+		}
 	}
 	if o.report != "" {
 		f, err := os.Create(o.report)
