@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/hostpath"
+	"github.com/sallyport-gateway/sallyport/internal/proto/ssh/scp"
 	"github.com/sallyport-gateway/sallyport/internal/proto/ssh/wire"
 	"github.com/sallyport-gateway/sallyport/internal/shell"
 )
@@ -34,8 +35,11 @@ func (s *session) exec(ctx context.Context, payload []byte) {
 		s.refuse(ctx, "exec", "the request cannot be decoded")
 		return
 	}
-	if argv := literalWords(v.Command); len(argv) > 0 && argv[0] == "scp" {
+	if argv := literalWords(v.Command); scp.Is(argv) {
 		s.scp(ctx, argv)
+		return
+	} else if len(argv) > 0 && argv[0] == "rsync" {
+		s.rsync(ctx, argv)
 		return
 	}
 	command, err := s.understand(ctx, v.Command)
@@ -64,6 +68,10 @@ func (s *session) exec(ctx context.Context, payload []byte) {
 	}
 	cmd := &gate.Command{Text: command.Text, Effects: effects, Labels: labels, Facts: s.facts, Follow: gate.FollowInput,
 		Binding: s.binding("exec", command.Text)}
+	if command.Stdin && effects != gate.EffectRead {
+		// An approver must know that the text is not all there is.
+		cmd.Params = []string{"it reads standard input, which is not part of what is approved"}
+	}
 	p, ok := s.judge(ctx, cmd, hints)
 	if !ok {
 		return
@@ -107,7 +115,7 @@ func literal(w *syntax.Word) (string, bool) {
 	for _, part := range w.Parts {
 		switch p := part.(type) {
 		case *syntax.Lit:
-			if strings.ContainsAny(p.Value, `*?[]~{}\`) {
+			if strings.ContainsAny(p.Value, `*?[]~{}\$`) {
 				return "", false
 			}
 			b.WriteString(p.Value)
