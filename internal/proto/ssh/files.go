@@ -48,7 +48,7 @@ func (s *session) sftp(ctx context.Context) {
 		return
 	}
 	defer s.land()
-	relay := sftp.New(f.config(), &packets{send: f.toClient}, &packets{send: f.toServer})
+	relay := sftp.New(f.config(), &packets{kind: wire.Output, send: f.toClient}, &packets{kind: wire.Input, send: f.toServer})
 	ended := make(chan struct{})
 	go func() { // ends with the relay's own goroutine
 		defer close(ended)
@@ -78,8 +78,8 @@ func (s *session) scp(ctx context.Context, argv []string) {
 	client := struct {
 		io.Reader
 		io.Writer
-	}{s.ch, writer(f.toClient)}
-	status, err := scp.Serve(ctx, cmd, client, f.config(), &stopper{packets: packets{send: f.toServer}, s: s}, server)
+	}{s.ch, &chunks{send: f.toClient}}
+	status, err := scp.Serve(ctx, cmd, client, f.config(), &stopper{packets: packets{kind: wire.Input, send: f.toServer}, s: s}, server)
 	s.logFiles(err)
 	s.finishFiles(uint32(status)) //nolint:gosec // 0 or 1
 }
@@ -131,18 +131,16 @@ func (f *files) config() sftp.Config {
 	return sftp.Config{Judge: f, Resolver: f, Observer: f, Timeout: fileTimeout}
 }
 
-// toClient sends bytes to the agent. What of them is kept was put on record before.
-func (f *files) toClient(payload []byte) error {
+// toClient sends a frame to the agent. What of it is kept was put on record before.
+func (f *files) toClient(frame []byte) error {
 	f.mu.Lock()
 	command := f.last
 	f.mu.Unlock()
-	return f.s.gate.AnswerContent(command, wire.Append(nil, wire.Output, payload), nil)
+	return f.s.gate.AnswerContent(command, frame, nil)
 }
 
-// toServer sends bytes to the host's file server.
-func (f *files) toServer(payload []byte) error {
-	return f.s.forward(wire.Append(nil, wire.Input, payload), nil)
-}
+// toServer sends a frame to the host's file server.
+func (f *files) toServer(frame []byte) error { return f.s.forward(frame, nil) }
 
 // Decide implements sftp.Judge.
 func (f *files) Decide(ctx context.Context, c *sftp.Command) (sftp.Grant, error) {
@@ -346,41 +344,52 @@ func (f *files) Refused(what string) error {
 	return f.s.gate.Effect(0, "refused by the gateway: "+what, 0)
 }
 
-// writer is an io.Writer of a function that takes all it is given.
-type writer func([]byte) error
-
-// Write implements io.Writer.
-func (w writer) Write(b []byte) (int, error) {
-	if err := w(b); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// packets puts the pieces of an SFTP packet together, so that each is sent at once.
-type packets struct {
-	send func(payload []byte) error
+// chunks sends what is written as a frame.
+type chunks struct {
+	send func(frame []byte) error
 	buf  []byte
 }
 
 // Write implements io.Writer.
+func (c *chunks) Write(b []byte) (int, error) {
+	for rest := b; len(rest) > 0; {
+		n := min(len(rest), pumpLarge)
+		c.buf = wire.Append(c.buf[:0], wire.Output, rest[:n])
+		if err := c.send(c.buf); err != nil {
+			return 0, err
+		}
+		rest = rest[n:]
+	}
+	return len(b), nil
+}
+
+// packets puts the pieces of an SFTP packet together, so that each is sent at once, as
+// one frame.
+type packets struct {
+	kind wire.Kind
+	send func(frame []byte) error
+	buf  []byte // a frame whose payload is the packet so far
+}
+
+// Write implements io.Writer.
 func (p *packets) Write(b []byte) (int, error) {
+	if len(p.buf) == 0 {
+		p.buf, _ = wire.Begin(p.buf, p.kind)
+	}
 	p.buf = append(p.buf, b...)
-	for len(p.buf) >= 4 {
-		n := 4 + int(binary.BigEndian.Uint32(p.buf))
+	for len(p.buf) >= wire.HeaderSize+4 {
+		n := 4 + int(binary.BigEndian.Uint32(p.buf[wire.HeaderSize:]))
 		if n > wire.MaxPayload {
 			return 0, wire.ErrFrame
 		}
-		if len(p.buf) < n {
+		end := wire.HeaderSize + n
+		if len(p.buf) < end {
 			break
 		}
-		if err := p.send(p.buf[:n]); err != nil {
+		if err := p.send(wire.End(p.buf[:end], 0)); err != nil {
 			return 0, err
 		}
-		p.buf = append(p.buf[:0], p.buf[n:]...)
-	}
-	if len(p.buf) == 0 && cap(p.buf) > pumpLarge {
-		p.buf = nil
+		p.buf = append(p.buf[:wire.HeaderSize], p.buf[end:]...)
 	}
 	return len(b), nil
 }
