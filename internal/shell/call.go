@@ -19,6 +19,10 @@ type call struct {
 	args []word
 	// assigns are put before the command.
 	assigns []assign
+	// feed is what the command prints, if that is names of known files; feedWords
+	// are then its arguments with which the names end in NUL.
+	feed      *feed
+	feedWords func() []word
 }
 
 // fail notes what was not understood of the command.
@@ -65,6 +69,39 @@ func (c *call) standard(p *Program, from int) {
 	c.operands(p, in)
 	c.effect(p.Effects)
 	c.add(p, from)
+	c.grepFeed(p, in)
+}
+
+// grepFeed notes that grep -l prints names of files.
+func (c *call) grepFeed(p *Program, in *input) {
+	if p.Name != "grep" || len(in.operands) == 0 {
+		return
+	}
+	_, with := in.has("-l")
+	_, without := in.has("-L")
+	if !with && !without {
+		return
+	}
+	files := in.operands
+	if !in.mode("none") {
+		files = files[1:]
+	}
+	f := &feed{}
+	for _, i := range files {
+		if w := c.args[i]; w.form != dynamic && !w.is("-") {
+			f.roots = append(f.roots, w)
+			continue
+		}
+		return
+	}
+	if len(f.roots) == 0 {
+		return
+	}
+	if _, nul := in.has("-Z"); nul {
+		f.nul = true
+	}
+	c.feed = f
+	c.feedWords = func() []word { return append(lits("-Z"), c.args...) }
 }
 
 // command understands a subcommand.

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,8 @@ func (a *analysis) word(w *syntax.Word, s *state) []word {
 		return a.expand(a.pieces(w.Parts, s, false), s, true)
 	}
 	var words []word
+	// The parser's tree is walked again later, and does not know brace nodes.
+	w = &syntax.Word{Parts: slices.Clone(w.Parts)}
 	syntax.SplitBraces(w)
 	for _, parts := range a.braces(w.Parts) {
 		words = append(words, a.expand(a.pieces(parts, s, false), s, true)...)
@@ -49,7 +52,11 @@ func (a *analysis) plain(w *syntax.Word, s *state) word {
 	if w == nil {
 		return lit("")
 	}
-	words := a.expand(a.pieces(w.Parts, s, false), s, false)
+	before := a.whole
+	a.whole = true
+	pieces := a.pieces(w.Parts, s, false)
+	a.whole = before
+	words := a.expand(pieces, s, false)
 	if len(words) != 1 {
 		return lit("")
 	}

@@ -39,7 +39,7 @@ func (a *analysis) parameter(x *syntax.ParamExp, s *state, quoted bool) []piece 
 func (a *analysis) value(name string, value word, quoted bool) []piece {
 	switch value.form {
 	case static:
-		if !quoted && a.dialect != Zsh && strings.ContainsAny(value.text, " \t\n") {
+		if !quoted && !a.whole && a.dialect != Zsh && strings.ContainsAny(value.text, " \t\n") {
 			break
 		}
 		return []piece{{text: value.text, quoted: quoted || a.dialect == Zsh || strings.Contains(value.text, `\`)}}
@@ -163,7 +163,10 @@ func (a *analysis) substitution(x *syntax.CmdSubst, s *state, quoted bool) piece
 	}
 	inner := s.clone()
 	inner.inLoop = false
+	before := a.whole
+	a.whole = false
 	body := a.statements(x.Stmts, &inner)
+	a.whole = before
 	if len(body.items) == 0 {
 		return piece{quoted: true}
 	}
@@ -233,9 +236,6 @@ func (a *analysis) arithmeticWord(w *syntax.Word, s *state) (string, bool) {
 		case p.Length:
 			return "", false
 		case p.Param.Value == "#" || p.Param.Value == "?" || isNumber(s.vars[p.Param.Value]):
-			return "${" + p.Param.Value + "}", true
-		}
-		if v := s.vars[p.Param.Value]; v.form == each && allNumbers(v.alternatives) {
 			return "${" + p.Param.Value + "}", true
 		}
 	case *syntax.ArithmExp:

@@ -37,7 +37,10 @@ type analysis struct {
 	// words counts what was read, against maxWords.
 	words int
 	stdin bool
+	// split: the text has unquoted words that only the run knows.
 	split bool
+	// whole: the word that is read now is not split into several.
+	whole bool
 }
 
 // asked is a question for the host with what its answer must be.
@@ -59,7 +62,18 @@ type asked struct {
 // Analyse reads a command line. An error is a *Refusal: the line cannot be
 // parsed, or is beyond the bounds. Everything that is parsed but not understood
 // is a Reason of the command that Settle gives. It is safe for concurrent use.
-func Analyse(line []byte, dialect Dialect, table *Table) (*Plan, error) {
+func Analyse(line []byte, dialect Dialect, table *Table) (plan *Plan, err error) {
+	defer func() {
+		// The line is an agent's: a fault of ours, or of the parser's, refuses it
+		// and ends nothing else.
+		if recover() != nil {
+			plan, err = nil, refusal("command line", "it cannot be understood", "")
+		}
+	}()
+	return analyse(line, dialect, table)
+}
+
+func analyse(line []byte, dialect Dialect, table *Table) (*Plan, error) {
 	if err := checkLine(line); err != nil {
 		return nil, err
 	}

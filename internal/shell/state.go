@@ -27,9 +27,21 @@ type state struct {
 	noglob bool
 	// piped: standard input is not the channel's.
 	piped bool
+	// feed is what standard input consists of, if it is names of known files.
+	feed *feed
 	// inLoop: cd would add up.
 	inLoop bool
 	depth  int
+}
+
+// feed is the output of a command that prints names of files at or below known
+// places, and nothing else.
+type feed struct {
+	roots []word
+	// nul: the names end in NUL, as they must, because a name can hold a newline
+	// and blanks. Otherwise end makes the command print them so.
+	nul bool
+	end func()
 }
 
 func start() state { return state{dirs: [][]hostpath.Step{nil}} }
@@ -60,10 +72,9 @@ func merge(a, b state) state {
 		}
 		out.set(name, fuzz(isNumber(a.vars[name]) && isNumber(w)))
 	}
-	for name, w := range a.vars {
+	for name := range a.vars {
 		if _, ok := b.vars[name]; !ok {
 			out.set(name, fuzz(false))
-			_ = w
 		}
 	}
 	for _, d := range b.dirs {
@@ -76,11 +87,21 @@ func merge(a, b state) state {
 }
 
 func same(a, b word) bool {
-	return a.form == b.form && a.text == b.text && (a.form == static || a.form == homely) ||
-		a.form == dynamic && b.form == dynamic && a.number == b.number
+	if a.form != b.form || a.text != b.text || a.glob != b.glob || a.home != b.home || a.number != b.number || len(a.alternatives) != len(b.alternatives) {
+		return false
+	}
+	for i := range a.alternatives {
+		if !same(a.alternatives[i], b.alternatives[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func isNumber(w word) bool {
+	if w.form == each {
+		return allNumbers(w.alternatives)
+	}
 	return w.form == dynamic && w.number || w.form == static && digits(w.text)
 }
 

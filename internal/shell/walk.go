@@ -27,6 +27,7 @@ type (
 	simple struct {
 		assigns []assign
 		words   []word
+		feed    *feed
 	}
 	// binary is x && y, x || y or x | y.
 	binary struct {
@@ -115,9 +116,10 @@ func (a *analysis) statement(st *syntax.Stmt, s state, l *list) (ok, bad state) 
 	inner := s
 	for _, r := range st.Redirs {
 		a.redirect(r, &inner, out)
+		inner.feed = nil
 	}
 	ok, bad = a.command(st.Cmd, inner, out)
-	ok.piped, bad.piped = s.piped, s.piped
+	ok.piped, bad.piped, ok.feed, bad.feed = s.piped, s.piped, s.feed, s.feed
 	if st.Negated {
 		ok, bad = bad, ok
 	}
@@ -210,10 +212,13 @@ func (a *analysis) binary(c *syntax.BinaryCmd, s state, out *statement) (ok, bad
 			last.redirs = append(last.redirs, redirect{op: "2>&1"})
 		}
 		right := s.clone()
-		right.piped = true
+		right.piped, right.feed = true, nil
+		if left, is := x.items[0].node.(*simple); is && len(x.items[0].redirs) == 0 && !x.items[0].not {
+			right.feed = left.feed
+		}
 		ok2, bad2 := a.statement(c.Y, right, y)
 		after := merge(s, merge(ok2, bad2))
-		after.piped = s.piped
+		after.piped, after.feed = s.piped, s.feed
 		ok, bad = after, after
 	default:
 		a.fail("command line", "an operator of it is not understood", "")
@@ -427,17 +432,18 @@ func (a *analysis) simple(c *syntax.CallExpr, s state, out *statement) (ok, bad 
 	out.node = node
 	bare := len(c.Args) == 0
 	for _, as := range c.Assigns {
+		if !bare && c.Args[0].Lit() == "read" && as.Name != nil && as.Name.Value == "IFS" && !as.Append && as.Index == nil && as.Array == nil {
+			// For read alone: how it splits its line into variables.
+			node.assigns = append(node.assigns, assign{"IFS", a.plain(as.Value, &s)})
+			continue
+		}
 		a.assign(as, bare, &s, node)
 	}
 	if bare {
 		return s, s
 	}
 	var words []word
-	for i, arg := range c.Args {
-		if i == 0 {
-			words = append(words, a.word(arg, &s)...)
-			continue
-		}
+	for _, arg := range c.Args {
 		words = append(words, a.word(arg, &s)...)
 	}
 	if len(words) == 0 {
@@ -460,6 +466,14 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 		ok, bad = *s, *s
 	}
 	node.words = append([]word{words[0]}, c.args...)
+	if node.feed = c.feed; node.feed != nil && c.feedWords != nil {
+		before := node.feed.end
+		node.feed.end = func() {
+			if node.words = append([]word{words[0]}, c.feedWords()...); before != nil {
+				before()
+			}
+		}
+	}
 	if c.assigns != nil {
 		node.assigns = append(node.assigns, c.assigns...)
 	}

@@ -1,0 +1,69 @@
+package shell
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// lines reads a file of command lines, one a line; ↵ stands for a newline, and a
+// line that begins with a hash is a comment.
+func lines(t testing.TB, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	pending := ""
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		if strings.HasSuffix(line, `\`) {
+			pending += line + "\n"
+			continue
+		}
+		line = pending + line
+		pending = ""
+		if line == "" || strings.HasPrefix(line, "# ") {
+			continue
+		}
+		all = append(all, strings.ReplaceAll(line, "↵", "\n"))
+	}
+	return all
+}
+
+func TestOrdinaryLinesAreUnderstood(t *testing.T) {
+	b := newBed(t)
+	n := 0
+	all := lines(t, "testdata/harmless.txt")
+	for _, line := range all {
+		cmd, err := b.settle(t, line, Bash)
+		if err != nil || !readonly(cmd) {
+			t.Errorf("refused: %q\n  %s", line, why(cmd, err))
+			continue
+		}
+		wantOut, wantCode := b.run("bash", line, "")
+		gotOut, gotCode := b.run("bash", cmd.Text, "")
+		if gotCode != wantCode || gotOut != wantOut {
+			t.Errorf("%q\n  as %q\n  exit %d, want %d\n  output %.200q\n  want   %.200q", line, cmd.Text, gotCode, wantCode, gotOut, wantOut)
+			continue
+		}
+		n++
+	}
+	t.Logf("%d of %d allowed and equal", n, len(all))
+}
+
+func TestAttacksAreRefused(t *testing.T) {
+	b := newBed(t)
+	for _, line := range lines(t, "testdata/attacks.txt") {
+		for _, d := range []Dialect{Bash, POSIX} {
+			if d == POSIX && strings.Contains(line, "{") && strings.Contains(line, ",") {
+				continue // braces are only text there
+			}
+			cmd, err := b.settle(t, b.here(line), d)
+			if err == nil && readonly(cmd) {
+				t.Errorf("dialect %d: attack allowed: %q\n  as %q", d, line, cmd.Text)
+			}
+		}
+	}
+}
