@@ -129,8 +129,8 @@ repository() {
 	p G "$t" "$g" "$c" $h
 	[ -z "$c" ] || git -C "$1" config --null --name-only --list 2>/dev/null | head -c 65536
 	p ""
-	[ -z "$c" ] || place "$c"
-	[ -z "$g" ] || [ "$c" = "$g" ] || place "$g"
+	[ -z "$c" ] || { place "$c" && below 1; }
+	[ -z "$g" ] || [ "$c" = "$g" ] || { place "$g" && below 1; }
 	[ -z "$t" ] || { place "$t" && below 0; }
 }
 # labelled INDEX PREFIX REST: the places of one labelled pattern, as records or,

@@ -46,6 +46,10 @@ func (c *call) tar(p *Program, from int) {
 		c.fail(archive.text, "an archive with a colon in its name is another host's", "")
 		return
 	}
+	if named && archive.form != static && !c.args[from].is("--force-local") {
+		// A name with a colon would be another host's archive.
+		defer func() { c.args = slices.Insert(slices.Clone(c.args), from, lit("--force-local")) }()
+	}
 	switch {
 	case in.mode("create"):
 		c.tarCreate(in, archive, named, moved)
@@ -103,8 +107,17 @@ func (c *call) compress(p *Program, from int) {
 			continue
 		}
 		files++
+		if w.form == dynamic {
+			c.fail(w.source(), "the path is known only when it runs", "write the path out")
+			return
+		}
+		// gzip tries other endings for a name that is not there.
+		first := len(c.a.asked)
 		if !c.use(Read, w, nil, "", i >= in.ended) {
 			return
+		}
+		for j := first; j < len(c.a.asked); j++ {
+			c.a.asked[j].present = true
 		}
 		if !reads && !c.use(Delete, w, nil, "", i >= in.ended) {
 			return
@@ -168,6 +181,12 @@ func (c *call) unzip(p *Program, from int) {
 		c.effect(gate.EffectWrite)
 		c.fail("", "without -l, -p or -t it writes files", "use unzip -l or unzip -p")
 		return
+	}
+	for _, i := range in.operands[:min(1, len(in.operands))] {
+		if w := &c.args[i]; w.form == static && strings.ContainsAny(w.text, "*?[\\") {
+			c.fail(w.text, "unzip expands the pattern itself", "write the name out")
+			return
+		}
 	}
 	c.operands(p, in)
 	c.effect(0)

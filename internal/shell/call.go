@@ -158,6 +158,8 @@ type given struct {
 	option *Option
 	name   string
 	value  word
+	// attached: the value stands in the same word.
+	attached bool
 }
 
 func (in *input) mode(name string) bool { return slices.Contains(in.modes, name) }
@@ -195,7 +197,7 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 			*w = word{form: static, text: w.text}
 			prefix = w.text
 		}
-		if prefix == "" && w.form != static && !c.harmless(w) {
+		if prefix == "" && w.form != static && !c.harmless(w) && !p.Data {
 			c.fail(w.source(), "it may become an option when it runs", "put -- before it, if the program allows that, or write it out")
 			return nil, false
 		}
@@ -272,7 +274,18 @@ func (c *call) named(in *input, options map[string]*Option, i int, name, head st
 		c.fail(name, "its value is missing", "")
 		return 0, false
 	}
-	return i + 1, c.give(in, o, name, &c.args[i+1], false)
+	return i + 1, c.separate(in, o, name, i+1)
+}
+
+// separate takes the next word as an option's value. One that looks like an
+// option is refused: if the table were wrong about the value, it would be one.
+func (c *call) separate(in *input, o *Option, name string, i int) bool {
+	prefix := c.args[i].prefix()
+	if len(prefix) > 1 && prefix[0] == '-' && !digitsOnly(prefix[1:]) && name != "-e" && name != "--regexp" {
+		c.fail(name, "its value looks like an option", "write the two as one word")
+		return false
+	}
+	return c.give(in, o, name, &c.args[i], false)
 }
 
 // letters reads a word of short options.
@@ -303,7 +316,7 @@ func (c *call) letters(in *input, options map[string]*Option, i int, text string
 				c.fail(name, "its value is missing", "")
 				return 0, false
 			}
-			return i + 1, c.give(in, o, name, &c.args[i+1], false)
+			return i + 1, c.separate(in, o, name, i+1)
 		}
 		value, ok := cut(w, j+1)
 		if !ok {
@@ -342,7 +355,7 @@ func cut(w *word, n int) (word, bool) {
 
 // give takes an option with its value.
 func (c *call) give(in *input, o *Option, name string, value *word, attached bool) bool {
-	g := given{option: o, name: name}
+	g := given{option: o, name: name, attached: attached}
 	if o.Value == Never {
 		c.fail(name, "the option can write, run programs, or read names from a file", "leave it out")
 		return false
@@ -431,10 +444,16 @@ func (c *call) stdin() {
 func (c *call) use(k Kind, w *word, values []string, what string, safe bool) bool {
 	switch k {
 	case Text:
-		return c.text(w, what)
+		return c.text(w, what) && c.dashes(w, safe)
 	case Const:
 		return c.constant(w, values, what)
-	case Setting, Header, Format, RPMFormat, Lines, Output:
+	case Local:
+		if w.form != static && w.form != pattern && w.form != each || strings.Contains(w.source(), ":") {
+			c.fail(what+" "+w.source(), "a path with a colon may be a URI", "")
+			return false
+		}
+		k = Read
+	case Setting, Name, Header, Format, RPMFormat, Lines, Output:
 		return c.formed(k, w, what)
 	case Never, "":
 		c.fail(what+w.source(), "this argument is not understood", "leave it out")
@@ -470,6 +489,21 @@ func (c *call) text(w *word, what string) bool {
 		if w.split {
 			c.fail(what, "unquoted, it may become several words", `put it in "..."`)
 			return false
+		}
+	}
+	return true
+}
+
+// dashes asks that no name that a pattern of a loop matches is read as an option.
+func (c *call) dashes(w *word, safe bool) bool {
+	if safe || w.form != each {
+		return true
+	}
+	for i := range w.alternatives {
+		if alternative := w.alternatives[i]; alternative.form == pattern {
+			for _, j := range c.a.ask(&alternative, c.s, hostpath.Question{Use: hostpath.Match}, c.name+" "+alternative.text) {
+				c.a.asked[j].option = true
+			}
 		}
 	}
 	return true
@@ -584,6 +618,8 @@ func (c *call) formed(k Kind, w *word, what string) bool {
 	switch t := w.text; k {
 	case Setting:
 		bad = strings.Contains(t, "=")
+	case Name:
+		bad = strings.ContainsAny(t, "/=") || strings.HasPrefix(t, ".")
 	case Header:
 		bad = strings.HasPrefix(t, "@")
 	case Format:

@@ -314,8 +314,10 @@ func (c *call) ps(p *Program, from int) {
 				c.fail(name, "the option is not in the table of those that are understood", "")
 				return
 			}
-			if value = v; !has && psValue[name] {
-				i++
+			if value = v; !has && psValued[name] {
+				if i++; i < len(c.args) {
+					value = c.psValue(i)
+				}
 			}
 		case strings.HasPrefix(text, "-"):
 			letters := text[1:]
@@ -323,7 +325,7 @@ func (c *call) ps(p *Program, from int) {
 			if at >= 0 {
 				if value = letters[at+1:]; value == "" && letters[at] != 'N' {
 					if i++; i < len(c.args) {
-						value = c.args[i].source()
+						value = c.psValue(i)
 					}
 				}
 				letters = letters[:at]
@@ -338,7 +340,7 @@ func (c *call) ps(p *Program, from int) {
 			if at := strings.IndexAny(letters, "oOpkt"); at >= 0 {
 				if value = letters[at+1:]; value == "" {
 					if i++; i < len(c.args) {
-						value = c.args[i].source()
+						value = c.psValue(i)
 					}
 				}
 				letters = letters[:at]
@@ -355,9 +357,18 @@ func (c *call) ps(p *Program, from int) {
 	}
 }
 
+// psValue is the value of an option of ps in a word of its own.
+func (c *call) psValue(i int) string {
+	w := &c.args[i]
+	if w.form == dynamic && w.split || w.form == pattern || w.form == each || strings.HasPrefix(w.prefix(), "-") {
+		c.fail(w.source(), "the value is known only when it runs", `write it out, or put it in "..."`)
+	}
+	return w.source()
+}
+
 var (
-	psLong  = set("--sort --no-headers --no-heading --headers --pid --ppid --format --forest --cols --columns --width --user --User --group --tty --quick-pid --deselect --version --lines --rows")
-	psValue = set("--sort --pid --ppid --format --cols --columns --width --user --User --group --tty --quick-pid --lines --rows")
+	psLong   = set("--sort --no-headers --no-heading --headers --pid --ppid --format --forest --cols --columns --width --user --User --group --tty --quick-pid --deselect --version --lines --rows")
+	psValued = set("--sort --pid --ppid --format --cols --columns --width --user --User --group --tty --quick-pid --lines --rows")
 )
 
 // ip understands the verbs of ip that show.

@@ -359,14 +359,15 @@ func (a *analysis) dynamic(pieces []piece, fields bool) word {
 			w.parts = append(w.parts, part{text: "${" + p.name + "}", expansion: true, quoted: true})
 		case p.home:
 			w.parts = append(w.parts, part{text: "${HOME}", expansion: true, quoted: true})
+		case len(w.parts) > 0 && !w.parts[len(w.parts)-1].expansion && w.parts[len(w.parts)-1].body == nil:
+			w.parts[len(w.parts)-1].text += p.text
 		default:
 			w.parts = append(w.parts, part{text: p.text})
 		}
 		w.number = len(all) == 1 && p.num
 	}
-	if w.split {
-		a.split = true
-	}
+	w.split = w.split && !w.number // a number is one word
+	a.split = a.split || w.split
 	return w
 }
 

@@ -196,6 +196,10 @@ func (c *call) gitCommand(name string, i int) {
 			return
 		}
 		for _, g := range in.given {
+			if g.option.Value != "" && !g.attached && g.value.form != static {
+				c.fail(g.name, "its value is known only when it runs", "write it out, as one word")
+				return
+			}
 			if text := g.value.source(); strings.Contains(text, "%G") || strings.Contains(text, "%(signature") {
 				c.fail(g.name, "signatures are checked by another program", "")
 				return

@@ -18,9 +18,10 @@ import (
 type Plan struct {
 	a    *analysis
 	body *list
-	// written is the parsed line as the shell parser's own printer writes it. It
-	// stands in for the text of a line that was not understood.
-	written string
+	// file is the parsed line. As the shell parser's own printer writes it, it is
+	// the text of a line that was not understood.
+	file *syntax.File
+	lang syntax.LangVariant
 }
 
 // analysis collects what a line does.
@@ -54,6 +55,8 @@ type asked struct {
 	unmatched bool
 	// settings: the names of a repository's settings are checked.
 	settings bool
+	// present: it must be there.
+	present bool
 	// below: the question is about anything below the path.
 	below bool
 	what  string
@@ -85,13 +88,12 @@ func analyse(line []byte, dialect Dialect, table *Table) (*Plan, error) {
 	if err != nil {
 		return nil, refusal("command line", parseError(err), "")
 	}
-	written, err := rewrite(file, lang)
-	if err != nil {
-		return nil, err
+	if len(file.Stmts) == 0 {
+		return nil, refusal("command line", "it is empty", "")
 	}
 	a := &analysis{table: table, dialect: dialect}
 	s := start()
-	p := &Plan{a: a, written: written}
+	p := &Plan{a: a, file: file, lang: lang}
 	p.body = a.statements(file.Stmts, &s)
 	return p, nil
 }
@@ -202,7 +204,10 @@ func (p *Plan) Settle(answers *hostpath.Answers) (*Command, error) {
 		}
 	}
 	if len(c.Unknown) > 0 {
-		c.Text = p.written
+		var err error
+		if c.Text, err = rewrite(p.file, p.lang); err != nil {
+			return nil, err
+		}
 	}
 	p.effects(c)
 	return c, nil
@@ -268,6 +273,8 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		switch {
 		case p.Refused != "":
 			add(p.Name, p.Refused, "")
+		case q.present && p.Kind == hostpath.Missing:
+			add(p.Name, "it is not there, and the program would try other names", "write the whole name")
 		case q.unmatched:
 			add(q.what, "the pattern matches "+short(p.Name)+", and what that would mean here is not known", "quote it")
 		case q.option && strings.HasPrefix(p.Name, "-"):

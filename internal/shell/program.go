@@ -36,7 +36,10 @@ const (
 	// Setting is the name of a kernel setting without a value; Header a header
 	// that is not read from a file; Format a format that names no file; Lines a
 	// count, which may stand in the next word; Output a form of kubectl's output.
-	Setting   Kind = "setting"
+	Setting Kind = "setting"
+	// Name is a name without a slash; Local is a path to read that must be no URI.
+	Name      Kind = "name"
+	Local     Kind = "local"
 	Header    Kind = "header"
 	Format    Kind = "format"
 	RPMFormat Kind = "rpmformat"
@@ -93,6 +96,8 @@ type Program struct {
 	Words bool
 	// First: the first operand ends the options.
 	First bool
+	// Data: whatever the arguments are, options too, the program only computes.
+	Data bool
 	// Response: an argument that begins with @ names a file of arguments.
 	Response bool
 	// Add are words put before the arguments, so that no file of the account
@@ -131,7 +136,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Header, Format, RPMFormat, Lines, Output}
+var kinds = []Kind{Text, Const, Stat, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

@@ -25,7 +25,7 @@ type pendingHere struct {
 
 // line is the whole text.
 func (r *renderer) line(body *list) string {
-	if r.plan.a.split {
+	if r.plan.a.split && !body.noglob() {
 		// Unquoted text that only the run knows must not be taken for patterns:
 		// the names that it would match were never asked for.
 		r.b.WriteString("set -f; ")
@@ -33,6 +33,15 @@ func (r *renderer) line(body *list) string {
 	r.list(body)
 	r.flush()
 	return strings.TrimSuffix(r.b.String(), "\n")
+}
+
+// noglob reports whether a list begins with set -f.
+func (l *list) noglob() bool {
+	if len(l.items) == 0 {
+		return false
+	}
+	first, is := l.items[0].node.(*simple)
+	return is && len(first.words) == 2 && first.words[0].is("set") && first.words[1].is("-f")
 }
 
 // list writes statements with separators between them.

@@ -9,10 +9,10 @@ var packagePrograms = []Program{
 	{Name: "apt-mark", Operands: args("const(showmanual|showauto|showhold) text...")},
 	{Name: "rpm", Options: opts("-q,--query!query -a,--all -i,--info -l,--list -f,--file -c,--configfiles -d,--docfiles -R,--requires --provides --whatprovides --whatrequires --changelog --last --qf,--queryformat=rpmformat -V,--verify!query"), Operands: args("text..."), Special: "query"},
 	{Name: "apk", Options: opts("-v,--verbose -q,--quiet"), Operands: args("const(info|list|search|policy|version) text...")},
-	{Name: "pip", Aliases: []string{"pip3"}, Options: opts("-V,--version"), Commands: []Program{
+	{Name: "pip", Aliases: []string{"pip3"}, Options: opts("-V,--version --disable-pip-version-check"), Add: []string{"--disable-pip-version-check"}, Commands: []Program{
 		verb("list", "", "--format=text -o,--outdated --not-required --local --user"), verb("show", "text...", "-f,--files -v,--verbose"), verb("freeze", "", "--all --local --user"), verb("check", ""),
 	}, Alone: true},
-	{Name: "npm", Options: opts("-v,--version"), Commands: []Program{verb("ls list", "text...", "-g,--global --depth=text --json --long -a,--all --parseable --prod --dev"), verb("root", "", "-g"), verb("prefix", "", "-g")}, Alone: true},
+	{Name: "npm", Options: opts("-v,--version --logs-max=const(0) --no-update-notifier"), Add: []string{"--logs-max=0", "--no-update-notifier"}, Commands: []Program{verb("ls list", "text...", "-g,--global --depth=text --json --long -a,--all --parseable --prod --dev"), verb("root", "", "-g"), verb("prefix", "", "-g")}, Alone: true},
 	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "text..."), verb("version", ""), verb("services", "text...")}},
 	// Programs that run code of their own kind tell their version only.
 	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake"}, Special: "version"},

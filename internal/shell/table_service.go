@@ -35,7 +35,7 @@ var servicePrograms = []Program{
 		verb("show-environment", "", systemdOptions),
 	}, changes(gate.EffectAdmin, "text...", "start", "stop", "restart", "reload", "try-restart", "reload-or-restart", "enable", "disable", "mask", "unmask", "daemon-reload", "kill", "reset-failed")...)},
 	{Name: "journalctl", Add: []string{"--no-pager"}, Options: opts("--no-pager --system --user -m,--merge -b,--boot[=text] -u,--unit=text --user-unit=text -t,--identifier=text -p,--priority=text -g,--grep=text --case-sensitive[=text] -S,--since=text -U,--until=text -c,--cursor=text --after-cursor=text --show-cursor -k,--dmesg -n,--lines[=lines] -r,--reverse -o,--output=text --output-fields=text -x,--catalog -l,--full --no-full -a,--all -f,--follow --no-tail -q,--quiet --utc --no-hostname -e,--pager-end --list-boots --disk-usage -N,--fields -F,--field=text --header --facility=text --version --help -h"), Operands: args("text..."), Special: "journal"},
-	{Name: "service", Options: opts("--status-all"), Operands: args("text const(status)")},
+	{Name: "service", Options: opts("--status-all"), Operands: args("name const(status)")},
 	{Name: "hostnamectl", Options: opts("--no-pager --json=text --static --pretty --transient"), Operands: args("const(status)")},
 	{Name: "timedatectl", Options: opts("--no-pager -p=text --value -a"), Operands: args("const(status|show|timesync-status|list-timezones)")},
 	{Name: "loginctl", Add: []string{"--no-pager"}, Options: opts("--no-pager --no-legend -a,--all -l,--full"), Operands: args("const(list-sessions|list-users|list-seats|show-session|show-user|session-status|user-status) text...")},

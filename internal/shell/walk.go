@@ -320,9 +320,6 @@ func (a *analysis) items(words []word, s *state) word {
 	if value.form == dynamic || len(value.alternatives) == 0 || len(value.alternatives) > maxAlternatives {
 		return fuzz(false)
 	}
-	if len(value.alternatives) == 1 && value.alternatives[0].form == static {
-		return value.alternatives[0]
-	}
 	return value
 }
 
@@ -462,7 +459,7 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 	c := &call{a: a, s: s, name: name, args: words[1:], typed: words[0]}
 	ok, bad, changed := c.builtin()
 	if !changed {
-		c.run()
+		c.external()
 		ok, bad = *s, *s
 	}
 	node.words = append([]word{words[0]}, c.args...)
@@ -477,7 +474,9 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 	if c.assigns != nil {
 		node.assigns = append(node.assigns, c.assigns...)
 	}
-	a.record(name, node.words)
+	if name != "set" {
+		a.record(name, node.words)
+	}
 	return ok, bad
 }
 
