@@ -70,11 +70,8 @@ type bed struct {
 }
 
 var makeBed = sync.OnceValues(func() (*bed, error) {
-	dir, err := os.MkdirTemp("", "sallyport-shell-")
+	dir, err := filepath.EvalSymlinks(os.Getenv("SALLYPORT_SHELL_BED"))
 	if err != nil {
-		return nil, err
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
 	home := filepath.Join(dir, "shx")
@@ -96,10 +93,13 @@ func newBed(t testing.TB) *bed {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if b, err := makeBed(); err == nil {
-		os.RemoveAll(filepath.Dir(b.home))
+	dir, err := os.MkdirTemp("", "sallyport-shell-")
+	if err != nil {
+		panic(err)
 	}
+	os.Setenv("SALLYPORT_SHELL_BED", dir)
+	code := m.Run()
+	os.RemoveAll(dir)
 	os.Exit(code)
 }
 
