@@ -60,6 +60,8 @@ func process(real string, use Use) string {
 		return why
 	case parts[0] == "sys" && len(parts) > 1 && use == Read, parts[0] == "pressure":
 		return ""
+	case digits(parts[0]) && len(parts) == 1 && use == List:
+		return ""
 	case digits(parts[0]):
 		if len(parts) == 2 && (perProcess[parts[1]] || parts[1] == "net") || len(parts) == 3 && parts[1] == "net" {
 			return ""

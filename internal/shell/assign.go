@@ -10,6 +10,10 @@ import (
 // assign reads an assignment. A bare one sets a variable of the shell; the others
 // are the environment of one program.
 func (a *analysis) assign(as *syntax.Assign, bare bool, s *state, node *simple) {
+	if bare && as.Array != nil && as.Name != nil && as.Index == nil && !as.Append && a.dialect == Bash {
+		a.array(as, s, node)
+		return
+	}
 	if as.Name == nil || as.Index != nil || as.Array != nil || as.Append || as.Naked {
 		a.fail("assignment", "only NAME=VALUE is understood", "")
 		return
@@ -32,7 +36,31 @@ func (a *analysis) assign(as *syntax.Assign, bare bool, s *state, node *simple) 
 		}
 		s.set(name, kept)
 	}
-	node.assigns = append(node.assigns, assign{name, value})
+	node.assigns = append(node.assigns, assign{name: name, value: value})
+}
+
+// array reads NAME=(WORDS): the variable is data.
+func (a *analysis) array(as *syntax.Assign, s *state, node *simple) {
+	out := assign{name: as.Name.Value, isArray: true}
+	for _, e := range as.Array.Elems {
+		if e.Index != nil || e.Value == nil {
+			a.fail("array", "only NAME=(WORDS) is understood", "")
+			return
+		}
+		words := a.word(e.Value, s)
+		for i := range words {
+			if words[i].form == pattern {
+				a.match(&words[i], s, "array")
+			}
+		}
+		out.array = append(out.array, words...)
+	}
+	if !a.assignable(out.name) {
+		a.fail(out.name+"=", "a variable of this name can change what the shell or programs do", "use another name, in small letters")
+		return
+	}
+	s.set(out.name, word{})
+	node.assigns = append(node.assigns, out)
 }
 
 // plainNames are names in capital letters that no shell and no common program

@@ -39,8 +39,6 @@ var refused = map[string][2]string{
 	"disown":   {"there is no work in the background", ""},
 	"shift":    {"a line has no positional parameters", ""},
 	"return":   {"a line has no functions", ""},
-	"ulimit":   {"it changes limits", ""},
-	"umask":    {"it changes the permissions of new files", ""},
 	"pushd":    {"the directory is not followed through it", "use cd"},
 	"popd":     {"the directory is not followed through it", "use cd"},
 	"dirs":     {"the directory is not followed through it", "use pwd"},
@@ -89,8 +87,10 @@ func (c *call) builtin() (ok, bad state, is bool) {
 		return s, s, c.lookUp()
 	case "export":
 		c.fail("", "only export NAME=VALUE with a harmless variable is understood", "")
-	case "times":
+	case "times", "umask":
 		c.flags()
+	case "ulimit":
+		c.flags("-a", "-n", "-u", "-c", "-f", "-s", "-t", "-v", "-S", "-H", "-Sn", "-Hn")
 	default:
 		return s, s, false
 	}

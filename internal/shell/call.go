@@ -40,6 +40,10 @@ func (c *call) run() {
 
 // program understands the arguments from an index on by an entry.
 func (c *call) program(p *Program, from int) {
+	if from == 0 && len(c.args) == 1 && (c.args[0].is("--version") || c.args[0].is("--help")) {
+		c.effect(0)
+		return
+	}
 	if p.Special != "" {
 		specials(p.Special)(c, p, from)
 		return
@@ -123,7 +127,7 @@ func (c *call) command(p *Program, in *input) {
 			c.name += " " + sub.Name
 			c.program(sub, i+1)
 			c.name = before
-			c.effect(p.Effects)
+			c.a.effects |= p.Effects
 			return
 		}
 	}
@@ -426,6 +430,8 @@ func (in *input) kind(k Kind) Kind {
 		return Recurse
 	case k == List && in.mode("stat"):
 		return Stat
+	case k == Entry && in.mode("stat"):
+		return Stat
 	case k == Delete && in.mode("recurse"):
 		return Remove
 	}
@@ -459,6 +465,10 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 		c.fail(what+w.source(), "this argument is not understood", "leave it out")
 		return false
 	}
+	if (k == Write || k == Create) && (w.is("/dev/null") || w.is("/dev/stdout") || w.is("/dev/stderr")) {
+		c.effect(0)
+		return true
+	}
 	q := questions[k]
 	c.a.effects |= q.effects
 	return c.a.place(w, c.s, q.question, c.name, safe)
@@ -470,6 +480,7 @@ var questions = map[Kind]struct {
 	effects  gate.Effects
 }{
 	Stat:    {hostpath.Question{Use: hostpath.Stat, Follow: true}, gate.EffectRead},
+	Entry:   {hostpath.Question{Use: hostpath.Stat}, gate.EffectRead},
 	List:    {hostpath.Question{Use: hostpath.List, Follow: true}, gate.EffectRead},
 	Read:    {hostpath.Question{Use: hostpath.Read, Follow: true}, gate.EffectRead},
 	Recurse: {hostpath.Question{Use: hostpath.Recurse}, gate.EffectRead},

@@ -18,6 +18,8 @@ func selectSafe(sql string) error {
 	text := strings.TrimSpace(sql)
 	text = strings.TrimSpace(strings.TrimSuffix(text, ";"))
 	switch head := strings.ToLower(text); {
+	case sqliteShows(text):
+		return nil
 	case strings.HasPrefix(head, "."):
 		return errors.New("dot commands reach beyond the database")
 	case !strings.HasPrefix(head, "select ") && !strings.HasPrefix(head, "with ") && !strings.HasPrefix(head, "select\n") && !strings.HasPrefix(head, "explain query plan select "):
@@ -33,6 +35,12 @@ func selectSafe(sql string) error {
 		}
 	}
 	return nil
+}
+
+// sqliteShows are the dot commands that print the schema of the database.
+func sqliteShows(text string) bool {
+	f := strings.Fields(text)
+	return (len(f) == 1 || len(f) == 2 && isName(f[1])) && slices.Contains([]string{".tables", ".schema", ".indexes"}, f[0])
 }
 
 var sqliteRefused = set("attach detach pragma insert update delete replace create drop alter vacuum reindex analyze begin commit rollback savepoint release " +
@@ -79,6 +87,9 @@ func (c *call) sqlite(p *Program, from int) {
 		return
 	}
 	c.effect(0)
+	if _, version := in.has("-version"); version && len(in.operands) == 0 {
+		return
+	}
 	if len(in.operands) != 2 {
 		c.fail("", "a database and one SELECT are needed", "")
 		return

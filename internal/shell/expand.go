@@ -22,6 +22,8 @@ type piece struct {
 	// run-time text.
 	part *part
 	num  bool
+	// many: it becomes several words even in quotes.
+	many bool
 }
 
 // word reads a word as the shell would expand it; braces and unquoted values may
@@ -104,6 +106,13 @@ func sequence(b *syntax.BraceExp) ([]string, bool) {
 	n[2] = 1
 	if len(b.Elems) < 2 || len(b.Elems) > 3 {
 		return nil, false
+	}
+	if from, to := b.Elems[0].Lit(), b.Elems[1].Lit(); len(b.Elems) == 2 && len(from) == 1 && len(to) == 1 && from >= "a" && from <= to && to <= "z" {
+		var letters []string
+		for c := from[0]; c <= to[0]; c++ {
+			letters = append(letters, string(rune(c)))
+		}
+		return letters, true
 	}
 	for i, e := range b.Elems {
 		v := e.Lit()
@@ -354,7 +363,7 @@ func (a *analysis) dynamic(pieces []piece, fields bool) word {
 		switch {
 		case p.part != nil:
 			w.parts = append(w.parts, *p.part)
-			w.split = w.split || fields && !p.part.quoted
+			w.split = w.split || fields && !p.part.quoted || p.many
 		case p.value != nil:
 			w.parts = append(w.parts, part{text: "${" + p.name + "}", expansion: true, quoted: true})
 		case p.home:
@@ -402,6 +411,9 @@ func (a *analysis) known(pieces []piece, s *state, fields bool) []word {
 		g := glob.String()
 		if home {
 			g = strings.TrimPrefix(g, "/")
+		}
+		if a.dialect == Zsh && strings.ContainsAny(t, "(){}<>|#^") {
+			a.fail(t, "zsh's own patterns are not understood", "use *, ? and [...]")
 		}
 		if strings.Contains(g, `\`) {
 			a.fail(t, "a pattern with a backslash", "")

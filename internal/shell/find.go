@@ -41,8 +41,12 @@ func (c *call) find(p *Program, from int) {
 	if !f.expression() {
 		return
 	}
-	if follow || f.follow {
+	switch {
+	case follow || f.follow:
 		f.kind = Follow
+	case f.shallow && !f.runs && f.kind == Recurse:
+		// At a depth of one only the names in the directory are looked at.
+		f.kind = List
 	}
 	f.feeds(first, i)
 	for j := range f.roots {
@@ -64,6 +68,10 @@ type finder struct {
 	// prints are where actions stand that print; other is any other action.
 	prints []int
 	other  bool
+	// shallow: no more than the entries of the roots are looked at.
+	shallow bool
+	// runs: a program is run on what is found.
+	runs bool
 }
 
 // feeds notes that find prints nothing but the names of what it finds.
@@ -134,6 +142,9 @@ func (f *finder) expression() bool {
 			f.follow = true
 		case findValues[name]:
 			f.other = f.other || name == "-printf"
+			if next := f.i + 1; name == "-maxdepth" && next < len(f.args) {
+				f.shallow = f.args[next].is("0") || f.args[next].is("1")
+			}
 			ok = f.value(name, Text)
 		case findPaths[name]:
 			ok = f.value(name, Stat)
@@ -141,7 +152,7 @@ func (f *finder) expression() bool {
 			f.kind = Remove
 			f.effect(gate.EffectDelete)
 		case name == "-exec", name == "-execdir":
-			f.other = true
+			f.other, f.runs = true, true
 			ok = f.exec(name)
 		default:
 			f.fail(name, "the test or action can write, ask, or run programs, or is not in the table", "")

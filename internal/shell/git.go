@@ -59,6 +59,8 @@ var gitCommands = func() map[string]*Program {
 		program("diff-files", "text...", diff),
 		program("check-ignore", "text...", "-q,--quiet -v,--verbose -n,--non-matching --no-index"),
 		program("check-attr", "text...", "-a,--all --cached"),
+		program("fsck", "", "--full --no-full --strict --no-dangling --no-progress --connectivity-only --unreachable --no-reflogs --verbose"),
+		program("archive", "text...", "--format=const(tar|zip) --prefix=text -l,--list -v,--verbose"),
 		program("version", "", "--build-options"),
 		program("var", "text", "-l"),
 	}
@@ -285,7 +287,7 @@ func gitReads(name string, in *input, words []string) bool {
 	case "worktree":
 		return first == "list" && len(words) == 1
 	case "config":
-		return in.mode("list") && len(words) == 0 || in.mode("get") && len(words) >= 1 && len(words) <= 2
+		return len(words) == 1 && len(in.modes) == 0 || in.mode("list") && len(words) == 0 || in.mode("get") && len(words) >= 1 && len(words) <= 2
 	case "symbolic-ref":
 		return len(words) == 1
 	}

@@ -8,6 +8,9 @@ import (
 
 // parameter reads a parameter expansion. Its value is known, or it is data.
 func (a *analysis) parameter(x *syntax.ParamExp, s *state, quoted bool) []piece {
+	if x.Index != nil && a.dialect == Bash {
+		return a.element(x, s, quoted)
+	}
 	if x.Param == nil || x.Flags != nil || x.Excl || x.Width || x.IsSet || x.Split != 0 || x.GlobSubst != 0 || x.RcExpand != 0 ||
 		x.NestedParam != nil || x.Index != nil || len(x.Modifiers) > 0 || x.Names != 0 {
 		a.fail("${...}", "this form takes a variable's value for a name, or evaluates it", "use $NAME")
@@ -33,6 +36,26 @@ func (a *analysis) parameter(x *syntax.ParamExp, s *state, quoted bool) []piece 
 		return []piece{expansion("${"+name+"}", quoted, number)}
 	}
 	return a.value(name, value, quoted)
+}
+
+// element reads ${x[1]}, ${x[@]} and ${#x[@]}: data.
+func (a *analysis) element(x *syntax.ParamExp, s *state, quoted bool) []piece {
+	index := ""
+	if w, is := x.Index.(*syntax.Word); is {
+		index = w.Lit()
+	}
+	if x.Param == nil || !syntax.ValidName(x.Param.Value) || x.Excl || x.Exp != nil || x.Slice != nil || x.Repl != nil || x.Names != 0 || x.Short ||
+		index != "@" && index != "*" && !digits(index) {
+		a.fail("${...[...]}", "only literal numbers, @ and * are understood as an index", "")
+		return nil
+	}
+	name := x.Param.Value + "[" + index + "]"
+	if x.Length {
+		return []piece{expansion("${#"+name+"}", quoted, true)}
+	}
+	p := expansion("${"+name+"}", quoted, false)
+	p.many = index == "@"
+	return []piece{p}
 }
 
 // value is the value of a variable that the line assigned.

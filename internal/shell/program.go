@@ -18,9 +18,11 @@ const (
 	// Const is text that must be known, because it can change what is done, and
 	// that is harmless when it is of the form in Option.Values.
 	Const Kind = "const"
-	// Stat, List, Read, Recurse and Follow are paths that are looked at, listed,
-	// read, read with everything below, and read below through links.
+	// Stat, Entry, List, Read, Recurse and Follow are paths that are looked at,
+	// looked at without following a link, listed, read, read with everything
+	// below, and read below through links.
 	Stat    Kind = "stat"
+	Entry   Kind = "entry"
 	List    Kind = "list"
 	Read    Kind = "read"
 	Recurse Kind = "recurse"
@@ -136,7 +138,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

@@ -123,6 +123,12 @@ func (n *simple) render(r *renderer) {
 			r.b.WriteByte(' ')
 		}
 		r.b.WriteString(as.name + "=")
+		if as.isArray {
+			r.b.WriteByte('(')
+			r.words(as.array, true)
+			r.b.WriteByte(')')
+			continue
+		}
 		r.words([]word{as.value}, false)
 	}
 	if len(n.words) > 0 && len(n.assigns) > 0 {
@@ -202,6 +208,21 @@ func (n *choice) render(r *renderer) {
 		r.b.WriteString(";; ")
 	}
 	r.b.WriteString("esac")
+}
+
+func (n *regular) render(r *renderer) {
+	r.b.WriteString("[[ ")
+	r.words([]word{n.left}, false)
+	r.b.WriteString(" =~ " + n.expression + " ]]")
+}
+
+func (n *counting) render(r *renderer) { r.b.WriteString("((" + n.text + "))") }
+
+func (n *counted) render(r *renderer) {
+	r.b.WriteString("for ((" + n.head + ")); do ")
+	r.list(n.body)
+	r.separate()
+	r.b.WriteString("done")
 }
 
 func (n *timed) render(r *renderer) {

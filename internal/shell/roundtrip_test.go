@@ -47,7 +47,7 @@ func TestTheTextIsReadAsTheSameCommand(t *testing.T) {
 		if first.Effects != second.Effects {
 			t.Errorf("%q\n  as %q\n  effects %v, then %v", s.line, first.Text, first.Effects, second.Effects)
 		}
-		if strings.ContainsAny(s.line, "*?[") {
+		if strings.ContainsAny(s.line, "*?[") || strings.Contains(s.line, "/self/") {
 			continue // the names are literal now, and what only printed them asks nothing
 		}
 		if diff := cmp.Diff(first, second, cmpopts.IgnoreUnexported(Command{}), cmpopts.IgnoreFields(Facts{}, "Argv"), cmpopts.EquateEmpty(),

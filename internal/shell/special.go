@@ -86,6 +86,9 @@ func (c *call) wrapper(p *Program, from int) {
 	}
 	c.effect(p.Effects)
 	if len(rest) == 0 {
+		if len(c.args) == from && c.name == "nice" {
+			return
+		}
 		c.fail("", "the program that it runs is missing", "")
 		return
 	}

@@ -15,5 +15,5 @@ var packagePrograms = []Program{
 	{Name: "npm", Options: opts("-v,--version --logs-max=const(0) --no-update-notifier"), Add: []string{"--logs-max=0", "--no-update-notifier"}, Commands: []Program{verb("ls list", "text...", "-g,--global --depth=text --json --long -a,--all --parseable --prod --dev"), verb("root", "", "-g"), verb("prefix", "", "-g")}, Alone: true},
 	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "text..."), verb("version", ""), verb("services", "text...")}},
 	// Programs that run code of their own kind tell their version only.
-	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake"}, Special: "version"},
+	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "less", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh"}, Special: "version"},
 }

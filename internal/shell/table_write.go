@@ -6,12 +6,12 @@ import "github.com/sallyport-gateway/sallyport/internal/gate"
 // allow or hold them; their effects are what they do.
 var writingPrograms = []Program{
 	{Name: "tee", Options: opts(usual, "-a,--append -i,--ignore-interrupts -p"), Operands: args("write..."), Stdin: true},
-	{Name: "touch", Options: opts(usual, "-a -c,--no-create -d,--date=text -h,--no-dereference -m -r,--reference=stat -t=text --time=text"), Operands: args("write...")},
-	{Name: "mkdir", Options: opts(usual, "-m,--mode=text -p,--parents -v,--verbose"), Operands: args("create...")},
-	{Name: "rmdir", Options: opts(usual, "-p,--parents -v,--verbose --ignore-fail-on-non-empty"), Operands: args("delete...")},
-	{Name: "rm", Options: opts(usual, "-f,--force -i -I --interactive[=text] -r,-R,--recursive!recurse -d,--dir -v,--verbose --one-file-system --preserve-root[=text]"), Operands: args("delete...")},
-	{Name: "unlink", Operands: args("delete")},
-	{Name: "truncate", Options: opts(usual, "-c,--no-create -o,--io-blocks -r,--reference=stat -s,--size=text"), Operands: args("write...")},
+	{Name: "touch", Options: opts(usual, "-a -c,--no-create -d,--date=text -h,--no-dereference -m -r,--reference=stat -t=text --time=text"), Operands: args("write..."), Effects: gate.EffectWrite},
+	{Name: "mkdir", Options: opts(usual, "-m,--mode=text -p,--parents -v,--verbose"), Operands: args("create..."), Effects: gate.EffectWrite},
+	{Name: "rmdir", Options: opts(usual, "-p,--parents -v,--verbose --ignore-fail-on-non-empty"), Operands: args("delete..."), Effects: gate.EffectDelete},
+	{Name: "rm", Options: opts(usual, "-f,--force -i -I --interactive[=text] -r,-R,--recursive!recurse -d,--dir -v,--verbose --one-file-system --preserve-root[=text]"), Operands: args("delete..."), Effects: gate.EffectDelete},
+	{Name: "unlink", Operands: args("delete"), Effects: gate.EffectDelete},
+	{Name: "truncate", Options: opts(usual, "-c,--no-create -o,--io-blocks -r,--reference=stat -s,--size=text"), Operands: args("write..."), Effects: gate.EffectWrite},
 	{Name: "chmod", Options: opts(usual, "-c,--changes -f,--silent,--quiet -v,--verbose -R,--recursive!recurse --reference=stat"), Operands: args("text remove..."), Effects: gate.EffectWrite},
 	{Name: "chown", Aliases: []string{"chgrp"}, Options: opts(usual, "-c,--changes -f,--silent,--quiet -v,--verbose -h,--no-dereference -R,--recursive!recurse --from=text"), Operands: args("text remove..."), Effects: gate.EffectWrite | gate.EffectAdmin},
 	{Name: "cp", Options: opts(usual, "-a,--archive!recurse -f,--force -i,--interactive -n,--no-clobber -p --preserve[=text] -r,-R,--recursive!recurse -L,--dereference!follow -P,--no-dereference -d -u,--update -v,--verbose -t,--target-directory=text -T,--no-target-directory -x,--one-file-system"), Special: "copy", Effects: gate.EffectWrite},

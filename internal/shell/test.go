@@ -75,7 +75,8 @@ func (c *call) expression(args []word) {
 	case len(args) == 2 && slices.Contains(stringTests, op(0)):
 	case len(args) == 2 && op(0) == "-t" && isNumber(args[1]):
 	case len(args) == 2 && slices.Contains(fileTests, op(0)):
-		c.a.place(&args[1], c.s, hostpath.Question{Use: hostpath.Stat, Follow: true}, c.name, true)
+		link := op(0) == "-L" || op(0) == "-h"
+		c.a.place(&args[1], c.s, hostpath.Question{Use: hostpath.Stat, Follow: !link}, c.name, true)
 	case len(args) == 3 && slices.Contains(wordTests, op(1)):
 	case len(args) == 3 && slices.Contains(numberTests, op(1)):
 		for _, i := range []int{0, 2} {
@@ -104,6 +105,9 @@ func (c *call) number(w *word) {
 // writes that.
 func (a *analysis) extendedTest(x syntax.TestExpr, s *state) node {
 	st := a.testStatement(x, s, 0)
+	if r, is := st.node.(*regular); is {
+		return r
+	}
 	return &nested{"{", "}", &list{items: []*statement{st}}}
 }
 
@@ -153,16 +157,25 @@ func (a *analysis) testStatement(x syntax.TestExpr, s *state, depth int) *statem
 
 // compare understands a comparison within [[.
 func (a *analysis) compare(op string, x, y *syntax.Word, s *state) *statement {
-	left, right := a.plain(x, s), a.plain(y, s)
+	left := a.plain(x, s)
+	if op == "=~" {
+		return a.regular(left, y)
+	}
+	right := a.plain(y, s)
 	switch op {
 	case "==", "=", "!=":
 		if op == "==" {
 			op = "="
 		}
-		pieces := a.pieces(y.Parts, s, false)
-		for _, p := range pieces {
-			if !p.quoted && (p.part != nil && !p.part.quoted || strings.ContainsAny(p.text, "*?[(\\")) {
-				a.fail("[[", "the right side of "+op+" is a pattern", `quote it, or use case`)
+		for _, piece := range a.pieces(y.Parts, s, false) {
+			if piece.quoted {
+				continue
+			}
+			switch {
+			case piece.part != nil && !piece.part.quoted, piece.value != nil:
+				a.fail("[[", "the right side of "+op+" is a pattern", "quote it, or use case")
+			case strings.ContainsAny(piece.text, "*?[(\\"):
+				return a.matching(left, y, op == "!=")
 			}
 		}
 	case "-eq", "-ne", "-gt", "-ge", "-lt", "-le":
@@ -178,6 +191,48 @@ func (a *analysis) compare(op string, x, y *syntax.Word, s *state) *statement {
 		a.fail("[[ "+op, "this comparison is not understood", "use [ ... ], case or grep")
 	}
 	return a.bracket(s, left, lit(op), right)
+}
+
+// matching writes a comparison with a pattern as case.
+func (a *analysis) matching(left word, y *syntax.Word, negated bool) *statement {
+	if left.form == dynamic {
+		quoteAll(&left)
+	}
+	yes, no := "true", "false"
+	if negated {
+		yes, no = no, yes
+	}
+	body := func(word string) *list {
+		return &list{items: []*statement{{node: &simple{words: lits(word)}}}}
+	}
+	a.program("case")
+	return &statement{node: &choice{subject: left, arms: []arm{{[]string{a.casePattern(y)}, body(yes)}, {[]string{"*"}, body(no)}}}}
+}
+
+// regular writes a comparison with a regular expression as it is, for characters
+// that mean nothing to the shell there.
+func (a *analysis) regular(left word, y *syntax.Word) *statement {
+	text := ""
+	for _, p := range y.Parts {
+		l, is := p.(*syntax.Lit)
+		if !is {
+			a.fail("[[ =~", "the expression is known only when it runs", "write it out")
+			return &statement{node: &simple{words: lits("false")}}
+		}
+		text += l.Value
+	}
+	// A backslash makes a character of the expression stand for itself.
+	bare := text
+	for _, c := range `.*+?^$[]/-` {
+		bare = strings.ReplaceAll(bare, `\`+string(c), "")
+	}
+	if a.dialect != Bash || text == "" || strings.Trim(bare, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-^$.*+?[]:/=@%,") != "" || strings.Contains(strings.TrimSuffix(bare, "$"), "$") {
+		a.fail("[[ =~", "the expression is not understood", "use grep -q")
+	}
+	if left.form == dynamic {
+		quoteAll(&left)
+	}
+	return &statement{node: &regular{left, text}}
 }
 
 // bracket is the statement [ words ].

@@ -66,6 +66,18 @@ type (
 		patterns []string
 		body     *list
 	}
+	// regular is [[ word =~ expression ]].
+	regular struct {
+		left       word
+		expression string
+	}
+	// counting is (( expression )).
+	counting struct{ text string }
+	// counted is for (( ; ; )).
+	counted struct {
+		head string
+		body *list
+	}
 	// timed is the keyword time.
 	timed struct {
 		portable bool
@@ -76,6 +88,9 @@ type (
 type assign struct {
 	name  string
 	value word
+	// array are the values of an array.
+	array   []word
+	isArray bool
 }
 
 // fail notes that something was not understood.
@@ -170,7 +185,11 @@ func (a *analysis) command(cmd syntax.Command, s state, out *statement) (ok, bad
 	case *syntax.FuncDecl:
 		a.fail("function", "a name that means something else later in the line", "write the commands out")
 	case *syntax.ArithmCmd:
-		a.fail("((", "arithmetic commands assign, and evaluate the text of variables", "use [ ... ] and $(( ... ))")
+		text, ok := a.counting(c.X, &s)
+		if !ok || c.Unsigned {
+			a.fail("((", "it evaluates the text of a variable that is no number for sure", "use [ ... ] and $(( ... ))")
+		}
+		out.node = &counting{text}
 	case *syntax.LetClause:
 		a.fail("let", "it evaluates the text of variables", "use $(( ... ))")
 	case *syntax.CoprocClause:
@@ -276,6 +295,9 @@ func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
 // every reads for.
 func (a *analysis) every(c *syntax.ForClause, s state, out *statement) state {
 	out.node = &every{body: &list{}}
+	if c3, is := c.Loop.(*syntax.CStyleLoop); is && !c.Braces {
+		return a.counted(c, c3, s, out)
+	}
 	iter, words := c.Loop.(*syntax.WordIter)
 	if c.Select || !words || !iter.InPos.IsValid() || c.Braces {
 		a.fail("for", "only for NAME in WORDS is understood", "")
@@ -335,6 +357,10 @@ func widen(s *state, loop syntax.Node) {
 			}
 		case *syntax.WordIter:
 			s.set(x.Name.Value, fuzz(false))
+		case *syntax.BinaryArithm, *syntax.UnaryArithm:
+			if name := counter(x.(syntax.ArithmExpr)); name != "" {
+				s.set(name, fuzz(isNumber(s.vars[name])))
+			}
 		case *syntax.CallExpr:
 			if len(x.Args) > 0 && slices.Contains([]string{"read", "unset", "getopts", "mapfile", "readarray", "printf"}, x.Args[0].Lit()) {
 				for _, arg := range x.Args[1:] {
@@ -431,7 +457,7 @@ func (a *analysis) simple(c *syntax.CallExpr, s state, out *statement) (ok, bad 
 	for _, as := range c.Assigns {
 		if !bare && c.Args[0].Lit() == "read" && as.Name != nil && as.Name.Value == "IFS" && !as.Append && as.Index == nil && as.Array == nil {
 			// For read alone: how it splits its line into variables.
-			node.assigns = append(node.assigns, assign{"IFS", a.plain(as.Value, &s)})
+			node.assigns = append(node.assigns, assign{name: "IFS", value: a.plain(as.Value, &s)})
 			continue
 		}
 		a.assign(as, bare, &s, node)

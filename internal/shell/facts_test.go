@@ -1,0 +1,124 @@
+package shell
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+func TestEffectsAndFactsOfLines(t *testing.T) {
+	b := newBed(t)
+	for _, c := range []struct {
+		line    string
+		effects string
+		check   func(*Command) bool
+	}{
+		{"cat app/README.md data/l1.txt | wc -l", "read", func(c *Command) bool {
+			return slices.Equal(c.Facts.Programs, []string{"cat", "wc"}) && slices.Equal(c.Facts.Argv, []string{"cat app/README.md data/l1.txt", "wc -l"}) &&
+				slices.Equal(c.Facts.Reads, []string{b.home + "/app/README.md", b.home + "/data/l1.txt"}) && !c.Stdin
+		}},
+		{"wc -l", "read", func(c *Command) bool { return c.Stdin }},
+		{"cat - data/l1.txt", "read", func(c *Command) bool { return c.Stdin }},
+		{"cat links/report.txt", "read", func(c *Command) bool {
+			return slices.Equal(c.Labels, []string{"secret"}) && slices.Equal(c.Facts.Reads, []string{b.home + "/secret/token.txt"})
+		}},
+		{"echo x > outbox/new", "read,write", func(c *Command) bool { return slices.Equal(c.Facts.Writes, []string{b.home + "/outbox/new"}) }},
+		{"rm canary/v1.txt", "delete", func(c *Command) bool { return slices.Equal(c.Facts.Writes, []string{b.home + "/canary/v1.txt"}) }},
+		{"rm -r .", "delete", func(c *Command) bool { return slices.Equal(c.Labels, []string{"secret"}) }},
+		{"cp app/README.md outbox/", "read,write,delete", func(c *Command) bool { return slices.Contains(c.Facts.Writes, b.home+"/outbox") }},
+		{"mkdir outbox/d && touch outbox/d/f", "write", nil},
+		{"chmod 600 canary/v1.txt", "write,delete", nil},
+		{"sed -i s/a/b/ canary/v1.txt", "unknown", nil},
+		{"systemctl restart nginx", "admin", func(c *Command) bool { return c.Text == "systemctl --no-pager restart nginx" }},
+		{"systemctl status nginx", "read", nil},
+		{"kill -9 12345", "admin", nil},
+		{"docker restart web", "admin", nil},
+		{"docker ps -a", "read", nil},
+		{"kubectl -n prod get pods -o wide", "read", nil},
+		{"kubectl delete pod x", "admin", nil},
+		{"tar xf data/bundle.tar", "read,write,delete", nil},
+		{"tar cf outbox/b.tar app", "read,write", func(c *Command) bool { return slices.Equal(c.Facts.Writes, []string{b.home + "/outbox/b.tar"}) }},
+		{"dd if=data/l1.txt of=outbox/x", "read,write", nil},
+		{"gzip data/l1.txt", "read,write,delete", nil},
+		{"curl -s https://example.test/health", "tunnel", func(c *Command) bool {
+			return slices.Equal(c.Facts.Hosts, []string{"GET example.test:443"}) && strings.HasPrefix(c.Text, "curl -q -g ")
+		}},
+		{"curl -sI http://127.0.0.1:8080/", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"HEAD 127.0.0.1:8080"}) }},
+		{"psql -h db -d shop -c 'select 1'", "read,unknown", func(c *Command) bool {
+			return len(c.SQL) == 1 && c.SQL[0] == Statement{Program: "psql", Host: "db", Port: "5432", Database: "shop", Text: "select 1"} &&
+				c.Judged(gate.EffectRead) == gate.EffectRead && c.Judged(gate.EffectWrite) == gate.EffectRead|gate.EffectWrite &&
+				c.Judged(0).Has(gate.EffectUnknown) && len(c.Unknown) == 0 && strings.HasPrefix(c.Text, "psql -X ")
+		}},
+		{"nosuchprogram --x", "unknown", func(c *Command) bool {
+			return len(c.Unknown) == 1 && strings.Contains(c.Unknown[0].String(), "nosuchprogram")
+		}},
+		{"ls --no-such-option", "unknown", func(c *Command) bool { return strings.Contains(c.Unknown[0].String(), "--no-such-option") }},
+		{"f() { ls; }; f", "unknown", func(c *Command) bool { return strings.Contains(c.Unknown[0].String(), "function") }},
+	} {
+		cmd, err := b.settle(t, c.line, Bash)
+		if err != nil {
+			t.Errorf("%q: %v", c.line, err)
+			continue
+		}
+		if got := cmd.Effects.String(); got != c.effects && !(c.effects == "unknown" && cmd.Effects.Has(gate.EffectUnknown)) {
+			t.Errorf("%q: effects %s, want %s", c.line, got, c.effects)
+		}
+		if c.check != nil && !c.check(cmd) {
+			t.Errorf("%q: %+v", c.line, cmd)
+		}
+	}
+}
+
+// TestWithoutTheHostNothingIsKnown: a plan whose questions could not be asked is
+// unknown, and answers to other questions are refused.
+func TestWithoutTheHostNothingIsKnown(t *testing.T) {
+	p, err := Analyse([]byte("cat app/README.md"), Bash, Programs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.Settle(nil)
+	if err != nil || !c.Effects.Has(gate.EffectUnknown) {
+		t.Errorf("effects %v, error %v", c.Effects, err)
+	}
+}
+
+// TestZshLinesAreReadWithFewerForms: what zsh would evaluate is unknown there.
+func TestZshLinesAreReadWithFewerForms(t *testing.T) {
+	b := newBed(t)
+	for line, allowed := range map[string]bool{
+		"ls app | wc -l": true, "grep -c ERROR logs/app.log": true, "for f in app/src/*.py; do wc -l \"$f\"; done": true,
+		"n=$(cat data/l1.txt); [ $n -gt 1 ]": false, "< data/l1.txt": false, "path=x": false, "printf %d \"$(cat data/l1.txt)\"": false,
+		"ls *(e:'touch outbox/pwned':)": false, "echo ${(e)x}": false, "echo =ls": true,
+	} {
+		cmd, err := b.settle(t, line, Zsh)
+		if got := err == nil && readonly(cmd); got != allowed {
+			t.Errorf("%q: allowed %v, want %v: %s", line, got, allowed, why(cmd, err))
+		}
+	}
+}
+
+func TestWrongEntriesAreNoTable(t *testing.T) {
+	for name, p := range map[string]Program{
+		"no name":         {},
+		"a path":          {Name: "a/b"},
+		"unknown special": {Name: "x", Special: "nothing"},
+		"unknown kind":    {Name: "x", Options: []Option{{Names: []string{"-a"}, Value: "thing"}}},
+		"no dash":         {Name: "x", Options: []Option{{Names: []string{"a"}}}},
+		"twice":           {Name: "x", Options: []Option{{Names: []string{"-a"}}, {Names: []string{"-a"}}}},
+		"many not last":   {Name: "x", Operands: []Operand{{Kind: Read, Many: true}, {Kind: Read}}},
+	} {
+		if _, err := NewTable([]Program{p}); err == nil {
+			t.Errorf("%s: a wrong entry makes a table", name)
+		}
+	}
+	own, err := NewTable([]Program{{Name: "report", Options: []Option{{Names: []string{"-o"}, Value: Write}}, Operands: []Operand{{Kind: Read, Many: true}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Analyse([]byte("report -o x y"), Bash, own)
+	if err != nil || len(p.Questions()) != 2 {
+		t.Errorf("an own entry is not used: %v", err)
+	}
+}
