@@ -20,6 +20,10 @@ func (a *analysis) assign(as *syntax.Assign, bare bool, s *state, node *simple) 
 	}
 	name := as.Name.Value
 	value := a.plain(as.Value, s)
+	if len(s.vars) >= maxVariables {
+		a.fail("command line", "it has too many variables", "")
+		return
+	}
 	switch {
 	case value.form == static && a.harmlessVariable(name, value.text):
 	case !bare:

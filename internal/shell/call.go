@@ -2,6 +2,7 @@ package shell
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -459,7 +460,7 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 			return false
 		}
 		k = Read
-	case Setting, Name, Header, Format, RPMFormat, Lines, Output:
+	case Setting, Name, Header, Format, RPMFormat, Lines, Output, Duration:
 		return c.formed(k, w, what)
 	case Never, "":
 		c.fail(what+w.source(), "this argument is not understood", "leave it out")
@@ -640,6 +641,9 @@ func (c *call) formed(k Kind, w *word, what string) bool {
 		bad = strings.Contains(t, "%(") || strings.Contains(t, "lua") || strings.Contains(t, "expand")
 	case Lines:
 		bad = !digitsOnly(strings.TrimPrefix(t, "+")) && t != "all"
+	case Duration:
+		n, err := strconv.ParseFloat(strings.TrimSuffix(t, "s"), 64)
+		bad = err != nil || strings.Trim(t, "0123456789.s") != "" || n > 600
 	case Output:
 		bad = strings.Contains(t, "file")
 	}

@@ -295,6 +295,9 @@ func (a *analysis) expand(pieces []piece, s *state, fields bool) []word {
 func (a *analysis) choose(pieces []piece, i int, s *state, fields bool) []word {
 	w := word{form: each}
 	for _, alternative := range pieces[i].value.alternatives {
+		if a.work++; a.work > maxWork {
+			return []word{a.dynamic(pieces, fields)}
+		}
 		rest := append([]piece{}, pieces...)
 		var with []piece
 		sole := len(meaningful(pieces)) == 1
@@ -365,7 +368,9 @@ func (a *analysis) dynamic(pieces []piece, fields bool) word {
 			w.parts = append(w.parts, *p.part)
 			w.split = w.split || fields && !p.part.quoted || p.many
 		case p.value != nil:
-			w.parts = append(w.parts, part{text: "${" + p.name + "}", expansion: true, quoted: true})
+			quoted := p.quoted || !fields
+			w.parts = append(w.parts, part{text: "${" + p.name + "}", expansion: true, quoted: quoted})
+			w.split = w.split || !quoted
 		case p.home:
 			w.parts = append(w.parts, part{text: "${HOME}", expansion: true, quoted: true})
 		case len(w.parts) > 0 && !w.parts[len(w.parts)-1].expansion && w.parts[len(w.parts)-1].body == nil:

@@ -8,8 +8,8 @@ import (
 )
 
 // gitAdd are the words that keep git from running what a pager setting names, and
-// from writing its index when it only looks (git(1)).
-var gitAdd = []string{"--no-pager", "--no-optional-locks"}
+// from writing its index, which runs a hook, when it only looks (git(1)).
+var gitAdd = []string{"--no-pager", "--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "diff.autoRefreshIndex=false"}
 
 // gitCommands are the subcommands that read, with their options. What names a
 // program or a file to write (--output, --ext-diff, --textconv, -O,
@@ -44,7 +44,7 @@ var gitCommands = func() map[string]*Program {
 		program("ls-tree", "text...", "-d -r -t -l,--long -z --name-only --name-status --object-only --full-name --full-tree --abbrev[=text] --format=text"),
 		program("cat-file", "text...", "-t -s -p -e"),
 		program("rev-parse", "text...", "--abbrev-ref[=text] --short[=text] --verify -q,--quiet --show-toplevel --git-dir --absolute-git-dir --git-common-dir --is-inside-work-tree --is-inside-git-dir --is-bare-repository --show-prefix --show-cdup --all --branches[=text] --tags[=text] --symbolic --symbolic-full-name --is-shallow-repository"),
-		program("describe", "text...", "--all --tags --contains --abbrev=text --candidates=text --exact-match --long --match=text --exclude=text --always --first-parent --dirty[=text]"),
+		program("describe", "text...", "--all --tags --contains --abbrev=text --candidates=text --exact-match --long --match=text --exclude=text --always --first-parent"),
 		program("blame", "text...", "-b --root --show-stats -L=text -l -t -p,--porcelain --line-porcelain -M[=text] -C[=text] -c -s -e,--show-email -w --date=text --abbrev=text --since=text --reverse --first-parent -f,--show-name -n,--show-number --color-lines --color-by-age"),
 		program("annotate", "text...", "-L=text -l -t -s -e -w --date=text"),
 		program("grep", "text...", "-n,--line-number -i,--ignore-case -w,--word-regexp -v,--invert-match -h -H --full-name -E,--extended-regexp -G,--basic-regexp -P,--perl-regexp -F,--fixed-strings -l,--files-with-matches,--name-only -L,--files-without-match -c,--count --color[=text] --no-color --break --heading -p,--show-function -A,--after-context=text -B,--before-context=text -C,--context=text -W,--function-context -e=text --and --or --not --all-match -q,--quiet --cached -I -a,--text -z,--null -o,--only-matching --column -m,--max-count=text --max-depth=text -r,--recursive --untracked"),
@@ -85,7 +85,7 @@ var gitSpecial = map[string]*Program{
 }
 
 // gitTop are git's own options before the subcommand.
-var gitTop = &Program{Name: "git", Options: opts("-C=text --no-pager -P --no-optional-locks --version --literal-pathspecs --glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-replace-objects"), First: true}
+var gitTop = &Program{Name: "git", Options: opts("-C=text -c=const(core.hooksPath=/dev/null|core.fsmonitor=false|diff.autoRefreshIndex=false) --no-pager -P --no-optional-locks --version --literal-pathspecs --glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-replace-objects"), First: true}
 
 func (t *Table) addGit() error {
 	all := []*Program{gitTop}
@@ -287,7 +287,8 @@ func gitReads(name string, in *input, words []string) bool {
 	case "worktree":
 		return first == "list" && len(words) == 1
 	case "config":
-		return len(words) == 1 && len(in.modes) == 0 || in.mode("list") && len(words) == 0 || in.mode("get") && len(words) >= 1 && len(words) <= 2
+		// Since git 2.46 a word without a dot can be a verb, as in config edit.
+		return len(words) == 1 && len(in.modes) == 0 && strings.Contains(words[0], ".") || in.mode("list") && len(words) == 0 || in.mode("get") && len(words) >= 1 && len(words) <= 2
 	case "symbolic-ref":
 		return len(words) == 1
 	}

@@ -37,6 +37,8 @@ type analysis struct {
 	asked    []asked
 	// words counts what was read, against maxWords.
 	words int
+	// work counts the values of loops' variables, against maxWork.
+	work  int
 	stdin bool
 	// split: the text has unquoted words that only the run knows.
 	split bool
@@ -199,6 +201,9 @@ func (p *Plan) Settle(answers *hostpath.Answers) (*Command, error) {
 	}
 	if len(c.Unknown) == 0 {
 		c.Text = r.line(p.body)
+		if len(c.Text) > maxText {
+			c.Unknown = append(c.Unknown, Reason{What: "command line", Why: "with the names that its patterns match it is too long"})
+		}
 		if r.failed != "" {
 			c.Unknown = append(c.Unknown, Reason{What: "pattern", Why: r.failed})
 		}

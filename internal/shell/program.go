@@ -47,6 +47,9 @@ const (
 	RPMFormat Kind = "rpmformat"
 	Lines     Kind = "lines"
 	Output    Kind = "kube"
+	// Duration is a number of seconds, up to ten minutes: a session that ends
+	// does not end what it left waiting.
+	Duration Kind = "duration"
 )
 
 // Option is an option of a program.
@@ -138,7 +141,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Duration}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

@@ -10,11 +10,14 @@ import (
 // Bounds of an analysis; a line beyond them is refused.
 const (
 	maxLine         = 32 << 10
-	maxDepth        = 32   // nested commands
-	maxWords        = 4096 // words of all commands
-	maxAlternatives = 64   // values of a loop's variable
-	maxPlaces       = 4    // directories that a command may run in
-	maxAsked        = 384  // questions for the host
+	maxDepth        = 32        // nested commands
+	maxWords        = 4096      // words of all commands
+	maxAlternatives = 64        // values of a loop's variable
+	maxPlaces       = 4         // directories that a command may run in
+	maxAsked        = 384       // questions for the host
+	maxVariables    = 128       // variables of a line
+	maxWork         = 1 << 14   // values of loops' variables that are tried
+	maxText         = 120 << 10 // the text; Linux takes no argument over 128 KiB (MAX_ARG_STRLEN)
 )
 
 // state is what is known where a command runs.

@@ -51,7 +51,7 @@ var textPrograms = []Program{
 	{Name: "cksum", Aliases: []string{"sum"}, Options: opts(usual, "-a,--algorithm=text -r -s --sysv --untagged --tag"), Operands: args("read..."), Stdin: true},
 	{Name: "base64", Aliases: []string{"base32"}, Options: opts(usual, "-d,--decode -i,--ignore-garbage -w,--wrap=text"), Operands: args("read"), Stdin: true},
 	{Name: "od", Options: opts(usual, "-A,--address-radix=text -j,--skip-bytes=text -N,--read-bytes=text -S,--strings[=text] -t,--format=text -v,--output-duplicates -w,--width[=text] -a -b -c -d -f -i -l -o -s -x"), Operands: args("read..."), Stdin: true},
-	{Name: "xxd", Options: opts("-a -b -c,-cols=text -C -e -g=text -h -i -l,-len=text -n=text -o=text -p,-ps,-plain -s=text -u -v"), Words: true, Operands: args("read"), Stdin: true},
+	{Name: "xxd", First: true, Options: opts("-a -b -c,-cols=text -C -e -g=text -h -i -l,-len=text -n=text -o=text -p,-ps,-plain -s=text -u -v"), Words: true, Operands: args("read"), Stdin: true},
 	{Name: "hexdump", Aliases: []string{"hd"}, Options: opts(usual, "-b -c -C,--canonical -d -e=text -n,--length=text -o -s,--skip=text -v,--no-squeezing -x"), Operands: args("read..."), Stdin: true},
 	{Name: "strings", Options: opts(usual, "-a,--all -d,--data -f,--print-file-name -n,--bytes=text -t,--radix=text -e,--encoding=text -o -w,--include-all-whitespace -s=text"), Operands: args("read..."), Number: true, Stdin: true, Response: true},
 	{Name: "column", Options: opts(usual, "-t,--table -s,--separator=text -o,--output-separator=text -c,--output-width=text -N,--table-columns=text -R,--table-right=text -x,--fillrows -L -n,--table-name=text -J,--json -H,--table-hide=text -d,--table-noheadings -e"), Operands: args("read..."), Stdin: true},
@@ -68,9 +68,9 @@ var textPrograms = []Program{
 	{Name: "sed", Options: opts(usual, "-n,--quiet,--silent -e,--expression=const -E,-r,--regexp-extended -s,--separate -u,--unbuffered -z,--null-data --posix --debug -l,--line-length=text"), Operands: args("const read..."), Stdin: true, Special: "sed"},
 	{Name: "jq", Options: opts("-n,--null-input -r,--raw-output -R,--raw-input -s,--slurp -c,--compact-output -C,--color-output -M,--monochrome-output -S,--sort-keys -e,--exit-status -j,--join-output -a,--ascii-output --tab --indent=text --stream --seq --unbuffered --args --jsonargs --version -V -h,--help --raw-output0"), Operands: args("const read..."), Stdin: true, Special: "jq"},
 	{Name: "xargs", Options: opts(usual, "-0,--null -a,--arg-file=read -d,--delimiter=text -I=const -n,--max-args=text -L,--max-lines=text -P,--max-procs=text -r,--no-run-if-empty -s,--max-chars=text -t,--verbose -x,--exit -E=text"), First: true, Special: "xargs"},
-	{Name: "zcat", Aliases: []string{"gzcat"}, Options: opts("-f,--force -q,--quiet --help --version"), Operands: args("read..."), Special: "compress"},
-	{Name: "bzcat", Aliases: []string{"xzcat", "zstdcat", "lzcat", "lz4cat"}, Options: opts("-f,--force -q,--quiet --help --version -k,--keep"), Operands: args("read..."), Special: "compress"},
-	{Name: "gzip", Aliases: []string{"bzip2", "xz", "zstd", "gunzip", "bunzip2", "unxz", "unzstd", "lz4", "lzma"}, Options: opts("-c,--stdout,--to-stdout!stdout -d,--decompress,--uncompress -f,--force -k,--keep -l,--list!stdout -n,--no-name -N,--name -q,--quiet -t,--test!test -v,--verbose -T=text --help --version -V"), Number: true, Operands: args("read..."), Special: "compress"},
+	{Name: "zcat", First: true, Aliases: []string{"gzcat"}, Options: opts("-f,--force -q,--quiet --help --version"), Operands: args("read..."), Special: "compress"},
+	{Name: "bzcat", First: true, Aliases: []string{"xzcat", "zstdcat", "lzcat", "lz4cat"}, Options: opts("-f,--force -q,--quiet --help --version -k,--keep"), Operands: args("read..."), Special: "compress"},
+	{Name: "gzip", First: true, Aliases: []string{"bzip2", "xz", "zstd", "gunzip", "bunzip2", "unxz", "unzstd", "lz4", "lzma"}, Options: opts("-c,--stdout,--to-stdout!stdout -d,--decompress,--uncompress -f,--force -k,--keep -l,--list!stdout -n,--no-name -N,--name -q,--quiet -t,--test!test -v,--verbose -T=text --help --version -V"), Number: true, Operands: args("read..."), Special: "compress"},
 }
 
 // filePrograms look at files and directories.
@@ -88,7 +88,7 @@ var filePrograms = []Program{
 	{Name: "find", Special: "find"},
 	{Name: "fd", Aliases: []string{"fdfind"}, Options: opts(usual, "-H,--hidden -I,--no-ignore -u,--unrestricted -s,--case-sensitive -i,--ignore-case -g,--glob -F,--fixed-strings -a,--absolute-path -L,--follow!follow -p,--full-path -d,--max-depth=text --min-depth=text --exact-depth=text -t,--type=text -e,--extension=text -E,--exclude=text -S,--size=text --changed-within=text --changed-before=text -l,--list-details -0,--print0 -c,--color=text -1 --max-results=text -q,--quiet"), Operands: args("text recurse..."), Default: "."},
 	{Name: "tar", Options: opts(usual, "-t,--list!list -x,--extract,--get!extract -c,--create!create -f,--file=text -z,--gzip -j,--bzip2 -J,--xz --zstd -a,--auto-compress -v,--verbose -O,--to-stdout!stdout -C,--directory=text -h,--dereference!follow --exclude=text --wildcards --no-wildcards --strip-components=text --numeric-owner --force-local --full-time -P,--absolute-names --utc --sort=text --mtime=text --owner=text --group=text --no-recursion -k,--keep-old-files -p --same-order -R -w"), Special: "tar"},
-	{Name: "unzip", Options: opts("-l!list -p!list -Z!list -t!list -1 -v!list -q -qq -z!list -c!list -C -a"), Operands: args("read text..."), Special: "unzip"},
-	{Name: "zipinfo", Options: opts("-1 -2 -s -m -l -v -h -t -T -z"), Operands: args("read text...")},
+	{Name: "unzip", First: true, Options: opts("-l!list -p!list -Z!list -t!list -1 -v!list -q -qq -z!list -c!list -C -a"), Operands: args("read text..."), Special: "unzip"},
+	{Name: "zipinfo", First: true, Options: opts("-1 -2 -s -m -l -v -h -t -T -z"), Operands: args("read text...")},
 	{Name: "sqlite3", Options: opts("-readonly -safe -header -noheader -csv -json -line -list -column -table -box -markdown -html -quote -tabs -batch -bail -separator=text -nullvalue=text -newline=text -init=const(/dev/null) -version,--version -ascii"), Words: true, Special: "sqlite"},
 }

@@ -8,7 +8,7 @@ var systemPrograms = []Program{
 	{Name: "seq", Data: true, Options: opts(usual, "-f,--format=text -s,--separator=text -w,--equal-width"), Number: true, Operands: args("text text text")},
 	{Name: "expr", Data: true, Operands: args("text...")},
 	{Name: "factor", Options: opts(usual), Operands: args("text..."), Stdin: true},
-	{Name: "sleep", Data: true, Options: opts(usual), Operands: args("text...")},
+	{Name: "sleep", Options: opts(usual), Operands: args("duration")},
 	{Name: "yes", Options: opts(usual), Operands: args("text...")},
 	{Name: "uname", Options: opts(usual, "-a,--all -s,--kernel-name -n,--nodename -r,--kernel-release -v,--kernel-version -m,--machine -p,--processor -i,--hardware-platform -o,--operating-system")},
 	{Name: "hostname", Options: opts("-a,--alias -A,--all-fqdns -d,--domain -f,--fqdn,--long -i,--ip-address -I,--all-ip-addresses -s,--short --version")},
