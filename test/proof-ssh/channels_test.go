@@ -332,7 +332,12 @@ func TestATunnelThatARuleNamesWorksAndOthersDoNot(t *testing.T) {
 		t.Errorf("%q, %v", answer, err)
 	}
 	_ = c.Close()
-	for _, to := range []string{w.server.Address(), "127.0.0.1:1", "localhost:" + w.gateway.port()} {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	for _, to := range []string{other.Addr().String(), "127.0.0.1:1", "localhost:" + w.gateway.port()} {
 		if c, err := client.Dial("tcp", to); err == nil {
 			_ = c.Close()
 			t.Errorf("a tunnel to %s was opened", to)
@@ -340,15 +345,29 @@ func TestATunnelThatARuleNamesWorksAndOthersDoNot(t *testing.T) {
 			t.Errorf("%s: %v", to, err)
 		}
 	}
-	for _, options := range [][]string{{"-W", w.server.Address()}, {"-R", "0:127.0.0.1:22", "-o", "ExitOnForwardFailure=yes", "-N"}, {"-w", "0:0", "-o", "ExitOnForwardFailure=yes", "-N"}} {
+	for _, options := range [][]string{{"-W", other.Addr().String()}, {"-R", "0:127.0.0.1:22", "-o", "ExitOnForwardFailure=yes", "-N"}, {"-w", "0:0", "-o", "ExitOnForwardFailure=yes", "-N"}} {
 		a := program(t, "", "ssh", append(append([]string{"-F", w.gateway.config}, options...), tunnel)...)
 		if a.status == 0 || a.out != "" {
 			t.Errorf("ssh %q: %s", options, a)
 		}
 	}
-	a := program(t, "", "ssh", "-F", w.gateway.config, "-J", tunnel, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-p", fmt.Sprint(w.server.Port), "127.0.0.1", "true")
+}
+
+func TestATunnelToATargetLeadsToTheGatewayAgain(t *testing.T) {
+	w := the(t)
+	// The host's own address is that of targets: the gateway serves it itself, so that
+	// a jump through it is judged like everything else.
+	a := program(t, "", "ssh", "-F", w.gateway.config, "-W", w.server.Address(), tunnel)
+	if !strings.HasPrefix(a.out, "SSH-2.0-Sallyport") && a.status == 0 {
+		t.Errorf("ssh -W: %s", a)
+	}
+	a = program(t, "", "ssh", "-F", w.gateway.config, "-o", "ProxyCommand=ssh -F "+w.gateway.config+" -W "+w.server.Address()+" "+tunnel,
+		"-o", "IdentityFile="+w.server.ClientKeyFile(), "-o", "CertificateFile=none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-l", account, strict, "touch /tmp/proof-jumped")
 	if a.status == 0 {
-		t.Error("a jump through the gateway worked")
+		t.Errorf("a jump past the gateway worked: %s", a)
+	}
+	if _, err := os.Stat("/tmp/proof-jumped"); err == nil {
+		t.Error("a command ran behind a jump")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 const (
 	agent    = "proof"
 	reviewed = "reviewed" // whose commands wait for a person
+	watcher  = "watcher"  // one of whose sessions is revoked
 	doomed   = "doomed"   // who is revoked
 )
 
@@ -105,12 +106,19 @@ func (w *world) hosts() string {
 // liars are the documents of the hosts that lie.
 func (w *world) liars() string {
 	text := fmt.Sprintf("kind: Credential\nname: liar\nusername: u\nkey: {from: \"file:%s\"}\n---\n", w.server.ClientKeyFile())
-	for i, l := range w.lies {
+	target := func(name, address string) {
 		text += fmt.Sprintf("kind: Target\nname: %s\nprotocol: ssh\naddress: %s\ncredential: liar\nhost_keys: [%q]\nlabels: {mode: hostile}\nlimits: {statement: 8s, bytes: 16MiB}\n---\n",
-			liar(i), l.Address, w.pinned.Line())
+			name, address, w.pinned.Line())
 	}
+	for i, l := range w.lies {
+		target(liar(i), l.Address)
+	}
+	target(watched, w.watched.Address)
 	return text
 }
+
+// watched is a target that does not lie and sees what the gateway offers it.
+const watched = "watched"
 
 // liar is the target's name of a lie.
 func liar(i int) string { return fmt.Sprintf("liar-%d", i) }

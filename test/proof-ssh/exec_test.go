@@ -26,7 +26,6 @@ func commands() []struct{ name, command, input string } {
 		{"standard error", "ls /nonexistent", ""},
 		{"both outputs", "echo out; echo err >&2; exit 3", ""},
 		{"no such program", "no-such-program --x", ""},
-		{"not a command", "if", ""},
 		{"a signal", "kill -TERM $$", ""},
 		{"another signal", "kill -KILL $$", ""},
 		{"quotes", `printf '%s|' "a b" 'c"d' e\ f '' "$HOME" '$HOME'`, ""},
@@ -56,6 +55,19 @@ func TestOpenSSHGetsTheSameFromACommandBothWays(t *testing.T) {
 				return fmt.Sprintf("exit %d\n%s\n%s", a.status, a.out, a.err)
 			})
 		})
+	}
+}
+
+func TestWhatIsNoCommandIsRefusedWithAReason(t *testing.T) {
+	w := the(t)
+	for _, command := range []string{"if", "echo 'open", "a | | b", "", "echo \x00", strings.Repeat("(", 5000), strings.Repeat("echo x; ", 100000)} {
+		a := w.gateway.ssh(t, "", command, "-T")
+		if command == "" { // OpenSSH asks for a shell then, which no rule names
+			a = program(t, "", "ssh", "-F", w.gateway.config, "-T", w.gateway.host)
+		}
+		if a.status != 77 || a.out != "" || !strings.Contains(a.err, "sallyport: ") || !strings.Contains(a.err, "SALLYPORT blocked") {
+			t.Errorf("%.40q: %s", command, a)
+		}
 	}
 }
 

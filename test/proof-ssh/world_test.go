@@ -35,6 +35,9 @@ type world struct {
 	server  *sshtest.Server
 	pinned  *sshtest.Key // of the hosts that lie
 	lies    []*peer.Listener
+	watched *peer.Listener
+	// offered is what the gateway offered the watched host.
+	offered chan *peer.Init
 	service net.Listener // where tunnels may lead
 	gw      *sshgate.Gateway
 	// plainKey is the gateway's host key without its certificate.
@@ -104,7 +107,7 @@ func (w *world) start(ctx context.Context) (err error) {
 	w.gw, err = sshgate.Start(ctx, sshgate.Options{
 		Process: fmt.Sprintf("hold: %s\nlog: {level: info}\nlimits: {handshake: 5s}\n", holdFor),
 		Documents: map[string]string{
-			"issuers.yaml":  sshgate.Issuers(agent, reviewed, doomed),
+			"issuers.yaml":  sshgate.Issuers(agent, reviewed, watcher, doomed),
 			"targets.yaml":  w.hosts() + w.liars() + labels,
 			"policies.yaml": fmt.Sprintf(policies, w.service.Addr()),
 		},
@@ -137,7 +140,15 @@ func (w *world) startLies() (err error) {
 		}
 		w.lies = append(w.lies, listener)
 	}
-	return nil
+	w.offered = make(chan *peer.Init, 1)
+	honest := hostile.Lie{Seen: func(offered *peer.Init) {
+		select {
+		case w.offered <- offered:
+		default: // an earlier connection's is there
+		}
+	}}
+	w.watched, err = peer.Listen(func(c net.Conn) error { return honest.Serve(c, peer.Config{HostKey: w.pinned.Signer}) })
+	return err
 }
 
 // startService runs what tunnels may lead to: it sends back what it gets.
@@ -195,7 +206,7 @@ func (w *world) makeGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := []string{open, strict, held, term, tunnel}
+	names := []string{open, strict, held, term, tunnel, watched}
 	for i := range w.lies {
 		names = append(names, liar(i))
 	}
@@ -229,6 +240,9 @@ func (w *world) stop() error {
 	}
 	for _, l := range w.lies {
 		errs = append(errs, l.Close())
+	}
+	if w.watched != nil {
+		errs = append(errs, w.watched.Close())
 	}
 	if w.service != nil {
 		errs = append(errs, w.service.Close())

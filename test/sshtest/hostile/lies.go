@@ -37,6 +37,8 @@ type Lie struct {
 	LogIn bool
 	// Config is what the server says of itself; the caller adds its host key.
 	Config peer.Config
+	// Seen, if not nil, is told what the client offered in the key exchange.
+	Seen func(*peer.Init)
 	// WrongKey makes the server show another host key than the one that is pinned.
 	WrongKey bool
 
@@ -56,6 +58,9 @@ func (l *Lie) Serve(c net.Conn, config peer.Config) error {
 	p, err := peer.Server(c, config)
 	if err != nil {
 		return err
+	}
+	if l.Seen != nil {
+		l.Seen(p.Theirs)
 	}
 	if l.loggingIn != nil {
 		return l.loggingIn(p)

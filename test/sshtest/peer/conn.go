@@ -30,6 +30,9 @@ type Config struct {
 	Preamble string
 	// Lax leaves out the marks of strict key exchange.
 	Lax bool
+	// Before, if not nil, is a packet that is sent within the first key exchange, where
+	// a strict one has no room for it.
+	Before []byte
 	// Init, if not nil, changes the algorithms that are offered.
 	Init func(*Init)
 }

@@ -85,6 +85,11 @@ func (p *Conn) Rekey() error {
 	if err := p.Write(ours); err != nil {
 		return err
 	}
+	if p.SessionID == nil && p.config.Before != nil {
+		if err := p.Write(p.config.Before); err != nil {
+			return err
+		}
+	}
 	for {
 		payload, err := p.in.read(p.reader)
 		if err != nil {
