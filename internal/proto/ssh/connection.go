@@ -179,8 +179,16 @@ func (c *connection) over(s *gate.Session) {
 	if !errors.As(s.Err(), &end) {
 		return
 	}
-	switch end.Reason {
-	case gate.EndExpired, gate.EndRevoked, gate.EndRecorder, gate.EndShutdown:
+	if endsConnection(end.Reason) {
 		c.end()
 	}
+}
+
+// endsConnection reports whether what ended a session holds for the whole connection.
+func endsConnection(r gate.EndReason) bool {
+	switch r {
+	case gate.EndExpired, gate.EndRevoked, gate.EndRecorder, gate.EndShutdown:
+		return true
+	}
+	return false
 }

@@ -199,6 +199,7 @@ func (s *session) ask(ctx context.Context, questions []hostpath.Question) (*host
 		return nil, err
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	out, err := readOutput(conn)
 	if err != nil {
 		return nil, err

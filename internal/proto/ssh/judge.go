@@ -23,7 +23,7 @@ func (s *session) judge(ctx context.Context, cmd *gate.Command, hints []string) 
 	}
 	var r *gate.Refusal
 	if errors.As(err, &r) {
-		s.refusal(r, hints)
+		s.refusal(r, slices.DeleteFunc(hints, func(h string) bool { return h == r.Reason }))
 	}
 	return gate.Permit{}, false
 }
@@ -72,7 +72,7 @@ func (s *session) applyMasks(labels []string, m gate.Masks) error {
 func (s *session) refuse(ctx context.Context, text, why string, hints ...string) {
 	s.facts = &Facts{Kind: "exec", Login: s.gate.Target.Login, Unknown: []string{why}}
 	s.judge(ctx, &gate.Command{Text: text, Effects: gate.EffectUnknown, Facts: s.facts,
-		Binding: s.binding("refused", text), Mask: func(gate.Masks) error { return errors.New(why) }}, hints)
+		Binding: s.binding("refused", text), Mask: func(gate.Masks) error { return errors.New(why) }}, append([]string{why}, hints...))
 }
 
 // action is the part of the binding digest that says what runs.

@@ -184,7 +184,7 @@ func (r *relay) interrupted(err error) {
 // ended.
 func (r *relay) answer(b []byte) (done bool, err error) {
 	masked := r.s.outs[0] != nil
-	r.out = r.out[:0]
+	r.out = r.out[:0] // what is answered where masks apply; elsewhere it is b
 	for rest := b; len(rest) > 0; {
 		var f wire.Frame
 		if f, rest, err = wire.Next(rest); err != nil {
@@ -207,10 +207,8 @@ func (r *relay) answer(b []byte) (done bool, err error) {
 		case wire.Request:
 			r.exit = exitText(f.Payload)
 			r.out = wire.Append(r.flush(r.out), f.Kind, f.Payload)
-		case wire.EOF:
-			r.out = wire.Append(r.flush(r.out), f.Kind, nil)
-		case wire.Close:
-			done = true
+		case wire.EOF, wire.Close:
+			done = done || f.Kind == wire.Close
 			r.out = wire.Append(r.flush(r.out), f.Kind, nil)
 		case wire.Reply:
 			r.out = wire.Append(r.out, f.Kind, f.Payload)
@@ -223,11 +221,8 @@ func (r *relay) answer(b []byte) (done bool, err error) {
 			return true, err
 		}
 	}
-	if !masked && len(r.out) == 0 {
-		return done, r.s.gate.Answer(r.command, b)
-	}
-	if masked || done {
-		return done, r.s.gate.Answer(r.command, r.out)
+	if masked {
+		b = r.out
 	}
 	return done, r.s.gate.Answer(r.command, b)
 }

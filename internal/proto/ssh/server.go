@@ -23,6 +23,9 @@ const (
 	DefaultIdle = 15 * time.Minute
 	// MaxChannels bounds the open channels of one connection.
 	MaxChannels = 64
+	// maxTries bounds what a client may try: its other keys first, perhaps, that ssh
+	// offers by itself.
+	maxTries = 8
 	// maxToken is room for a token of 16 KiB.
 	maxToken = 16<<10 + 64
 )
@@ -109,7 +112,7 @@ func (p *Server) serverConfig(ctx context.Context, g *gate.Gateway) *ssh.ServerC
 		return identified(ctx, g, gate.Proof{Token: gate.NewSecret(string(secret))})
 	}
 	cfg := &ssh.ServerConfig{
-		Config: algorithms(), PublicKeyAuthAlgorithms: signatures(), MaxAuthTries: 4, ServerVersion: "SSH-2.0-Sallyport",
+		Config: algorithms(), PublicKeyAuthAlgorithms: signatures(), MaxAuthTries: maxTries, ServerVersion: "SSH-2.0-Sallyport",
 		PasswordCallback: func(_ ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) { return token(password) },
 		KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 			answers, err := ask("", "", []string{"Token: "}, []bool{false})

@@ -87,7 +87,7 @@ func (s *session) accept(ctx context.Context, nc ssh.NewChannel) {
 	defer ch.Close()
 	s.ch = ch
 	s.agent.accepted(ch)
-	s.gate.OnEnd(func(*gate.EndError) { s.up.Interrupt(); s.leave() })
+	s.gate.OnEnd(s.ended)
 	s.serve(ctx, requests)
 	go ssh.DiscardRequests(requests) // ends when the client has closed the channel
 }
@@ -121,6 +121,20 @@ func (s *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
 		case <-start.C:
 			return
 		}
+	}
+}
+
+// farewellTime is how long a client whose session is ended from outside has to take
+// the last words.
+const farewellTime = 2 * time.Second
+
+// ended stops what runs. A peer that does not take part in the end does not keep the
+// connection: it is closed a moment later.
+func (s *session) ended(end *gate.EndError) {
+	s.up.Interrupt()
+	s.leave()
+	if endsConnection(end.Reason) {
+		time.AfterFunc(farewellTime, s.c.end)
 	}
 }
 

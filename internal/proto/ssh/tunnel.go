@@ -90,7 +90,7 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 	}
 	defer up.Close()
 	s := &session{c: c, gate: gs, link: link.Link, agent: agent, up: up, withdrawn: make(chan struct{})}
-	s.gate.OnEnd(func(*gate.EndError) { up.Interrupt(); s.leave() })
+	s.gate.OnEnd(s.ended)
 	s.dig(ctx, nc, to)
 }
 
@@ -177,7 +177,7 @@ func (t *tunnel) serve(nc ssh.NewChannel) {
 			break
 		}
 	}
-	t.s.up.Interrupt()
+	_ = t.s.up.Close() // the target's answer lets go of input that it does not read
 	_ = t.s.agent.Close()
 	t.input.Wait()
 	_ = t.s.gate.Effect(t.command, fmt.Sprintf("closed: %d bytes sent, %d bytes received", t.sent, t.received), 0)
@@ -224,7 +224,10 @@ func (t *tunnel) accept(nc ssh.NewChannel) error {
 	if err != nil {
 		return err
 	}
-	go ssh.DiscardRequests(requests) // ends with the channel
+	go func() { // ends with the channel
+		ssh.DiscardRequests(requests)
+		t.s.up.Interrupt()
+	}()
 	t.s.ch = ch
 	t.s.agent.accepted(ch)
 	t.input.Go(t.send)
