@@ -42,10 +42,7 @@ const linkUsers = 8
 // serve serves the channels until the client leaves or the connection is ended, and
 // returns when the last of them has ended.
 func (c *connection) serve(ctx context.Context, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) error {
-	var open sync.WaitGroup
-	defer open.Wait()
-	defer c.end()
-	open.Go(func() { c.globalRequests(requests) })
+	// The links last: a channel that ends on its own stops its program through one.
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -53,6 +50,10 @@ func (c *connection) serve(ctx context.Context, channels <-chan ssh.NewChannel, 
 			_ = l.Close()
 		}
 	}()
+	var open sync.WaitGroup
+	defer open.Wait()
+	defer c.end()
+	open.Go(func() { c.globalRequests(requests) })
 	for nc := range channels {
 		select {
 		case c.slots <- struct{}{}:

@@ -156,9 +156,9 @@ func (s *session) request(ctx context.Context, r *ssh.Request) bool {
 			return true
 		}
 	case "window-change":
-		ok = s.terminal != nil && len(r.Payload) == 16 && s.control("window-change", r.Payload)
+		ok = s.started && s.terminal != nil && len(r.Payload) == 16 && s.control("window-change", r.Payload)
 	case "signal":
-		ok = signalName(r.Payload) && s.control("signal", r.Payload)
+		ok = s.started && signalName(r.Payload) && s.control("signal", r.Payload)
 	}
 	if r.WantReply {
 		_ = r.Reply(ok, nil)
