@@ -163,23 +163,27 @@ func TestForgedCertificatesAreRefused(t *testing.T) {
 	tampered.ValidBefore += 3600
 	swapped := *issued
 	swapped.Key = key.Public()
-	nested := copied(func(c *ssh.Certificate) {})
+	signedByCertificate := *issued
+	signedByCertificate.Key = key.Public()
+	if err := (&sshtest.Key{Signer: real}).Certify(&signedByCertificate); err != nil {
+		t.Fatal(err)
+	}
 	for name, signer := range map[string]ssh.Signer{
-		"a plain key":                      key.Signer,
-		"the key without its certificate":  &forger{real, issued.Key},
-		"signed by another key":            &forger{key.Signer, issued},
-		"a longer validity":                &forger{real, &tampered},
-		"another key in it":                &forger{key.Signer, &swapped},
-		"another authority":                copied(func(*ssh.Certificate) {}),
-		"a host certificate":               copied(func(c *ssh.Certificate) { c.CertType = ssh.HostCert }),
-		"a principal with a comma":         copied(func(c *ssh.Certificate) { c.ValidPrincipals = []string{c.ValidPrincipals[0] + ",root"} }),
-		"a principal with a space":         copied(func(c *ssh.Certificate) { c.ValidPrincipals = []string{c.ValidPrincipals[0] + " root"} }),
-		"a principal with NUL":             copied(func(c *ssh.Certificate) { c.ValidPrincipals = []string{c.ValidPrincipals[0] + "\x00"} }),
-		"no principals":                    copied(func(c *ssh.Certificate) { c.ValidPrincipals = nil }),
-		"an unknown critical option":       copied(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"nobody-knows@example.com": ""} }),
-		"expired":                          copied(func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Add(-time.Second).Unix()) }),
-		"a certificate in the certificate": copied(func(c *ssh.Certificate) { c.Key = nested.PublicKey() }),
-		"the gateway's own host key":       &forger{key.Signer, w.plainKey},
+		"a plain key":                     key.Signer,
+		"the key without its certificate": &forger{real, issued.Key},
+		"signed by another key":           &forger{key.Signer, issued},
+		"a longer validity":               &forger{real, &tampered},
+		"another key in it":               &forger{key.Signer, &swapped},
+		"another authority":               copied(func(*ssh.Certificate) {}),
+		"a host certificate":              copied(func(c *ssh.Certificate) { c.CertType = ssh.HostCert }),
+		"a principal with a comma":        copied(func(c *ssh.Certificate) { c.ValidPrincipals = []string{c.ValidPrincipals[0] + ",root"} }),
+		"a principal with a space":        copied(func(c *ssh.Certificate) { c.ValidPrincipals = []string{c.ValidPrincipals[0] + " root"} }),
+		"a principal with NUL":            copied(func(c *ssh.Certificate) { c.ValidPrincipals = []string{c.ValidPrincipals[0] + "\x00"} }),
+		"no principals":                   copied(func(c *ssh.Certificate) { c.ValidPrincipals = nil }),
+		"an unknown critical option":      copied(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"nobody-knows@example.com": ""} }),
+		"signed by a certificate":         &forger{key.Signer, &signedByCertificate},
+		"expired":                         copied(func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Add(-time.Second).Unix()) }),
+		"the gateway's own host key":      &forger{key.Signer, w.plainKey},
 	} {
 		if err := w.logIn(t, open, ssh.PublicKeys(signer)); err == nil {
 			t.Errorf("%s logged in", name)
@@ -288,9 +292,9 @@ func TestOnlyModernAlgorithmsAreOfferedOnBothSides(t *testing.T) {
 	defer func() { _ = p.Close() }()
 	wantModern(t, "the gateway to agents", p.Theirs, peer.StrictServer)
 
-	a := w.gateway.ssh(t, "", "true", "-vv")
+	a := w.gateway.ssh(t, "", "true", "-vvv")
 	if a.status != 0 || !strings.Contains(a.err, "strict KEX") || !strings.Contains(a.err, "cipher: aes128-gcm@openssh.com") {
-		t.Errorf("ssh -vv: exit %d\n%s", a.status, clip(a.err))
+		t.Errorf("ssh -vvv: exit %d\n%s", a.status, clip(a.err))
 	}
 	for name, options := range map[string][]string{
 		"an old key exchange": {"-o", "KexAlgorithms=diffie-hellman-group14-sha1"}, "an old cipher": {"-o", "Ciphers=aes128-cbc"},

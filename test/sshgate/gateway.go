@@ -177,21 +177,25 @@ func (g *Gateway) Launch(ctx context.Context) error {
 	return g.awaitReady(ctx)
 }
 
-// awaitReady waits until the gateway listens.
+// awaitReady waits until the gateway listens, for SSH and on the console.
 func (g *Gateway) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
+	return errors.Join(g.awaitListener(ctx, g.Address), g.awaitListener(ctx, g.Console))
+}
+
+func (g *Gateway) awaitListener(ctx context.Context, address string) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", g.Address)
+		c, err := d.DialContext(ctx, "tcp", address)
 		if err == nil {
 			return c.Close()
 		}
 		select {
 		case err := <-g.ended:
-			g.cmd = nil
+			g.ended <- err // for the next that waits
 			return fmt.Errorf("it ended (%v); its log:\n%s", err, g.Log())
 		case <-ctx.Done():
 			return fmt.Errorf("it does not listen: %w; its log:\n%s", ctx.Err(), g.Log())
