@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/config"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/policy"
+	"github.com/sallyport-gateway/sallyport/internal/proto/ssh"
 )
 
 func newPolicyCommand() *cobra.Command {
@@ -26,7 +28,7 @@ func checkDocuments(ctx context.Context, cfg *config.Process) (*process, error) 
 		return nil, err
 	}
 	p.documents = config.NewStore(config.Options{Folder: cfg.Documents, Base: cfg.Dir, Kinds: kinds(),
-		Hooks: []config.Hook{checkOnly(p.prepareIssuers), p.preparePolicies, checkOnly(p.prepareCredentials)}})
+		Hooks: []config.Hook{checkOnly(p.prepareIssuers), p.preparePolicies, checkOnly(p.prepareCredentials), p.prepareHosts}})
 	return p, p.documents.Load(ctx)
 }
 
@@ -70,7 +72,11 @@ func newPolicyTestCommand() *cobra.Command {
 				return &hintError{err: fmt.Errorf("there is no target %q", catalog), code: exitNotFound}
 			}
 			return testPolicies(c, p.documents.Set(), func(_, text string) (*gate.Command, error) {
-				return inspectFor(c.Context(), p, t, text)
+				cmd, assumed, err := inspectFor(c.Context(), p, t, text)
+				if err == nil && assumed != "" {
+					err = errors.New(assumed) // a case is decided by what is so
+				}
+				return cmd, err
 			}, asJSON)
 		},
 	}
@@ -120,13 +126,25 @@ func openOffline(ctx context.Context, file string) (*process, error) {
 		return nil, err
 	}
 	p := &process{cfg: cfg, log: slog.New(slog.DiscardHandler)}
-	for _, step := range []func(context.Context) error{p.openState, p.openIdentity, p.openPolicy, p.openDocuments, p.openDesk, p.openProbing} {
+	for _, step := range []func(context.Context) error{p.openState, p.openIdentity, p.openPolicy, p.openDocuments, p.openHostAuthority, p.openDesk, p.openProbing} {
 		if err := step(ctx); err != nil {
 			p.close()
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// openHostAuthority makes the key of the authority that hosts trust, if a credential
+// is of it: a host may be asked before the gateway has run for the first time.
+func (p *process) openHostAuthority(ctx context.Context) error {
+	for _, c := range config.Values[config.Credential](p.documents.Set()) {
+		if c.Authority != "" {
+			_, err := p.vault.Own(ctx, ownSSHTargetCA, ssh.GenerateKey)
+			return err
+		}
+	}
+	return nil
 }
 
 // openProbing makes a gateway that can ask targets but records, and so opens, no
@@ -159,10 +177,12 @@ func newPolicyExplainCommand() *cobra.Command {
 		Use:   "explain --target NAME [flags] COMMAND",
 		Short: "Say why a command gets the decision that it gets",
 		Long: "Say, rule by rule, why a command of an agent gets the decision that it gets.\n" +
-			"The target is asked for its catalog, with its own credential; the command is not run.",
-		Example: "  sallyport policy explain --target orders --attribute risk_tier=low \"UPDATE orders SET status = 'paid' WHERE id = 7\"",
-		Args:    exactly("COMMAND"),
-		RunE:    func(c *cobra.Command, args []string) error { return explainCommand(c, &f, args[0]) },
+			"The target is asked for its catalog, or where the paths of a command line lead, with its own\n" +
+			"credential; the command is not run.",
+		Example: "  sallyport policy explain --target orders --attribute risk_tier=low \"UPDATE orders SET status = 'paid' WHERE id = 7\"\n" +
+			"  sallyport policy explain --target web1 'journalctl -u app | grep ERROR'\n  sallyport policy explain --target backup+web1 'cat /etc/shadow'",
+		Args: exactly("COMMAND"),
+		RunE: func(c *cobra.Command, args []string) error { return explainCommand(c, &f, args[0]) },
 	}
 	c.Flags().StringVar(&f.config, "config", "sallyport.yaml", "configuration file of the process")
 	c.Flags().StringVar(&f.target, "target", "", "target that the command would run on")
@@ -187,7 +207,7 @@ func explainCommand(c *cobra.Command, f *explainFlags, text string) error {
 	if !ok {
 		return &hintError{err: fmt.Errorf("there is no target %q", f.target), hint: "Targets are documents of kind Target.", code: exitNotFound}
 	}
-	cmd, err := inspectFor(c.Context(), p, t, text)
+	cmd, assumed, err := inspectFor(c.Context(), p, t, text)
 	if err != nil {
 		return err
 	}
@@ -202,15 +222,64 @@ func explainCommand(c *cobra.Command, f *explainFlags, text string) error {
 		ID: "explain", Target: t, Protocol: t.Protocol, User: f.user, Application: f.application, Started: now, Deadline: now.Add(time.Hour),
 		Principal: &gate.Principal{Party: gate.Party{Subject: f.subject}, Kind: gate.KindAgent, Agent: f.agent, Attributes: attributes, Expiry: now.Add(time.Hour)},
 	}, cmd)
-	if f.asJSON {
-		return printJSON(c.OutOrStdout(), trace)
+	x := explained{Trace: trace, Command: cmd.Text, Effects: cmd.Effects.List(), Labels: cmd.Labels, Assumed: assumed}
+	if facts, ok := cmd.Facts.(*ssh.Facts); ok {
+		x.Unknown = facts.Unknown
 	}
+	if cmd.Mask != nil && trace.Decision != gate.Block.String() {
+		if err := cmd.Mask(trace.Masks); err != nil {
+			x.Refused = err.Error()
+		}
+	}
+	if f.asJSON {
+		return printJSON(c.OutOrStdout(), x)
+	}
+	if t.Protocol == "ssh" {
+		x.writeCommand(c.OutOrStdout())
+	}
+	return x.writeTrace(c.OutOrStdout())
+}
+
+// explained is a decision with what it is about.
+type explained struct {
+	*policy.Trace
+	// Command is what would be sent, as its analysis writes it.
+	Command string   `json:"command"`
+	Effects []string `json:"effects"`
+	Labels  []string `json:"labels,omitempty"`
+	// Unknown says what of the command was not understood.
+	Unknown []string `json:"unknown,omitempty"`
+	// Assumed says what is not certain.
+	Assumed string `json:"assumed,omitempty"`
+	// Refused says why the command does not run although the policies let it.
+	Refused string `json:"refused,omitempty"`
+}
+
+// writeCommand says how a command line was read.
+func (x *explained) writeCommand(w io.Writer) {
+	fmt.Fprintf(w, "command: %s\neffects: %s\n", clean(x.Command), strings.Join(x.Effects, ", "))
+	if len(x.Labels) > 0 {
+		fmt.Fprintf(w, "labels: %s\n", clean(strings.Join(x.Labels, ", ")))
+	}
+	for _, u := range x.Unknown {
+		fmt.Fprintf(w, "not understood: %s\n", clean(u))
+	}
+	if x.Assumed != "" {
+		fmt.Fprintf(w, "assumed: %s\n", clean(x.Assumed))
+	}
+	if x.Refused != "" {
+		fmt.Fprintf(w, "refused all the same: %s\n", clean(x.Refused))
+	}
+	fmt.Fprintln(w)
+}
+
+func (x *explained) writeTrace(w io.Writer) error {
 	var shown strings.Builder
-	if err := trace.WriteText(&shown); err != nil {
+	if err := x.WriteText(&shown); err != nil {
 		return err
 	}
 	for line := range strings.Lines(shown.String()) {
-		fmt.Fprintln(c.OutOrStdout(), clean(strings.TrimRight(line, "\n")))
+		fmt.Fprintln(w, clean(strings.TrimRight(line, "\n")))
 	}
 	return nil
 }

@@ -5,8 +5,13 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
+	"sync"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/policy"
@@ -39,8 +44,10 @@ func newProtocol(name string, p *process) (served, error) {
 		return served{protocol: postgres.New(postgres.Config{
 			TLS: config, Catalogs: postgres.NewCatalogs(pool, p.log), Handshake: p.cfg.Limits.Handshake, Log: p.log}), close: pool.Close}, nil
 	case "ssh":
-		server, err := ssh.New(ssh.Config{Authority: p.ssh, Names: p.hostNames(), SQL: sqlJudge{p}, Inner: p.inner, Handshake: p.cfg.Limits.Handshake, Log: p.log})
-		return served{protocol: server}, err
+		parser := &lateParser{log: p.log}
+		judge := sqlJudge{p, postgres.NewCatalogs(parser, p.log)}
+		server, err := ssh.New(ssh.Config{Authority: p.ssh, Names: p.hostNames(), SQL: judge, Inner: p.inner, Handshake: p.cfg.Limits.Handshake, Log: p.log})
+		return served{protocol: server, close: parser.close}, err
 	default:
 		return served{}, fmt.Errorf("listen: this build has no protocol %q", name)
 	}
@@ -49,23 +56,73 @@ func newProtocol(name string, p *process) (served, error) {
 // startWorker does not return in a process that was started as a parser worker.
 func startWorker() { parse.WorkerMain() }
 
-// inspectFor describes a text as a command on a target, from the target's own
-// catalog.
-func inspectFor(ctx context.Context, p *process, t *gate.Target, text string) (*gate.Command, error) {
-	if t.Protocol != "postgres" {
-		return nil, fmt.Errorf("commands of protocol %s cannot be explained", t.Protocol)
+// inspectFor describes a text as a command on a target, from what the target itself
+// says: its catalog, or where its paths lead. assumed tells a person what of that is
+// not certain.
+func inspectFor(ctx context.Context, p *process, t *gate.Target, text string) (cmd *gate.Command, assumed string, err error) {
+	switch t.Protocol {
+	case "postgres":
+		cmd, err = postgres.NewCatalogs(parse.Direct{}, p.log).Describe(ctx, p.gateway, t, text)
+		return cmd, "", err
+	case "ssh":
+		return ssh.Describe(ctx, p.gateway, t, text, sqlJudge{p, postgres.NewCatalogs(parse.Direct{}, p.log)})
+	default:
+		return nil, "", fmt.Errorf("commands of protocol %s cannot be explained", t.Protocol)
 	}
-	return postgres.NewCatalogs(parse.Direct{}, p.log).Describe(ctx, p.gateway, t, text)
+}
+
+// lateParser parses in worker processes that it starts with the first text: few
+// gateways see SQL in command lines.
+type lateParser struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	pool   *parse.Pool // guarded by mu; nil before the first text
+	closed bool        // guarded by mu
+}
+
+// Parse implements the parser of statements.
+func (l *lateParser) Parse(ctx context.Context, canonical string) (*pg_query.ParseResult, error) {
+	pool, err := l.started()
+	if err != nil {
+		return nil, err
+	}
+	return pool.Parse(ctx, canonical)
+}
+
+func (l *lateParser) started() (_ *parse.Pool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errors.New("the parser is closed")
+	}
+	if l.pool == nil {
+		l.pool, err = parse.New(parse.Config{Workers: 1, Log: l.log})
+	}
+	return l.pool, err
+}
+
+func (l *lateParser) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.pool == nil {
+		return nil
+	}
+	return l.pool.Close()
 }
 
 // sqlJudge judges the SQL in command lines by the target at the database's address.
-type sqlJudge struct{ p *process }
+type sqlJudge struct {
+	p        *process
+	catalogs *postgres.Catalogs
+}
 
 // Judge implements ssh.SQL.
 func (j sqlJudge) Judge(ctx context.Context, address, database, text string) (gate.Effects, []string, error) {
 	for _, t := range j.p.documents.Set().Targets() {
 		if t.Protocol == "postgres" && t.Address == address && t.Database == database {
-			cmd, err := inspectFor(ctx, j.p, t, text)
+			cmd, err := j.catalogs.Describe(ctx, j.p.gateway, t, text)
 			if err != nil {
 				return gate.EffectUnknown, nil, err
 			}

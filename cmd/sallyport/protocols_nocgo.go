@@ -24,6 +24,6 @@ func newProtocol(name string, _ *process) (served, error) {
 	return served{}, fmt.Errorf("listen %s: %w", name, errNoParser)
 }
 
-func inspectFor(context.Context, *process, *gate.Target, string) (*gate.Command, error) {
-	return nil, errNoParser
+func inspectFor(context.Context, *process, *gate.Target, string) (*gate.Command, string, error) {
+	return nil, "", errNoParser
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/ssh"
+	"github.com/sallyport-gateway/sallyport/internal/setup/host"
 )
 
 // inspectSSH shows the key that a host shows, for a person to compare: the gateway
@@ -40,13 +41,16 @@ func inspectSSH(ctx context.Context, w io.Writer, p *process, t *gate.Target, as
 
 func newSetupSSHCommand() *cobra.Command {
 	var file string
+	var check, asJSON bool
 	c := &cobra.Command{
 		Use:   "ssh [flags] TARGET",
 		Short: "Print the least-privileged account and sshd configuration of an SSH target",
 		Long: "Print what a host needs so that the gateway logs in with a certificate that it signs for each session:\n" +
 			"the authority's public key, the part of sshd_config, a restricted account and the sudo rules to start\n" +
-			"from. Nothing is changed: read it and run it as root on the host.",
-		Example: "  sallyport setup ssh web1 > setup.sh\n  ssh root@web1 sh -s < setup.sh",
+			"from. Nothing is changed: read it and run it as root on the host.\n\n" +
+			"With --check, log in with the present credential instead, look at what the account can do beyond what\n" +
+			"agents need (root, sudo, groups, what it can write), and report it. Nothing is changed there either.",
+		Example: "  sallyport setup ssh web1 > setup.sh\n  ssh root@web1 sh -s < setup.sh\n  sallyport setup ssh web1 --check",
 		Args:    exactly("TARGET"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, t, err := openTarget(c.Context(), file, args[0], "ssh")
@@ -54,11 +58,57 @@ func newSetupSSHCommand() *cobra.Command {
 				return err
 			}
 			defer p.close()
+			if check {
+				return checkHostAccount(c, p, t, asJSON)
+			}
 			return setupSSH(c, p, t)
 		},
 	}
 	c.Flags().StringVar(&file, "config", "sallyport.yaml", "configuration file of the process")
+	c.Flags().BoolVar(&check, "check", false, "report only, and exit 1 if the present credential can do more")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the report of --check as JSON")
 	return c
+}
+
+// checkHostAccount reports what the account of the present credential can do too much.
+func checkHostAccount(c *cobra.Command, p *process, t *gate.Target, asJSON bool) error {
+	out, err := ssh.Run(c.Context(), p.gateway, t, host.Probe)
+	if err != nil {
+		return fmt.Errorf("look at the account of target %s: %w", t.Name, err)
+	}
+	findings, err := host.Findings(out)
+	if err != nil {
+		return fmt.Errorf("look at the account of target %s: %w", t.Name, err)
+	}
+	cred, _ := p.documents.Set().Credential(t.Credential)
+	if asJSON {
+		err = printJSON(c.OutOrStdout(), struct {
+			Target  string         `json:"target"`
+			Account string         `json:"account"`
+			Beyond  []host.Finding `json:"beyond"`
+		}{t.Name, cred.Username, findings})
+	} else {
+		printHostFindings(c.OutOrStdout(), t, cred.Username, findings)
+	}
+	if err == nil && len(findings) > 0 {
+		err = fmt.Errorf("the credential of target %s can do more than it needs: %d findings", t.Name, len(findings))
+	}
+	return err
+}
+
+func printHostFindings(w io.Writer, t *gate.Target, account string, findings []host.Finding) {
+	if len(findings) == 0 {
+		fmt.Fprintf(w, "The account %s of %s can do no more than it needs, as far as it can see itself.\n", clean(account), clean(t.Name))
+		return
+	}
+	fmt.Fprintf(w, "The account %s of %s can do more than it needs:\n", clean(account), clean(t.Name))
+	for _, f := range findings {
+		fmt.Fprintf(w, "\nit %s\n", clean(f.What))
+		if len(f.Objects) > 0 {
+			fmt.Fprintf(w, "    %s\n", clean(list(f.Objects)))
+		}
+		fmt.Fprintf(w, "    why it matters: %s\n    what to do: %s\n", clean(f.Why), clean(f.Do))
+	}
 }
 
 func setupSSH(c *cobra.Command, p *process, t *gate.Target) error {

@@ -53,13 +53,10 @@ func (s *session) exec(ctx context.Context, payload []byte) {
 		s.refuse(ctx, strings.ToValidUTF8(v.Command, "\uFFFD"), "the paths in it could not be resolved at the target")
 		return
 	}
-	effects, labels := s.withSQL(ctx, command)
-	unknown := command.Unknown
-	s.facts = &Facts{Kind: "exec", Login: s.gate.Target.Login, Programs: command.Facts.Programs, Argv: command.Facts.Argv,
-		Reads: command.Facts.Reads, Writes: command.Facts.Writes, Paths: command.Facts.Paths, Hosts: command.Facts.Hosts,
-		Terminal: s.terminal != nil}
-	hints := unknownHints(unknown)
-	s.facts.Unknown = hints
+	effects, labels := withSQL(ctx, s.c.server.cfg.SQL, command)
+	s.facts = factsOf(command, s.gate.Target.Login)
+	s.facts.Terminal = s.terminal != nil
+	hints := s.facts.Unknown
 	if s.terminal != nil {
 		// With a terminal, programs page, colour and ask: what was judged is what
 		// they do without one.
@@ -159,14 +156,20 @@ func (s *session) understand(ctx context.Context, line string) (*shell.Command, 
 	return plan.Settle(answers)
 }
 
+// factsOf are what policies see of a command line.
+func factsOf(c *shell.Command, account string) *Facts {
+	return &Facts{Kind: "exec", Login: account, Programs: c.Facts.Programs, Argv: c.Facts.Argv, Reads: c.Facts.Reads,
+		Writes: c.Facts.Writes, Paths: c.Facts.Paths, Hosts: c.Facts.Hosts, Unknown: unknownHints(c.Unknown)}
+}
+
 // withSQL judges the SQL in a command by the rules of the database that it goes to.
-func (s *session) withSQL(ctx context.Context, c *shell.Command) (gate.Effects, []string) {
-	if len(c.SQL) == 0 || s.c.server.cfg.SQL == nil {
+func withSQL(ctx context.Context, judge SQL, c *shell.Command) (gate.Effects, []string) {
+	if len(c.SQL) == 0 || judge == nil {
 		return c.Effects, c.Labels
 	}
 	labels, all := c.Labels, gate.Effects(0)
 	for _, q := range c.SQL {
-		effects, more, err := s.c.server.cfg.SQL.Judge(ctx, net.JoinHostPort(q.Host, q.Port), q.Database, q.Text)
+		effects, more, err := judge.Judge(ctx, net.JoinHostPort(q.Host, q.Port), q.Database, q.Text)
 		if err != nil || effects == 0 {
 			effects = gate.EffectUnknown
 		}

@@ -43,10 +43,8 @@ func (s *session) decide(ctx context.Context, cmd *gate.Command) (gate.Permit, e
 // applyMasks implements gate.Command.Mask: labels of paths cannot be masked, since
 // the host reads the file; labels of detectors are applied to what it answers.
 func (s *session) applyMasks(labels []string, m gate.Masks) error {
-	for _, l := range labels {
-		if m.For(l) != gate.MaskPlain {
-			return fmt.Errorf("it touches paths labelled %q, which may not be read", l)
-		}
+	if err := maskable(labels, m); err != nil {
+		return err
 	}
 	masks := map[string]string{}
 	for _, l := range s.gate.Target.Detect {
@@ -64,6 +62,16 @@ func (s *session) applyMasks(labels []string, m gate.Masks) error {
 	s.outs[0], s.outs[1] = nil, nil
 	if slices.ContainsFunc(slices.Collect(maps.Values(masks)), func(name string) bool { return name != gate.MaskPlain }) {
 		s.outs[0], s.outs[1] = rules.NewStream(), rules.NewStream()
+	}
+	return nil
+}
+
+// maskable refuses a command that touches labelled paths, unless the rule shows them.
+func maskable(labels []string, m gate.Masks) error {
+	for _, l := range labels {
+		if m.For(l) != gate.MaskPlain {
+			return fmt.Errorf("it touches paths labelled %q, which may not be read", l)
+		}
 	}
 	return nil
 }

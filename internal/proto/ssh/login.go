@@ -24,29 +24,39 @@ const certificateLife = 2 * time.Minute
 // connection and the credential.
 func login(s *gate.SessionInfo) gate.MuxLogin {
 	return func(_ context.Context, raw net.Conn, t *gate.Target, cred *gate.Credential) (gate.Mux, error) {
-		auth, err := authMethods(s, cred)
+		m, err := logIn(raw, t, cred, fmt.Sprintf("sallyport session=%s agent=%q", s.ID, s.Principal.String()))
 		if err != nil {
 			return nil, err
 		}
-		pins, err := parsePins(t)
-		if err != nil {
-			return nil, err
-		}
-		cfg := &ssh.ClientConfig{Config: algorithms(), User: cred.Username, Auth: auth, ClientVersion: "SSH-2.0-Sallyport",
-			HostKeyAlgorithms: pins.algorithms(),
-			HostKeyCallback:   func(address string, _ net.Addr, key ssh.PublicKey) error { return pins.check(address, key) }}
-		conn, channels, requests, err := ssh.NewClientConn(newBufferedConn(raw), t.Address, cfg)
-		if err != nil {
-			return nil, fmt.Errorf("ssh: %w", err)
-		}
-		return newMux(conn, channels, requests), nil
+		return m, nil
 	}
 }
 
+// logIn logs in to a host. keyID is what a certificate that is signed for it says in
+// the host's own log.
+func logIn(raw net.Conn, t *gate.Target, cred *gate.Credential, keyID string) (*mux, error) {
+	auth, err := authMethods(cred, keyID)
+	if err != nil {
+		return nil, err
+	}
+	pins, err := parsePins(t)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &ssh.ClientConfig{Config: algorithms(), User: cred.Username, Auth: auth, ClientVersion: "SSH-2.0-Sallyport",
+		HostKeyAlgorithms: pins.algorithms(),
+		HostKeyCallback:   func(address string, _ net.Addr, key ssh.PublicKey) error { return pins.check(address, key) }}
+	conn, channels, requests, err := ssh.NewClientConn(newBufferedConn(raw), t.Address, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("ssh: %w", err)
+	}
+	return newMux(conn, channels, requests), nil
+}
+
 // authMethods offers what the credential holds, and nothing else.
-func authMethods(s *gate.SessionInfo, cred *gate.Credential) ([]ssh.AuthMethod, error) {
+func authMethods(cred *gate.Credential, keyID string) ([]ssh.AuthMethod, error) {
 	if cred.Authority {
-		signer, err := certified(s, cred)
+		signer, err := certified(cred, keyID)
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +109,7 @@ func withCertificate(authorized []byte, signer ssh.Signer) (ssh.Signer, error) {
 
 // certified makes a key for this one log-in and a certificate for it, whose key id
 // tells the host's own log which agent and which session it is.
-func certified(s *gate.SessionInfo, cred *gate.Credential) (ssh.Signer, error) {
+func certified(cred *gate.Credential, keyID string) (ssh.Signer, error) {
 	authority, err := ssh.ParsePrivateKey([]byte(cred.Key.Reveal()))
 	if err != nil {
 		return nil, errors.New("ssh: the authority's key cannot be read")
@@ -118,7 +128,7 @@ func certified(s *gate.SessionInfo, cred *gate.Credential) (ssh.Signer, error) {
 	}
 	now := time.Now()
 	c := &ssh.Certificate{Key: key, CertType: ssh.UserCert, ValidPrincipals: []string{cred.Username},
-		KeyId:      fmt.Sprintf("sallyport session=%s agent=%q", s.ID, s.Principal.String()),
+		KeyId:      keyID,
 		ValidAfter: uint64(now.Add(-clockSkew).Unix()), ValidBefore: uint64(now.Add(certificateLife).Unix()), //nolint:gosec // after 1970
 		Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": "", "permit-port-forwarding": ""}}}
 	if err := sign(c, authority); err != nil {
