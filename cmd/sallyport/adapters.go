@@ -248,6 +248,16 @@ func (s sessions) Export(ctx context.Context, id, format string, w io.Writer) er
 	return record.Export(ctx, w, r, f, record.ReplayOptions{Speed: 1, Renderer: rendererFor(r.Start().Protocol)})
 }
 
+// Follow implements api.Sessions.
+func (s sessions) Follow(ctx context.Context, id string, w io.Writer) error {
+	r, err := record.Open(s.dir, id)
+	if err != nil {
+		return noSession(id, err)
+	}
+	defer r.Close()
+	return record.Follow(ctx, w, r, record.ReplayOptions{Renderer: liveRendererFor(r.Start().Protocol)})
+}
+
 func noSession(id string, err error) error {
 	return &api.Error{Kind: api.NotFound, Public: fmt.Sprintf("there is no session %q", id), Err: err}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/sallyport-gateway/sallyport/internal/api"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/proto/ssh"
 	"github.com/sallyport-gateway/sallyport/internal/record"
 )
 
@@ -37,6 +39,19 @@ func TestTheCommandsSpeakWithAGateway(t *testing.T) {
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
 }
+
+// TestDocumentsOfHostsAreChecked runs testdata/hosts: what documents may say of SSH
+// targets, and what is said of those that are wrong.
+func TestDocumentsOfHostsAreChecked(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/hosts",
+		RequireExplicitExec: true,
+		UpdateScripts:       *updateScripts,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+var updateScripts = flag.Bool("update", false, "write what commands print into the scripts")
 
 // exits runs a command that must end with the given code.
 func exits(ts *testscript.TestScript, _ bool, args []string) {
@@ -63,8 +78,12 @@ func setupClient(env *testscript.Env) error {
 		return err
 	}
 	d := &double{dir: dir}
+	authority, err := newAuthority()
+	if err != nil {
+		return err
+	}
 	s, err := api.New(api.Config{Identifier: d, Authority: d, Approvals: doubleApprovals{d}, Sessions: doubleSessions{d},
-		Revocations: doubleRevocations{d}, Documents: doubleDocuments{d}, Audit: d})
+		Revocations: doubleRevocations{d}, Documents: doubleDocuments{d}, Audit: d, SSH: doubleSSH{authority}})
 	if err != nil {
 		return err
 	}
@@ -188,6 +207,37 @@ func (s doubleSessions) Export(ctx context.Context, id, format string, w io.Writ
 	}
 	defer r.Close()
 	return record.Export(ctx, w, r, record.Format(format), record.ReplayOptions{})
+}
+
+func (s doubleSessions) Follow(ctx context.Context, id string, w io.Writer) error {
+	r, err := record.Open(s.dir, id)
+	if err != nil {
+		return &api.Error{Kind: api.NotFound, Public: "There is no such session.", Err: err}
+	}
+	defer r.Close()
+	return record.Follow(ctx, w, r, record.ReplayOptions{})
+}
+
+// doubleSSH issues real certificates of an authority of its own.
+type doubleSSH struct{ in *ssh.Authority }
+
+func newAuthority() (*ssh.Authority, error) {
+	var keys ssh.Keys
+	var err error
+	for _, k := range []*gate.Secret{&keys.Host, &keys.HostAuthority, &keys.UserAuthority} {
+		if *k, err = ssh.GenerateKey(); err != nil {
+			return nil, err
+		}
+	}
+	return ssh.NewAuthority(keys, nil)
+}
+
+func (d doubleSSH) Issue(_ context.Context, p *gate.Principal, key string) (string, error) {
+	return d.in.Issue(p, []byte(key))
+}
+
+func (d doubleSSH) Access() api.SSHAccess {
+	return api.SSHAccess{Address: "0.0.0.0:6422", HostAuthority: d.in.HostAuthorityKey()}
 }
 
 type doubleRevocations struct{ *double }

@@ -19,8 +19,8 @@ import (
 )
 
 func newSessionsCommand() *cobra.Command {
-	return newGroup("sessions", "List, show, replay and export sessions",
-		newSessionsList(), newSessionsShow(), newSessionsReplay(), newSessionsExport())
+	return newGroup("sessions", "List, show, follow, replay and export sessions",
+		newSessionsList(), newSessionsShow(), newSessionsFollow(), newSessionsReplay(), newSessionsExport())
 }
 
 // archive is where sessions are read: a gateway, or a folder of recordings.
@@ -99,6 +99,49 @@ func newSessionsShow() *cobra.Command {
 			return showSession(cmd.OutOrStdout(), sessionOf(&found))
 		},
 	})
+}
+
+func newSessionsFollow() *cobra.Command {
+	a := &archive{}
+	cmd := &cobra.Command{
+		Use:   "follow ID",
+		Short: "Watch a live session: commands, decisions and answers as they come",
+		Long: "Show what a session has done so far, and then each command, decision and answer as it comes, until\n" +
+			"the session ends. Of a shell, output is shown as it appears, without cursor movements and colours.\n\n" +
+			"Nothing that an agent or a target sends can act on your terminal. Following through a gateway is\n" +
+			"written to its audit log, and ends with your token.",
+		Example: "  sallyport sessions list --live\n  sallyport sessions follow SESSION",
+		Args:    exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			err := a.follow(ctx, args[0], out)
+			if ctx.Err() != nil {
+				return nil // interrupting it is how a person stops to watch
+			}
+			return err
+		},
+	}
+	a.flags(cmd)
+	_ = cmd.Flags().MarkHidden("json") // following is for people; export is for machines
+	return cmd
+}
+
+func (a *archive) follow(ctx context.Context, id string, out io.Writer) error {
+	if a.dir != "" {
+		return a.read(id, func(r *record.Reader) error {
+			return record.Replay(ctx, out, r, record.ReplayOptions{Follow: true, Renderer: liveRendererFor(r.Start().Protocol)})
+		})
+	}
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	r, err := client.Follow(ctx, id)
+	if err != nil {
+		return explain(err)
+	}
+	defer r.Close()
+	return api.PlayCast(ctx, r, out, api.Pace{Clean: screen})
 }
 
 func newSessionsReplay() *cobra.Command {
@@ -206,6 +249,14 @@ func rendererFor(protocol string) record.Renderer {
 	default:
 		return nil
 	}
+}
+
+// liveRendererFor is rendererFor for somebody who watches.
+func liveRendererFor(protocol string) record.Renderer {
+	if protocol == "ssh" {
+		return &sshwire.Renderer{Live: true}
+	}
+	return rendererFor(protocol)
 }
 
 func folderError(err error) error {

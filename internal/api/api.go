@@ -17,6 +17,9 @@ import (
 // holds a file and a decoder.
 const maxStreams = 16
 
+// maxFollowers bounds the sessions that are followed at the same time.
+const maxFollowers = 64
+
 // Config is what the interface is made of. Every interface but SSH is required.
 type Config struct {
 	Identifier  Identifier
@@ -52,6 +55,8 @@ type Server struct {
 	api      huma.API
 	failures *failures
 	streams  chan struct{} // one element per recording being streamed
+	// followers has one element per session being followed.
+	followers chan struct{}
 }
 
 // Patterns returns the http.ServeMux patterns that belong to the interface.
@@ -91,7 +96,8 @@ func build(cfg Config) (*Server, error) {
 	if cfg.Version == "" {
 		cfg.Version = "0"
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), failures: newFailures(cfg.Now), streams: make(chan struct{}, maxStreams)}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), failures: newFailures(cfg.Now), streams: make(chan struct{}, maxStreams),
+		followers: make(chan struct{}, maxFollowers)}
 	s.api = humago.New(s.mux, humaConfig(cfg.Version))
 	s.api.UseMiddleware(s.authenticate)
 	s.registerApprovals()

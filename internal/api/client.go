@@ -175,6 +175,16 @@ func (c *Client) Recording(ctx context.Context, id, format string) (io.ReadClose
 	return r.Body, nil
 }
 
+// Follow streams a session's recording as asciicast until the session ends. The
+// caller closes it. A read error other than io.EOF means that more may have come.
+func (c *Client) Follow(ctx context.Context, id string) (io.ReadCloser, error) {
+	r, err := c.do(ctx, http.MethodGet, "/v1/sessions/"+url.PathEscape(id)+"/follow", nil, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return r.Body, nil
+}
+
 // Revoke revokes an agent, a token or a session.
 func (c *Client) Revoke(ctx context.Context, r Revocation) (Revoked, error) {
 	var in revokeInput

@@ -92,6 +92,10 @@ type Sessions interface {
 	// the recording exists (NotFound), read in constant memory and stop at the
 	// first error of w.
 	Export(ctx context.Context, id, format string, w io.Writer) error
+	// Follow writes a recording as asciicast, with what is added to it, until the
+	// session ends. While nothing happens it writes an empty line every ten
+	// seconds. It has the duties of Export.
+	Follow(ctx context.Context, id string, w io.Writer) error
 }
 
 // Revocations keeps revocations. It must be safe for concurrent use.

@@ -56,6 +56,14 @@ func (s *Server) registerSessions() {
 		formatType("jsonl"): binary(), formatType("asciicast"): binary(), formatType("text"): binary(),
 	}}
 	huma.Register(s.api, o, s.readRecording)
+	f := s.operation(huma.Operation{
+		OperationID: "follow-session", Method: http.MethodGet, Path: "/v1/sessions/{id}/follow",
+		Summary: "Stream a session's recording until the session ends", Tags: []string{"sessions"},
+		Description: "As asciicast: what is recorded so far, and then each event as it comes. Empty lines keep the connection. " +
+			"Every call is written to the audit log, and ends when the caller's token or permission does.",
+	}, PermitSessions, false)
+	f.Responses["200"] = &huma.Response{Description: "The recording", Content: map[string]*huma.MediaType{formatType("asciicast"): binary()}}
+	huma.Register(s.api, f, s.followSession)
 }
 
 func (s *Server) listSessions(ctx context.Context, in *listSessionsInput) (*sessionsOutput, error) {
@@ -91,30 +99,46 @@ func formatType(format string) string {
 }
 
 func (s *Server) readRecording(_ context.Context, in *recordingInput) (*huma.StreamResponse, error) {
+	return s.streamRecording(s.streams, "recording.read", in.ID, in.Format, func(ctx context.Context, out *stream) error {
+		return s.cfg.Sessions.Export(ctx, in.ID, in.Format, out)
+	})
+}
+
+func (s *Server) followSession(_ context.Context, in *sessionInput) (*huma.StreamResponse, error) {
+	return s.streamRecording(s.followers, "recording.follow", in.ID, "asciicast", func(ctx context.Context, out *stream) error {
+		who := callerOf(ctx).principal
+		out.live, out.permitted = true, func() bool {
+			_, revoked := s.cfg.Identifier.Revoked(who)
+			return !revoked && s.cfg.Now().Before(who.Expiry) && s.cfg.Authority.Allowed(who, PermitSessions)
+		}
+		return s.cfg.Sessions.Follow(ctx, in.ID, out)
+	})
+}
+
+// streamRecording answers with what do writes; seats bounds how many do at a time.
+func (s *Server) streamRecording(seats chan struct{}, action, id, format string, do func(context.Context, *stream) error) (*huma.StreamResponse, error) {
 	select {
-	case s.streams <- struct{}{}:
+	case seats <- struct{}{}:
 	default:
 		p := newProblem(http.StatusServiceUnavailable, "Too many recordings are being read now: try again later.")
 		p.retryAfter = 5 * time.Second
 		return nil, p
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		defer func() { <-s.streams }()
+		defer func() { <-seats }()
 		_, w := humago.Unwrap(hc)
-		out := &stream{w: w, control: http.NewResponseController(w), format: in.Format}
+		out := &stream{w: w, control: http.NewResponseController(w), format: format}
 		ctx := hc.Context()
-		err := s.call(ctx, "recording.read", in.ID, in.Format, func(ctx context.Context) error {
-			return s.cfg.Sessions.Export(ctx, in.ID, in.Format, out)
-		})
+		err := s.call(ctx, action, id, format, func(ctx context.Context) error { return do(ctx, out) })
 		switch {
 		case err == nil && !out.begun:
 			out.begin()
 		case err == nil:
 		case out.begun:
-			_ = s.fail(ctx, "read-recording", err) // logged; the broken connection tells the caller
+			_ = s.fail(ctx, action, err) // logged; the broken connection tells the caller
 			panic(http.ErrAbortHandler)
 		default:
-			writeProblem(w, problemOf(s.fail(ctx, "read-recording", err)))
+			writeProblem(w, problemOf(s.fail(ctx, action, err)))
 		}
 	}}, nil
 }
@@ -127,7 +151,14 @@ type stream struct {
 	control *http.ResponseController
 	format  string
 	begun   bool
+	// live sends each write at once: what is followed goes on for hours. permitted
+	// is asked before each, and nil where an answer takes seconds.
+	live      bool
+	permitted func() bool
 }
+
+// errPermission ends the answer to a caller who may not see more.
+var errPermission = &Error{Kind: Forbidden, Public: "Your token or your permission has ended."}
 
 func (t *stream) begin() {
 	t.begun = true
@@ -136,11 +167,24 @@ func (t *stream) begin() {
 }
 
 func (t *stream) Write(b []byte) (int, error) {
+	if t.permitted != nil && !t.permitted() {
+		return 0, errPermission
+	}
 	if !t.begun {
 		t.begin()
+		if t.live {
+			// The bound on reading a request would end what reads nothing more.
+			if err := t.control.SetReadDeadline(time.Time{}); err != nil {
+				return 0, err
+			}
+		}
 	}
 	if err := t.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
 	}
-	return t.w.Write(b)
+	n, err := t.w.Write(b)
+	if err == nil && t.live {
+		err = t.control.Flush()
+	}
+	return n, err
 }

@@ -43,10 +43,12 @@ type world struct {
 	auditErr error
 	answered []string
 	applied  [][]byte
+	issued   []string
 	revoked  []api.Revocation
 	allowed  map[string][]string // subject → permissions
 	ready    error
 	export   func(ctx context.Context, w io.Writer) error
+	follow   func(ctx context.Context, w io.Writer) error
 	panics   bool
 	filter   api.SessionFilter
 	log      bytes.Buffer
@@ -61,7 +63,28 @@ func newWorld() *world {
 			_, err := io.WriteString(w, "{\"n\":1}\n")
 			return err
 		},
+		follow: func(_ context.Context, w io.Writer) error {
+			_, err := io.WriteString(w, "{\"version\":2}\n")
+			return err
+		},
 	}
+}
+
+// certifier issues words.
+type certifier struct{ *world }
+
+func (c certifier) Issue(_ context.Context, p *gate.Principal, key string) (string, error) {
+	if !strings.HasPrefix(key, "ssh-ed25519 ") {
+		return "", errors.New("this is not one public key in the form of an authorized_keys line")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.issued = append(c.issued, p.Subject+" "+key)
+	return "certificate of " + p.TokenID, nil
+}
+
+func (certifier) Access() api.SSHAccess {
+	return api.SSHAccess{Address: "gateway.example:6422", HostAuthority: "ssh-ed25519 AAAA"}
 }
 
 func (w *world) Identify(_ context.Context, token gate.Secret) (*gate.Principal, error) {
@@ -176,6 +199,13 @@ func (s sessions) Export(ctx context.Context, id, _ string, w io.Writer) error {
 	return s.export(ctx, w)
 }
 
+func (s sessions) Follow(ctx context.Context, id string, w io.Writer) error {
+	if id != "ses_1" {
+		return &api.Error{Kind: api.NotFound, Public: "There is no such session."}
+	}
+	return s.follow(ctx, w)
+}
+
 type revocations struct{ *world }
 
 func (r revocations) Revoke(_ context.Context, by *gate.Principal, x api.Revocation) (api.Revoked, error) {
@@ -210,7 +240,7 @@ func (d documents) Apply(_ context.Context, _ *gate.Principal, body []byte, dryR
 func (w *world) config() api.Config {
 	return api.Config{
 		Identifier: w, Authority: w, Approvals: approvals{w}, Sessions: sessions{w}, Revocations: revocations{w},
-		Documents: documents{w}, Audit: w, Ready: func(context.Context) error { return w.ready },
+		Documents: documents{w}, SSH: certifier{w}, Audit: w, Ready: func(context.Context) error { return w.ready },
 		Metrics: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "up 1\n") }),
 		Log:     slog.New(slog.NewJSONHandler(&syncWriter{w: w}, nil)), Now: func() time.Time { return w.now },
 	}

@@ -48,6 +48,29 @@ func Export(ctx context.Context, w io.Writer, r *Reader, f Format, o ReplayOptio
 	return errors.Join(err, b.Flush())
 }
 
+// beat is how often a reader of Follow hears something.
+const beat = 10 * time.Second
+
+// Follow writes what Replay shows of a session as FormatAsciicast, each moment as
+// it comes, until the session ends. While nothing happens an empty line comes every
+// ten seconds, so that neither side takes the other for gone; players skip it. It
+// returns nil at the end of the session, ctx's error, or w's.
+func Follow(ctx context.Context, w io.Writer, r *Reader, o ReplayOptions) error {
+	o.defaults()
+	o.Follow, o.Speed = true, 0
+	nap, waited := o.Sleep, time.Duration(0)
+	o.Sleep = func(ctx context.Context, d time.Duration) error {
+		if waited += d; waited >= beat {
+			waited = 0
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return err
+			}
+		}
+		return nap(ctx, d)
+	}
+	return exportAsciicast(ctx, w, r, &o)
+}
+
 // exported is one line of FormatJSONL.
 type exported struct {
 	Event   string    `json:"event"`

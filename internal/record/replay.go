@@ -20,9 +20,10 @@ import (
 type Renderer interface {
 	// Render is given the next bytes that were answered to a command and calls
 	// emit for what became complete. The kinds are "columns" (names of a new
-	// result), "row" (a nil cell is NULL), "tag", "error", "notice" and "text";
-	// an unknown kind is shown as text. Cells are copied when emit returns. A
-	// cell may hold anything: replay escapes it.
+	// result), "row" (a nil cell is NULL), "tag", "error", "notice", "text" and
+	// "part" (the beginning of a text, which the next part or text goes on); an
+	// unknown kind is shown as text. Cells are copied when emit returns. A cell
+	// may hold anything: replay escapes it.
 	Render(command uint64, answer []byte, emit func(kind string, cells [][]byte))
 }
 
@@ -120,7 +121,7 @@ func (o *ReplayOptions) play(ctx context.Context, r *Reader, show func(time.Dura
 	if err := show(0, p.take()); err != nil {
 		return err
 	}
-	at := time.Duration(0)
+	at, over := time.Duration(0), !o.Follow
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -129,7 +130,12 @@ func (o *ReplayOptions) play(ctx context.Context, r *Reader, show func(time.Dura
 		var damage *DamageError
 		switch {
 		case errors.Is(err, io.EOF):
-			if o.Follow && r.Live() {
+			if !over {
+				// What was written before the end may have come after we looked:
+				// the end itself is read once more.
+				if over = !r.Live(); over {
+					continue
+				}
 				if err := o.Sleep(ctx, followEvery); err != nil {
 					return err
 				}
@@ -160,6 +166,7 @@ type player struct {
 	out     bytes.Buffer
 	table   table
 	command uint64 // whose answer the table belongs to
+	open    bool   // a text's line has no end yet
 	ended   bool
 }
 
@@ -178,14 +185,33 @@ const (
 
 // line writes a fixed prefix and a text of the recording, on one line.
 func (p *player) line(prefix, text string) {
+	p.closeLine()
 	p.out.WriteString(prefix)
 	p.out.Write(appendSafe(p.out.AvailableBuffer(), text, maxLine))
 	p.out.WriteByte('\n')
 }
 
+// part writes a text that more may follow on the same line.
+func (p *player) part(text []byte) {
+	if !p.open {
+		p.out.WriteString("    : ")
+		p.open = true
+	}
+	p.out.Write(appendSafe(p.out.AvailableBuffer(), text, maxLine))
+}
+
+// closeLine ends the line of a part.
+func (p *player) closeLine() {
+	if p.open {
+		p.out.WriteByte('\n')
+		p.open = false
+	}
+}
+
 // lines writes a text whose own lines stay lines. They are indented deeper than
 // anything that replay says itself, so that a command cannot pose as a decision.
 func (p *player) lines(prefix, text string) {
+	p.closeLine()
 	p.out.WriteString(prefix)
 	for n := 1; ; n++ {
 		one, rest, again := strings.Cut(text, "\n")
@@ -311,6 +337,17 @@ func (p *player) commandEntry(e *Entry) {
 }
 
 func (p *player) emit(kind string, cells [][]byte) {
+	if kind == "part" || kind == "text" && p.open {
+		p.table.flush(&p.out)
+		for _, c := range cells {
+			p.part(c)
+		}
+		if kind == "text" {
+			p.closeLine()
+		}
+		return
+	}
+	p.closeLine()
 	switch kind {
 	case "columns":
 		p.table.flush(&p.out)
@@ -331,6 +368,7 @@ func (p *player) emit(kind string, cells [][]byte) {
 
 func (p *player) end(r *Reader) {
 	p.table.flush(&p.out)
+	p.closeLine()
 	s := r.Summary()
 	if s.Live {
 		p.line("\n", "the session goes on")
