@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-gateway/sallyport/internal/api"
+	"github.com/sallyport-gateway/sallyport/internal/config"
 	"github.com/sallyport-gateway/sallyport/internal/record"
 )
 
@@ -174,7 +175,12 @@ func problemCode(p *api.Problem) int {
 
 // report tells a person what happened and what to do.
 func report(w io.Writer, err error) {
-	fmt.Fprintf(w, "sallyport: %s\n", clean(err.Error()))
+	text := clean(err.Error())
+	var mistakes config.Errors
+	if errors.As(err, &mistakes) {
+		text = screen(err.Error()) // each with its line and a caret under the place
+	}
+	fmt.Fprintf(w, "sallyport: %s\n", text)
 	var problem *api.Problem
 	if errors.As(err, &problem) {
 		var documents *documentsError
