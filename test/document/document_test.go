@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,9 @@ import (
 
 	"github.com/sallyport-gateway/sallyport/internal/config"
 	"github.com/sallyport-gateway/sallyport/internal/identity"
+	"github.com/sallyport-gateway/sallyport/internal/mask"
 	"github.com/sallyport-gateway/sallyport/internal/policy"
+	"github.com/sallyport-gateway/sallyport/internal/proto/ssh"
 	"github.com/sallyport-gateway/sallyport/internal/sql/postgres"
 )
 
@@ -44,7 +47,7 @@ func kinds() []config.Kind {
 // newStore returns a store over a folder that compiles policies as a hook.
 func newStore(t *testing.T, facts reflect.Type, known func(*config.Set) policy.Known) (*config.Store, *policy.Engine) {
 	t.Helper()
-	e, err := policy.New(policy.Options{Facts: map[string]policy.FactsType{"postgres": {Variable: "sql", Type: facts}, "ssh": {}}})
+	e, err := policy.New(policy.Options{Facts: map[string]policy.FactsType{"postgres": {Variable: "sql", Type: facts}, "ssh": {Variable: "ssh", Type: reflect.TypeFor[ssh.Facts]()}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +59,7 @@ func newStore(t *testing.T, facts reflect.Type, known func(*config.Set) policy.K
 }
 
 func knownOf(s *config.Set) policy.Known {
-	k := policy.Known{Labels: s.LabelNames()}
+	k := policy.Known{Labels: slices.Concat(s.LabelNames(), mask.Groups(), mask.Names())}
 	for _, i := range config.Values[identity.Issuer](s) {
 		for name := range i.Claims.Attributes {
 			k.Attributes = append(k.Attributes, name)

@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 
@@ -49,8 +48,8 @@ func Run(ctx context.Context, g *gate.Gateway, t *gate.Target, command string) (
 // lead; if it cannot be asked, the command is one that is not understood, as in a
 // session, and assumed says so. judge may be nil.
 func Describe(ctx context.Context, g *gate.Gateway, t *gate.Target, line string, judge SQL) (cmd *gate.Command, assumed string, err error) {
-	if argv := literalWords(line); len(argv) > 0 && argv[0] == "scp" {
-		return nil, "", errors.New("scp is decided file by file as they move, and so cannot be explained as one command")
+	if argv := literalWords(line); len(argv) > 0 && (argv[0] == "scp" || argv[0] == "rsync") {
+		return nil, "", fmt.Errorf("%s moves files, which is decided as they move, and so cannot be explained as one command", argv[0])
 	}
 	plan, err := shell.Analyse([]byte(line), shell.Bash, programs)
 	if err != nil {
