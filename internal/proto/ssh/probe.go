@@ -77,6 +77,8 @@ func inquire(ctx context.Context, g *gate.Gateway, t *gate.Target, questions []h
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, inquiryTimeout)
+	defer cancel()
 	out, err := Run(ctx, g, t, script)
 	if err != nil {
 		return nil, err
