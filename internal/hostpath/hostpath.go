@@ -40,9 +40,12 @@ const (
 	// Repository is what git reads when it works in the directory: the work
 	// tree, the repository's own files, and settings.
 	Repository
+	// Walk looks at the names of everything at and below the path, and reads
+	// nothing else.
+	Walk
 )
 
-var useNames = [...]string{"", "stat", "list", "read", "recurse", "write", "create", "delete", "execute", "enter", "match", "repository"}
+var useNames = [...]string{"", "stat", "list", "read", "recurse", "write", "create", "delete", "execute", "enter", "match", "repository", "walk"}
 
 // String is the use in one word, for messages.
 func (u Use) String() string {
@@ -198,7 +201,7 @@ func (q *Question) arguments() []string {
 	case q.Glob:
 		kind = "g"
 	}
-	if q.Use == Recurse {
+	if q.Use == Recurse || q.Use == Walk && q.Follow {
 		follow = "0"
 		if q.Follow {
 			follow = "1"

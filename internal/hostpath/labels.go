@@ -99,7 +99,7 @@ func (m *marked) cover(real string, q *Question) []string {
 		return nil
 	}
 	var labels []string
-	below := q.Use == Recurse || q.Use == Delete || q.Use == Repository
+	below := q.Use == Recurse || q.Use == Walk || q.Use == Delete || q.Use == Repository
 	for _, p := range m.patterns {
 		path := p.path
 		if rest, home := strings.CutPrefix(path, "~/"); home {

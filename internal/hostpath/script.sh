@@ -97,6 +97,10 @@ below() {
 	*) return ;;
 	esac
 	[ "$marked" != 0 ] || return
+	if [ "$R" = / ]; then
+		p X "everything below / is too much to know"
+		return
+	fi
 	if ! counts; then
 		p X "find cannot tell link counts"
 		return

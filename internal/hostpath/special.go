@@ -15,10 +15,10 @@ func special(real string, kind Kind, use Use) string {
 		return "it is a device"
 	case kind == Pipe, kind == Socket:
 		return "it is a pipe or socket"
-	case within(real, "/dev") && use != List && use != Enter && kind != Missing:
+	case within(real, "/dev") && use != List && use != Walk && use != Enter && kind != Missing:
 		return "it lies in /dev"
-	case within(real, "/sys") && use == Recurse:
-		return "everything below /sys is too much to know"
+	case use == Recurse && (real == "/" || within(real, "/sys")):
+		return "everything below it includes what is no ordinary file, as the environments of processes"
 	}
 	return ""
 }

@@ -425,9 +425,11 @@ func (c *call) operands(p *Program, in *input) {
 func (in *input) kind(k Kind) Kind {
 	switch {
 	case k == Read && in.mode("follow") && in.mode("recurse"), k == List && in.mode("follow") && in.mode("recurse"),
-		k == Recurse && in.mode("follow"):
+		(k == Recurse || k == Walk) && in.mode("follow"):
 		return Follow
-	case (k == Read || k == List) && in.mode("recurse"):
+	case k == List && in.mode("recurse"):
+		return Walk
+	case k == Read && in.mode("recurse"):
 		return Recurse
 	case k == List && in.mode("stat"):
 		return Stat
@@ -485,6 +487,7 @@ var questions = map[Kind]struct {
 	List:    {hostpath.Question{Use: hostpath.List, Follow: true}, gate.EffectRead},
 	Read:    {hostpath.Question{Use: hostpath.Read, Follow: true}, gate.EffectRead},
 	Recurse: {hostpath.Question{Use: hostpath.Recurse}, gate.EffectRead},
+	Walk:    {hostpath.Question{Use: hostpath.Walk}, gate.EffectRead},
 	Follow:  {hostpath.Question{Use: hostpath.Recurse, Follow: true}, gate.EffectRead},
 	Write:   {hostpath.Question{Use: hostpath.Write, Follow: true}, gate.EffectWrite},
 	Create:  {hostpath.Question{Use: hostpath.Create, Follow: true}, gate.EffectWrite},

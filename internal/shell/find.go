@@ -34,7 +34,7 @@ func (c *call) find(p *Program, from int) {
 			break
 		}
 	}
-	f := &finder{call: c, roots: slices.Clone(c.args[first:i]), i: i, kind: Recurse}
+	f := &finder{call: c, roots: slices.Clone(c.args[first:i]), i: i, kind: Walk}
 	if len(f.roots) == 0 {
 		f.roots = lits(".")
 	}
@@ -44,7 +44,7 @@ func (c *call) find(p *Program, from int) {
 	switch {
 	case follow || f.follow:
 		f.kind = Follow
-	case f.shallow && !f.runs && f.kind == Recurse:
+	case f.shallow && !f.runs && f.kind == Walk:
 		// At a depth of one only the names in the directory are looked at.
 		f.kind = List
 	}

@@ -250,7 +250,7 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 			}
 			paths = append(paths, place.Real)
 			switch q.question.Use {
-			case hostpath.Read, hostpath.Recurse, hostpath.List, hostpath.Repository:
+			case hostpath.Read, hostpath.Recurse, hostpath.Walk, hostpath.List, hostpath.Repository:
 				reads = append(reads, place.Real)
 			case hostpath.Write, hostpath.Create, hostpath.Delete:
 				writes = append(writes, place.Real)

@@ -20,12 +20,14 @@ const (
 	Const Kind = "const"
 	// Stat, Entry, List, Read, Recurse and Follow are paths that are looked at,
 	// looked at without following a link, listed, read, read with everything
-	// below, and read below through links.
+	// below, and read below through links. Walk is looked at with everything
+	// below.
 	Stat    Kind = "stat"
 	Entry   Kind = "entry"
 	List    Kind = "list"
 	Read    Kind = "read"
 	Recurse Kind = "recurse"
+	Walk    Kind = "walk"
 	Follow  Kind = "follow"
 	// Write, Create, Delete and Remove are paths that are written, made, taken
 	// away, and taken away with everything below.
@@ -141,7 +143,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Duration}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Duration}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

@@ -1,5 +1,7 @@
 package shell
 
+import "github.com/sallyport-gateway/sallyport/internal/gate"
+
 // packagePrograms ask package managers what is there.
 var packagePrograms = []Program{
 	{Name: "dpkg", Options: opts("-l,--list!query -s,--status!query -L,--listfiles!query -S,--search!query -p,--print-avail!query --get-selections!query --print-architecture!query --print-foreign-architectures!query --version!query -V,--verify!query -C,--audit!query --compare-versions!query --no-pager"), Operands: args("text..."), Special: "query", Add: []string{"--no-pager"}},
@@ -12,7 +14,8 @@ var packagePrograms = []Program{
 	{Name: "pip", Aliases: []string{"pip3"}, Options: opts("-V,--version --disable-pip-version-check"), Add: []string{"--disable-pip-version-check"}, Commands: []Program{
 		verb("list", "", "--format=text -o,--outdated --not-required --local --user"), verb("show", "text...", "-f,--files -v,--verbose"), verb("freeze", "", "--all --local --user"), verb("check", ""),
 	}, Alone: true},
-	{Name: "npm", Options: opts("-v,--version --logs-max=const(0) --no-update-notifier"), Add: []string{"--logs-max=0", "--no-update-notifier"}, Commands: []Program{verb("ls list", "text...", "-g,--global --depth=text --json --long -a,--all --parseable --prod --dev"), verb("root", "", "-g"), verb("prefix", "", "-g")}, Alone: true},
+	// npm makes its folder in the home directory whatever it is asked.
+	{Name: "npm", Commands: []Program{{Name: "ls", Aliases: []string{"list"}, Effects: gate.EffectRead | gate.EffectWrite, Options: opts("-g,--global --depth=text --json --long -a,--all --parseable"), Operands: args("text...")}}},
 	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "text..."), verb("version", ""), verb("services", "text...")}},
 	// Programs that run code of their own kind tell their version only.
 	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "less", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh"}, Special: "version"},

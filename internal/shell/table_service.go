@@ -77,7 +77,7 @@ func docker(name string) Program {
 		verb("stats", "text...", "-a,--all --no-stream --no-trunc --format=text"), verb("top", "text text..."), verb("port", "text text"),
 		verb("diff", "text"), verb("history", "text", "-H,--human --no-trunc -q,--quiet --format=text"),
 		verb("version", "", "-f,--format=text"), verb("info", "", "-f,--format=text"),
-		verb("events", "", "--since=text --until=text -f,--filter=text --format=text"), verb("search", "text", "--limit=text --no-trunc -f,--filter=text --format=text"),
+		verb("events", "", "--since=text --until=text -f,--filter=text --format=text"),
 		group("container", verb("logs", "text", "--tail=text --since=text -t -f"), verb("stats", "text...", "--no-stream --format=text -a"), verb("top", "text text..."), verb("port", "text text"), verb("diff", "text")),
 		group("image", verb("history", "text", "--no-trunc -q --format=text")), group("network"), group("volume"), group("context", verb("show", "")),
 		{Name: "system", Commands: []Program{verb("df", "", "-v,--verbose --format=text"), verb("info", "", "-f,--format=text")}},

@@ -6,6 +6,7 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/hostpath"
 )
 
@@ -198,14 +199,15 @@ func (a *analysis) matching(left word, y *syntax.Word, negated bool) *statement 
 	if left.form == dynamic {
 		quoteAll(&left)
 	}
+	a.effects |= gate.EffectRead
 	yes, no := "true", "false"
 	if negated {
 		yes, no = no, yes
 	}
 	body := func(word string) *list {
+		a.record(word, lits(word))
 		return &list{items: []*statement{{node: &simple{words: lits(word)}}}}
 	}
-	a.program("case")
 	return &statement{node: &choice{subject: left, arms: []arm{{[]string{a.casePattern(y)}, body(yes)}, {[]string{"*"}, body(no)}}}}
 }
 
