@@ -1,0 +1,98 @@
+package shell
+
+import (
+	"slices"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// every reads for.
+func (a *analysis) every(c *syntax.ForClause, s state, out *statement) state {
+	out.node = &every{body: &list{}}
+	if c3, is := c.Loop.(*syntax.CStyleLoop); is && !c.Braces {
+		return a.counted(c, c3, s, out)
+	}
+	iter, words := c.Loop.(*syntax.WordIter)
+	if c.Select || !words || !iter.InPos.IsValid() || c.Braces {
+		a.fail("for", "only for NAME in WORDS is understood", "")
+		return s
+	}
+	node := &every{name: iter.Name.Value}
+	out.node = node
+	if !a.assignable(node.name) {
+		a.fail(node.name, "a variable of this name can change what programs do", "use another name")
+	}
+	for _, item := range iter.Items {
+		node.items = append(node.items, a.word(item, &s)...)
+	}
+	inner := s.clone()
+	inner.inLoop = true
+	widen(&inner, c)
+	inner.set(node.name, a.items(node.items, &s))
+	before := inner.clone()
+	node.body = a.statements(c.Do, &inner)
+	after := merge(before, inner)
+	after.set(node.name, fuzz(false))
+	after.inLoop = s.inLoop
+	return after
+}
+
+// items is what the variable of a for loop can be.
+func (a *analysis) items(words []word, s *state) word {
+	value := word{form: each}
+	for i := range words {
+		switch w := &words[i]; w.form {
+		case dynamic:
+			value.form = dynamic
+		case each:
+			value.alternatives = append(value.alternatives, w.alternatives...)
+		case pattern:
+			a.match(w, s, "for")
+			value.alternatives = append(value.alternatives, *w)
+		default:
+			value.alternatives = append(value.alternatives, *w)
+		}
+	}
+	if value.form == dynamic || len(value.alternatives) == 0 || len(value.alternatives) > maxAlternatives {
+		return fuzz(false)
+	}
+	return value
+}
+
+// widen forgets the variables that a loop assigns, because an earlier turn may
+// have assigned them.
+func widen(s *state, loop syntax.Node) {
+	syntax.Walk(loop, func(n syntax.Node) bool {
+		switch x := n.(type) {
+		case *syntax.Assign:
+			if x.Name != nil {
+				number := isNumber(s.vars[x.Name.Value]) && !x.Append && isArithmetic(x.Value)
+				s.set(x.Name.Value, fuzz(number))
+			}
+		case *syntax.WordIter:
+			s.set(x.Name.Value, fuzz(false))
+		case *syntax.BinaryArithm, *syntax.UnaryArithm:
+			if name := counter(x.(syntax.ArithmExpr)); name != "" {
+				s.set(name, fuzz(isNumber(s.vars[name])))
+			}
+		case *syntax.CallExpr:
+			if len(x.Args) > 0 && slices.Contains([]string{"read", "unset", "getopts", "mapfile", "readarray", "printf"}, x.Args[0].Lit()) {
+				for _, arg := range x.Args[1:] {
+					if name := arg.Lit(); syntax.ValidName(name) {
+						s.set(name, fuzz(false))
+					}
+				}
+			}
+		}
+		return true
+	})
+}
+
+// isArithmetic reports whether a value is nothing but an arithmetic expansion.
+func isArithmetic(w *syntax.Word) bool {
+	if w == nil || len(w.Parts) != 1 {
+		return false
+	}
+	_, is := w.Parts[0].(*syntax.ArithmExp)
+	return is
+}

@@ -1,0 +1,100 @@
+package shell
+
+import (
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
+)
+
+// questions are what the kinds of paths ask, and their effects.
+var questions = map[Kind]struct {
+	question hostpath.Question
+	effects  gate.Effects
+}{
+	Stat:    {hostpath.Question{Use: hostpath.Stat, Follow: true}, gate.EffectRead},
+	Entry:   {hostpath.Question{Use: hostpath.Stat}, gate.EffectRead},
+	List:    {hostpath.Question{Use: hostpath.List, Follow: true}, gate.EffectRead},
+	Read:    {hostpath.Question{Use: hostpath.Read, Follow: true}, gate.EffectRead},
+	Recurse: {hostpath.Question{Use: hostpath.Recurse}, gate.EffectRead},
+	Walk:    {hostpath.Question{Use: hostpath.Walk}, gate.EffectRead},
+	Follow:  {hostpath.Question{Use: hostpath.Recurse, Follow: true}, gate.EffectRead},
+	Write:   {hostpath.Question{Use: hostpath.Write, Follow: true}, gate.EffectWrite},
+	Create:  {hostpath.Question{Use: hostpath.Create, Follow: true}, gate.EffectWrite},
+	Delete:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
+	Remove:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
+}
+
+// path asks the host about a path that nothing reads as an option.
+func (a *analysis) path(w *word, s *state, q hostpath.Question, what string) {
+	a.place(w, s, q, what, true)
+}
+
+// place asks the host about a path.
+func (a *analysis) place(w *word, s *state, q hostpath.Question, what string, safe bool) bool {
+	switch w.form {
+	case static, homely:
+		if w.form == static && w.text == "" {
+			return true // no file has an empty name
+		}
+		a.ask(w, s, q, what)
+		return true
+	case pattern:
+		w.asked = a.ask(w, s, q, what+" "+w.text)
+		for _, i := range w.asked {
+			a.asked[i].option = !safe
+		}
+		return true
+	case each:
+		for i := range w.alternatives {
+			alternative := w.alternatives[i]
+			first := len(a.asked)
+			if !a.place(&alternative, s, q, what, safe) {
+				return false
+			}
+			for j := first; j < len(a.asked); j++ {
+				a.asked[j].spaced = w.spaced
+			}
+		}
+		return true
+	}
+	a.fail(what+" "+w.source(), "the path is known only when it runs", "write the path out")
+	return false
+}
+
+// match asks the host for the names of a pattern.
+func (a *analysis) match(w *word, s *state, what string) {
+	w.asked = a.ask(w, s, hostpath.Question{Use: hostpath.Match}, what+" "+w.text)
+}
+
+// ask adds a question for each directory that the command may run in.
+func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []int {
+	q.Name = w.text
+	if w.below {
+		// Any file below is meant, whatever is done with it.
+		if q.Use != hostpath.Delete {
+			q.Use = hostpath.Recurse
+		}
+	}
+	switch w.form {
+	case homely:
+		q.Home, q.Name = true, strings.TrimPrefix(w.text, "/")
+	case pattern:
+		q.Glob, q.Home, q.Name = true, w.home, w.glob
+	}
+	if strings.ContainsFunc(q.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(q.Name) > 4096 {
+		a.fail(what, "the path has a control character, or is too long", "")
+		return nil
+	}
+	var all []int
+	for _, dirs := range s.dirs {
+		if len(a.asked) >= maxAsked {
+			a.fail("command line", "it names too many paths", "")
+			return all
+		}
+		q.Dirs = dirs
+		all = append(all, len(a.asked))
+		a.asked = append(a.asked, asked{question: q, below: w.below, what: what})
+	}
+	return all
+}
