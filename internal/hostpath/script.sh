@@ -97,10 +97,12 @@ below() {
 	*) return ;;
 	esac
 	[ "$marked" != 0 ] || return
-	if [ "$R" = / ]; then
-		p X "everything below / is too much to know"
+	case $R/ in
+	// | /proc/* | /sys/* | /dev/*)
+		p X "everything below it is too much to know"
 		return
-	fi
+		;;
+	esac
 	if ! counts; then
 		p X "find cannot tell link counts"
 		return

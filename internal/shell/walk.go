@@ -391,6 +391,11 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 	if !found {
 		return *s, *s
 	}
+	if name == words[0].text && name == "time" && a.dialect != POSIX {
+		// Written without its quotes it would be the keyword.
+		a.fail("time", "quoted, it is another program than the shell's own", "do not quote it")
+		return *s, *s
+	}
 	c := &call{a: a, s: s, name: name, args: words[1:], typed: words[0]}
 	ok, bad, changed := c.builtin()
 	if !changed {
