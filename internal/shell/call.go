@@ -167,9 +167,9 @@ func (c *call) operands(p *Program, in *input) {
 			return
 		}
 		used = used || n >= last
-		if p.Stdin && c.args[i].is("-") && k.Kind != Text && k.Kind != Const {
+		if p.Stdin && c.args[i].is("-") && (k.Kind == Read || k.Kind == Follow) {
+			// Standard input, or for some programs a file of that name.
 			c.stdin()
-			continue
 		}
 		if !c.use(in.kind(k.Kind), &c.args[i], k.Values, "", i >= in.ended) {
 			return

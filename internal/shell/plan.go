@@ -245,7 +245,7 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 			c.Labels = append(c.Labels, l)
 		}
 		for _, place := range answer.Places {
-			if place.Real == "" {
+			if place.Real == "" || place.Kind == hostpath.Missing && place.Name == "-" {
 				continue
 			}
 			paths = append(paths, place.Real)
@@ -278,6 +278,8 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		switch {
 		case p.Refused != "":
 			add(p.Name, p.Refused, "")
+		case q.question.Glob && !printable(p.Name):
+			add(q.what, "the pattern matches a name with control characters", "name the files")
 		case q.present && p.Kind == hostpath.Missing:
 			add(p.Name, "it is not there, and the program would try other names", "write the whole name")
 		case q.unmatched:
@@ -297,6 +299,11 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		all = append(all, checkSettings(a.Settings)...)
 	}
 	return all
+}
+
+// printable reports whether a person who reads the text sees the name as it is.
+func printable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || invisible(r) })
 }
 
 func writes(u hostpath.Use) bool {
