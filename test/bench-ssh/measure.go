@@ -65,7 +65,7 @@ func command(ctx context.Context, s *system, name string, args ...string) error 
 	}
 	defer func() { _ = null.Close() }()
 	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, name, append([]string{"-F", s.config, "-c", cipher}, args...)...)
+	cmd := exec.CommandContext(ctx, name, append([]string{"-F", s.config, "-c", cipher, "-o", "KexAlgorithms=" + kex}, args...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = null, null, &stderr
 	cmd.WaitDelay = time.Second // a ControlMaster in the background holds its standard error
 	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {

@@ -41,7 +41,7 @@ Written by ` + "`make bench-ssh`" + `; the figures are in bench/ssh.json. One in
 - **direct**: OpenSSH's client on OpenSSH's server.
 - **sallyport**: the same client and server with the gateway between them: a certificate on the client's leg, a key to the host, policy and recording on.
 
-All connections use ` + cipher + `. Files of %d MiB that the machine has in memory (its page cache), %d rounds; %d set-ups of each kind. CPU is the gateway's user and system time. Memory is the growth of the gateway's proportional share (PSS) over all open sessions, each a connection of its own on which a command waits for input.
+Clients use ` + cipher + ` and ` + kex + ` with both. Files of %d MiB that the machine has in memory (its page cache), %d rounds; %d set-ups of each kind. CPU is the gateway's user and system time. Memory is the growth of the gateway's proportional share (PSS) over all open sessions, each a connection of its own on which a command waits for input.
 
 %s on %s; the whole run took %v.
 
