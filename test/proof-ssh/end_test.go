@@ -27,13 +27,13 @@ func sleeper(t testing.TB, w *way) (*going, string) {
 			t.Fatalf("it ended: %v, %s", err, g.err.String())
 		default:
 		}
-		return runs(mark)
+		return onHost(mark)
 	})
 	return g, mark
 }
 
-// runs says whether a process of the account has this command line.
-func runs(command string) bool {
+// onHost says whether a process of the account has this command line.
+func onHost(command string) bool {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	want := strings.ReplaceAll(command, " ", "\x00") + "\x00"
 	for _, f := range files {
@@ -48,7 +48,7 @@ func runs(command string) bool {
 func gone(t testing.TB, g *going, mark string) answer {
 	t.Helper()
 	a := g.wait(t)
-	eventually(t, "the process on the host is gone", patience, func() bool { return !runs(mark) })
+	eventually(t, "the process on the host is gone", patience, func() bool { return !onHost(mark) })
 	if a.status == 0 || a.out != "" {
 		t.Errorf("%s", a)
 	}
@@ -60,8 +60,8 @@ type sessionView struct {
 	Target    string
 }
 
-// live are the sessions of an agent that live.
-func (w *world) live(t testing.TB, name string) []sessionView {
+// liveOf are the sessions of an agent that live.
+func (w *world) liveOf(t testing.TB, name string) []sessionView {
 	t.Helper()
 	var views []sessionView
 	w.list(t, &views, "sessions", "list", "--live", "--agent", name)
@@ -74,7 +74,7 @@ func TestRevokingASessionEndsItsCommandOnTheHost(t *testing.T) {
 	g, mark := sleeper(t, way)
 	other, otherMark := sleeper(t, way)
 	var id string
-	for _, v := range w.live(t, watcher) {
+	for _, v := range w.liveOf(t, watcher) {
 		if strings.Contains(w.operator(t, "sessions", "replay", v.ID, "--speed", "0"), mark) {
 			id = v.ID
 		}
@@ -86,7 +86,7 @@ func TestRevokingASessionEndsItsCommandOnTheHost(t *testing.T) {
 	if a := gone(t, g, mark); a.status != 77 || !strings.Contains(a.err, "SALLYPORT ended reason=revoked") {
 		t.Errorf("told %s", a)
 	}
-	if !runs(otherMark) {
+	if !onHost(otherMark) {
 		t.Error("the agent's other session was ended too")
 	}
 	_ = other.cmd.Process.Kill()
@@ -224,7 +224,7 @@ func TestParallelChannelsAreRecordedApart(t *testing.T) {
 	}
 	_ = client.Close()
 	seen := map[int]int{}
-	eventually(t, "the sessions are ended", patience, func() bool { return len(w.live(t, reviewed)) == 0 })
+	eventually(t, "the sessions are ended", patience, func() bool { return len(w.liveOf(t, reviewed)) == 0 })
 	var views []sessionView
 	w.list(t, &views, "sessions", "list", "--agent", reviewed, "--target", strict)
 	if len(views) != channels {
