@@ -11,10 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/identity/devissuer"
+	"github.com/sallyport-gateway/sallyport/test/sshtest"
 )
 
 // The times that things may take; they are long because the machines that run
@@ -57,10 +57,9 @@ type Gateway struct {
 	// Issuer is trusted by documents that name ISSUER.
 	Issuer *devissuer.Issuer
 
-	cmd    *exec.Cmd
-	ended  chan error
-	issuer *http.Server
-	served chan error
+	process *sshtest.Process
+	issuer  *http.Server
+	served  chan error
 }
 
 // Start writes the configuration and runs the gateway until it listens. The
@@ -164,16 +163,11 @@ func (g *Gateway) Launch(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	g.cmd = exec.Command(g.Program, "serve", "--config", filepath.Join(g.Dir, "sallyport.yaml"))
-	g.cmd.Dir, g.cmd.Stdout, g.cmd.Stderr = g.Dir, log, log
-	if err := g.cmd.Start(); err != nil {
-		g.cmd = nil
+	cmd := exec.Command(g.Program, "serve", "--config", filepath.Join(g.Dir, "sallyport.yaml"))
+	cmd.Dir, cmd.Stdout, cmd.Stderr = g.Dir, log, log
+	if g.process, err = sshtest.StartProcess(cmd); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	wait := g.cmd.Wait
-	go func() { ended <- wait() }() // ends with the process
-	g.ended = ended
 	return g.awaitReady(ctx)
 }
 
@@ -194,9 +188,8 @@ func (g *Gateway) awaitListener(ctx context.Context, address string) error {
 			return c.Close()
 		}
 		select {
-		case err := <-g.ended:
-			g.ended <- err // for the next that waits
-			return fmt.Errorf("it ended (%v); its log:\n%s", err, g.Log())
+		case <-g.process.Done():
+			return fmt.Errorf("it ended (%v); its log:\n%s", g.process.Err(), g.Log())
 		case <-ctx.Done():
 			return fmt.Errorf("it does not listen: %w; its log:\n%s", ctx.Err(), g.Log())
 		case <-tick.C:
@@ -205,7 +198,7 @@ func (g *Gateway) awaitListener(ctx context.Context, address string) error {
 }
 
 // PID is the gateway's process.
-func (g *Gateway) PID() int { return g.cmd.Process.Pid }
+func (g *Gateway) PID() int { return g.process.PID() }
 
 // Log is the end of what the gateway logged.
 func (g *Gateway) Log() string {
@@ -262,25 +255,15 @@ func (g *Gateway) Environment(token string) []string {
 
 // Halt ends the process as an operator would; Launch starts it again.
 func (g *Gateway) Halt() error {
-	if g.cmd == nil {
+	if g.process == nil {
 		return nil
 	}
-	cmd := g.cmd
-	g.cmd = nil
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.NewTimer(stopPatience)
-	defer timer.Stop()
-	select {
-	case <-g.ended:
-	case <-timer.C:
-		_ = cmd.Process.Kill()
-		<-g.ended
-		return errors.New("the gateway did not stop and was killed")
-	}
+	err := g.process.Stop(stopPatience)
+	g.process = nil
 	if log := g.Log(); strings.Contains(log, "panic:") || strings.Contains(log, "goroutine ") {
-		return fmt.Errorf("the gateway panicked:\n%s", log)
+		err = errors.Join(err, fmt.Errorf("the gateway panicked:\n%s", log))
 	}
-	return nil
+	return err
 }
 
 // Stop ends the gateway and removes its files.

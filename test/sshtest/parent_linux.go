@@ -5,6 +5,6 @@ import (
 	"syscall"
 )
 
-// dieWithParent makes the kernel end the server when this process dies without
+// dieWithParent makes the kernel end the child when this process dies without
 // stopping it, as a killed test does.
 func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }

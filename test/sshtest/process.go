@@ -16,32 +16,31 @@ import (
 // stopPatience is how long a stopping server may take before it is killed.
 const stopPatience = 10 * time.Second
 
-// process is a running sshd.
-type process struct {
+// Process is a child that ends with this process, also when this is killed.
+type Process struct {
 	cmd *exec.Cmd
-	// done is closed when the process has ended; err is set before.
+	// done is closed when the child has ended; err is set before.
 	done chan struct{}
 	err  error
 }
 
-// startProcess starts sshd; what it prints goes to a file, since its sessions
-// hold its standard output for as long as they live. One goroutine, tied to one thread until the process
-// ends, starts it and waits for it: Linux sends the parent-death signal when the
-// starting thread ends.
-func startProcess(out *os.File, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	dieWithParent(p.cmd)
+// StartProcess starts a child. Its output must be a file or nothing: what it starts
+// itself may hold a pipe for longer than it lives. One goroutine, tied to one
+// thread until the child ends, starts it and waits for it: Linux sends the
+// parent-death signal when the starting thread ends.
+func StartProcess(cmd *exec.Cmd) (*Process, error) {
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	dieWithParent(cmd)
 	started := make(chan error)
-	go func() { // ends with the process
+	go func() { // ends with the child
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
+		err := cmd.Start()
 		started <- err
 		if err != nil {
 			return
 		}
-		p.err = p.cmd.Wait()
+		p.err = cmd.Wait()
 		close(p.done)
 	}()
 	if err := <-started; err != nil {
@@ -50,26 +49,41 @@ func startProcess(out *os.File, program string, args ...string) (*process, error
 	return p, nil
 }
 
-// stop ends the listener and then the processes of its sessions, which would go
-// on without it.
-func (p *process) stop() error {
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the child has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err is how the child ended, once Done is closed.
+func (p *Process) Err() error { return p.err }
+
+// Stop sends SIGTERM and waits; a child that does not heed it for a time is killed,
+// which is an error. How it ended is no error.
+func (p *Process) Stop(patience time.Duration) error {
 	select {
 	case <-p.done:
 		return nil
 	default:
 	}
-	sessions := Descendants(p.cmd.Process.Pid)
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	patience := time.NewTimer(stopPatience)
-	defer patience.Stop()
-	var err error
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case <-p.done:
-	case <-patience.C:
-		_ = p.cmd.Process.Kill()
-		<-p.done
-		err = fmt.Errorf("sshd still ran %v after SIGTERM; killed", stopPatience)
+		return nil
+	case <-timer.C:
 	}
+	_ = p.cmd.Process.Kill()
+	<-p.done
+	return fmt.Errorf("%s still ran %v after SIGTERM; killed", filepath.Base(p.cmd.Path), patience)
+}
+
+// stopAll ends a listening sshd and then the processes of its sessions, which would
+// go on without it.
+func (p *Process) stopAll() error {
+	sessions := Descendants(p.PID())
+	err := p.Stop(stopPatience)
 	for _, pid := range sessions {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -53,7 +54,7 @@ type Server struct {
 	Client *Key
 
 	accounts []Account
-	process  *process
+	process  *Process
 }
 
 // Start runs a server and returns when it answers. The caller stops it with
@@ -114,7 +115,7 @@ func (s *Server) start(ctx context.Context, program string, o Options) (err erro
 		if err == nil || try == tries || o.Port != 0 || ctx.Err() != nil {
 			return err
 		}
-		if stopErr := s.process.stop(); stopErr != nil {
+		if stopErr := s.process.stopAll(); stopErr != nil {
 			return errors.Join(err, stopErr)
 		}
 	}
@@ -126,7 +127,9 @@ func (s *Server) launch(program string) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	s.process, err = startProcess(log, program, "-D", "-e", "-f", s.path("sshd_config"))
+	cmd := exec.Command(program, "-D", "-e", "-f", s.path("sshd_config"))
+	cmd.Stdout, cmd.Stderr = log, log
+	s.process, err = StartProcess(cmd)
 	return err
 }
 
@@ -258,7 +261,7 @@ func (s *Server) KnownHosts() string {
 }
 
 // PID is the process that listens.
-func (s *Server) PID() int { return s.process.cmd.Process.Pid }
+func (s *Server) PID() int { return s.process.PID() }
 
 // Log is what sshd logged so far.
 func (s *Server) Log() string {
@@ -297,7 +300,7 @@ func Dial(ctx context.Context, address string, config *ssh.ClientConfig) (*ssh.C
 func (s *Server) Stop() error {
 	var errs []error
 	if s.process != nil {
-		errs = append(errs, s.process.stop())
+		errs = append(errs, s.process.stopAll())
 	}
 	for i := range s.accounts {
 		if s.accounts[i].Password != "" {
