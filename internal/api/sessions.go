@@ -172,12 +172,6 @@ func (t *stream) Write(b []byte) (int, error) {
 	}
 	if !t.begun {
 		t.begin()
-		if t.live {
-			// The bound on reading a request would end what reads nothing more.
-			if err := t.control.SetReadDeadline(time.Time{}); err != nil {
-				return 0, err
-			}
-		}
 	}
 	if err := t.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +198,49 @@ func TestFollowersDoNotTakeTheSeatsOfReaders(t *testing.T) {
 		t.Errorf("a reader: %d %s", a.status, a.body)
 	}
 	close(release)
+}
+
+// TestFollowingOutlivesTheBoundsOnARequest follows for longer than a server with small
+// bounds lets requests and answers take, by both versions of HTTP.
+func TestFollowingOutlivesTheBoundsOnARequest(t *testing.T) {
+	const bound, long = time.Second, 2500 * time.Millisecond
+	for _, http2 := range []bool{false, true} {
+		w := newWorld()
+		w.follow = func(ctx context.Context, out io.Writer) error {
+			tick := time.NewTicker(bound / 20)
+			defer tick.Stop()
+			for end := time.Now().Add(long); time.Now().Before(end); {
+				if _, err := io.WriteString(out, "\n"); err != nil {
+					return err
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			_, err := io.WriteString(out, "the end")
+			return err
+		}
+		cfg := w.config()
+		s, err := api.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := httptest.NewUnstartedServer(s)
+		srv.Config = api.HTTPServer(s, nil, cfg.Log)
+		srv.Config.ReadTimeout, srv.Config.WriteTimeout = bound, bound
+		srv.EnableHTTP2 = http2
+		srv.StartTLS()
+		t.Cleanup(srv.Close)
+		r, err := client(t, srv, admin).Follow(context.Background(), "ses_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := io.ReadAll(r)
+		_ = r.Close()
+		if err != nil || !strings.HasSuffix(string(all), "the end") {
+			t.Errorf("HTTP/2 %t: %q %v", http2, all, err)
+		}
+	}
 }
