@@ -107,7 +107,7 @@ func playSecrets(ctx context.Context, s *demoStory) error {
 	groups := []struct {
 		what    string
 		secrets []string
-	}{{"the database's password", []string{s.w.password}}, {"the agents' and Dana's tokens", nil}, {"e-mail, social security and card numbers", values}}
+	}{{"the database's password", []string{s.w.password}}, {"the agents' and Dana's tokens", nil}, {"e-mail, social security and card numbers", append(values, demoHostCard)}, {"keys on the host", []string{demoStripeKey}}}
 	for _, who := range []string{"agent", "agent2", "agent3", "approver"} {
 		token, err := s.w.token(who)
 		if err != nil {

@@ -52,7 +52,7 @@ func playConfigure(ctx context.Context, s *demoStory) error {
 	if err := s.w.startGateway(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	s.p.answer(fmt.Sprintf("PostgreSQL for agents: 127.0.0.1:%d    API for people: %s\n", s.w.postgresPort, s.w.api()))
+	s.p.answer(fmt.Sprintf("PostgreSQL for agents: 127.0.0.1:%d    SSH: 127.0.0.1:%d    API for people: %s\n", s.w.postgresPort, s.w.sshPort, s.w.api()))
 	return nil
 }
 

@@ -21,6 +21,7 @@ type demoReport struct {
 	API           string         `json:"api"`
 	CA            string         `json:"ca"`
 	Postgres      demoPostgres   `json:"postgres"`
+	SSH           demoSSH        `json:"ssh"`
 	AgentToken    string         `json:"agent_token"`
 	Agent2Token   string         `json:"agent2_token"`
 	ApproverToken string         `json:"approver_token"`
@@ -33,6 +34,14 @@ type demoPostgres struct {
 	Port     int          `json:"port"`
 	Database string       `json:"database"`
 	Upstream demoUpstream `json:"upstream"`
+}
+
+// demoSSH is how agents reach the host: TARGET at the address, with a token as the
+// password.
+type demoSSH struct {
+	Host   string `json:"host"`
+	Port   int    `json:"port"`
+	Target string `json:"target"`
 }
 
 // demoUpstream is the way around the gateway, for checks: the private server's
@@ -83,7 +92,7 @@ func runDemo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
 // startWorld starts all that the story needs, and says what.
 func startWorld(ctx context.Context, w *demoWorld, o demoOptions, p *demoPrinter) error {
 	p.say("Sallyport stands between AI agents and production systems. It decides every single command " +
-		"before the database sees it. This demo plays that on a real PostgreSQL, with a real psql.")
+		"before the target sees it. This demo plays that on a real PostgreSQL and a real OpenSSH server, with psql and ssh.")
 	p.line("", "")
 	if err := w.openDir(o.dir); err != nil {
 		return err
@@ -94,6 +103,11 @@ func startWorld(ctx context.Context, w *demoWorld, o demoOptions, p *demoPrinter
 	}
 	version := serverVersion.FindString(w.server.Programs.Version)
 	p.say(fmt.Sprintf("started  PostgreSQL %s with the data of a shop, at %s (%.1f s)", version, w.server.Address(), time.Since(began).Seconds()))
+	began = time.Now()
+	if err := w.startHost(ctx); err != nil {
+		return err
+	}
+	p.say(fmt.Sprintf("started  an OpenSSH server for the account %s, at %s (%.1f s)", w.host.account, w.host.address(), time.Since(began).Seconds()))
 	if err := errors.Join(w.startIssuers(), ctx.Err()); err != nil {
 		return err
 	}
@@ -117,6 +131,7 @@ func (w *demoWorld) writeReport(file string, done []demoStepDone) error {
 		return nil
 	}
 	r := demoReport{API: w.api(), CA: w.caFile(), State: w.file("data"), Steps: done,
+		SSH: demoSSH{Host: "127.0.0.1", Port: w.sshPort, Target: "web"},
 		Postgres: demoPostgres{Host: "127.0.0.1", Port: w.postgresPort, Database: demoTarget, Upstream: demoUpstream{
 			Host: w.server.Host, Port: w.server.Port, User: pgserver.Superuser, Password: w.server.Password, Database: demoTarget}}}
 	for who, to := range map[string]*string{"agent": &r.AgentToken, "agent2": &r.Agent2Token, "approver": &r.ApproverToken} {
@@ -159,11 +174,13 @@ func goOn(ctx context.Context, w *demoWorld, p *demoPrinter) error {
 	for _, step := range [][2]string{
 		{"", "cd " + w.dir + " && . ./env"},
 		{"the agent", "PGPASSWORD=$(cat agent.token) psql"},
+		{"", "ssh -F ssh/config web ls -l " + w.host.work},
 		{"the agent of high risk", "PGPASSWORD=$(cat agent2.token) psql"},
 		{demoApprover + ", the approver", "sallyport approvals list"},
 		{"", "sallyport approvals approve ID"},
 		{"", "sallyport sessions list"},
 		{"", "sallyport sessions replay ID"},
+		{"", "sallyport sessions follow ID"},
 		{"", "sallyport revoke agent reporting-agent --reason 'it misbehaves'"},
 		{"the administrator", "sallyport policy explain --target shop --attribute risk_tier=low 'DELETE FROM payments'"},
 	} {
@@ -173,7 +190,7 @@ func goOn(ctx context.Context, w *demoWorld, p *demoPrinter) error {
 		p.line(styleCommand, demoIndent+"$ "+step[1])
 	}
 	p.line("", "")
-	p.say("Ctrl-C stops the gateway and PostgreSQL.")
+	p.say("Ctrl-C stops the gateway, PostgreSQL and the OpenSSH server.")
 	select {
 	case <-ctx.Done():
 		return nil

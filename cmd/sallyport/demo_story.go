@@ -59,12 +59,26 @@ func demoSteps() []demoStep {
 		{"revoked", "A revoked agent's running query is cut at once",
 			"A third agent runs a query that takes minutes. Dana revokes the agent.",
 			playRevoked, "The session ended, and the query was cancelled in the database."},
+		{"host-read", "The agent works on a host, with stock ssh",
+			"The gateway signs a certificate for each log-in; the host trusts its authority, and nothing else. The agent " +
+				"has a certificate of the gateway, which ends with its token. What it runs is parsed like a statement.",
+			playHost, "It read the log. The card number and the key in it were masked on their way."},
+		{"host-blocked", "A link to a secret, a substitution and a program that runs others are refused",
+			"Two of them lead to a labelled folder, by other names than its own; of one, nobody can say what it would read. " +
+				"A refusal is words on standard error, a line for machines, and exit status 77.",
+			playHostBlocked, "None of them ran: the host itself was asked where the paths lead, before."},
+		{"host-held", "A change on the host waits for a person, and runs once",
+			"The rule changes-need-a-person holds what writes. ssh is told at once, and waits.",
+			playHostHeld, "The file has changed, once, by exactly the command that Dana approved."},
 		{"secrets", "No secret is in what the gateway keeps",
 			"Everything that the gateway wrote is searched: state, log, and all recordings, decoded.",
 			playSecrets, "Whoever reads recordings sees what the agent saw: masks."},
 		{"replay", "The first agent's session is replayed from its recording",
 			"Who, what, every decision, and what was answered; here at a tenth of the speed.",
 			playReplay, "Every command and every answer is on record."},
+		{"host-replay", "So is what happened on the host",
+			"Each command is a session of its own, with what the gateway asked the host about its paths.",
+			playHostReplay, "Who asked, who approved, what ran, what it printed and how it ended."},
 	}
 }
 
@@ -77,6 +91,8 @@ type demoStory struct {
 	first   *psqlSession // the first agent's; nil before it is opened
 	session string       // its id
 	request string       // the access request that is pending
+
+	hostSession string // of the command that was held on the host
 }
 
 // mismatch is a step that did not do what it says.

@@ -72,6 +72,7 @@ func checkReport(t *testing.T, r demoReport) {
 		"api":      strings.HasPrefix(r.API, "https://127.0.0.1:"),
 		"ca":       filepath.IsAbs(r.CA),
 		"state":    filepath.IsAbs(r.State),
+		"ssh":      r.SSH.Host == "127.0.0.1" && r.SSH.Port > 0 && r.SSH.Target == "web",
 		"postgres": p.Host == "127.0.0.1" && p.Port > 0 && p.Database == "shop",
 		"upstream": p.Upstream.Host == "127.0.0.1" && p.Upstream.Port > 0 && p.Upstream.Port != p.Port &&
 			p.Upstream.User != "" && p.Upstream.Password != "" && p.Upstream.Database == "shop",

@@ -52,6 +52,8 @@ type demoWorld struct {
 	people       *devissuer.Issuer
 	consolePort  int
 	postgresPort int
+	sshPort      int
+	host         demoHost
 	gatewayDone  chan error // the gateway's end
 
 	closers []func() error
@@ -107,7 +109,7 @@ func (w *demoWorld) openDir(dir string) (err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor is small
 		return &hintError{err: fmt.Errorf("another demo runs in %s", w.dir), hint: "Give another folder, or none.", code: exitConflict}
 	}
-	for _, left := range []string{"data", "documents", "sallyport.yaml", "gateway.log", "upstream-ca.crt", "env"} {
+	for _, left := range []string{"data", "documents", "sallyport.yaml", "gateway.log", "upstream-ca.crt", "env", "ssh"} {
 		if err := os.RemoveAll(w.file(left)); err != nil {
 			return err
 		}
@@ -220,8 +222,9 @@ func (w *demoWorld) writeConfiguration() error {
 	if err := w.choosePorts(); err != nil {
 		return err
 	}
-	places := strings.NewReplacer("AGENTS-URL", w.agents.URL(), "PEOPLE-URL", w.people.URL(), "UPSTREAM", w.server.Address())
-	for _, name := range []string{"identity.yaml", "policy.yaml", "shop.yaml"} {
+	places := strings.NewReplacer("AGENTS-URL", w.agents.URL(), "PEOPLE-URL", w.people.URL(), "UPSTREAM", w.server.Address(),
+		"HOST-ADDRESS", w.host.address(), "HOST-KEY", w.host.key, "HOST-ACCOUNT", w.host.account, "HOST-FOLDER", w.host.work)
+	for _, name := range []string{"identity.yaml", "policy.yaml", "shop.yaml", "web.yaml"} {
 		text, err := demoFiles.ReadFile("demo/documents/" + name)
 		if err != nil {
 			return err
@@ -241,11 +244,14 @@ func (w *demoWorld) choosePorts() (err error) {
 	if w.postgresPort, err = freePort(); err != nil {
 		return err
 	}
+	if w.sshPort, err = freePort(); err != nil {
+		return err
+	}
 	text, err := demoFiles.ReadFile("demo/sallyport.yaml")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(w.configFile(), fmt.Appendf(nil, string(text), w.consolePort, w.postgresPort), 0o600)
+	return os.WriteFile(w.configFile(), fmt.Appendf(nil, string(text), w.consolePort, w.postgresPort, w.sshPort), 0o600)
 }
 
 func freePort() (int, error) {
