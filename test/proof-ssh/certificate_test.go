@@ -70,24 +70,8 @@ func running(t *testing.T, w *way, command string) (out *screen, done chan error
 		t.Fatal(err)
 	}
 	go func() { done <- cmd.Wait() }() // ends with the program, which ends with the test
-	eventually(t, command+" runs at the host", patience, func() bool { return runs(t, command) })
+	eventually(t, command+" runs at the host", patience, func() bool { return runs(command) })
 	return out, done
-}
-
-// runs reports whether a process of the host has just these words.
-func runs(t *testing.T, words string) bool {
-	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err == nil && strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " ")) == words {
-			return true
-		}
-	}
-	return false
 }
 
 // ended waits for the end of a command whose session was ended from outside.
@@ -105,7 +89,7 @@ func ended(t *testing.T, command, reason string, out *screen, done chan error) {
 	if !strings.Contains(out.String(), "SALLYPORT ended reason="+reason) {
 		t.Errorf("%s: it was not told why: %s", command, out.String())
 	}
-	eventually(t, command+" is gone at the host", patience, func() bool { return !runs(t, command) })
+	eventually(t, command+" is gone at the host", patience, func() bool { return !runs(command) })
 }
 
 // useless wants a certificate that logs in no more.

@@ -50,8 +50,8 @@ func (w *world) follow(t testing.TB, name, token string, args ...string) *follow
 	return f
 }
 
-// live returns the one live session on a target.
-func (w *world) live(t testing.TB, target string) (id string) {
+// liveOn returns the one live session on a target.
+func (w *world) liveOn(t testing.TB, target string) (id string) {
 	t.Helper()
 	eventually(t, "one live session on "+target, patience, func() bool {
 		var all []struct{ ID string }
@@ -83,7 +83,7 @@ func TestAPersonWatchesALiveShellAndItsEnd(t *testing.T) {
 	if err := s.Shell(); err != nil {
 		t.Fatal(err)
 	}
-	id := w.live(t, term)
+	id := w.liveOn(t, term)
 	alice, err := w.gw.Person("alice", "operators")
 	if err != nil {
 		t.Fatal(err)
