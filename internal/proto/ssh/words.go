@@ -13,14 +13,19 @@ import (
 // the gateway ended (EX_NOPERM of sysexits.h).
 const exitRefused = 77
 
-// clean makes a text fit for a terminal: control and format characters, which could
-// move the cursor or reverse the reading direction, are escaped.
+// clean makes a text fit for one line of a terminal: control and format characters,
+// which could move the cursor or reverse the reading direction, are replaced, and so
+// is everything that somebody takes for the end of a line. No text of a client or a
+// host can begin a line of the gateway's.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) {
-			return r
+		switch {
+		case r == '\n', r == '\t':
+			return ' '
+		case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
+			return unicode.ReplacementChar
 		}
-		return unicode.ReplacementChar
+		return r
 	}, s)
 }
 
@@ -28,23 +33,26 @@ func clean(s string) string {
 // work, and the machine-readable line.
 func refusalText(r *gate.Refusal, hints []string) []byte {
 	var b strings.Builder
+	line := func(format string, args ...any) {
+		b.WriteString("sallyport: " + clean(fmt.Sprintf(format, args...)) + "\n")
+	}
 	switch r.Status {
 	case gate.StatusApprovalRequired:
-		fmt.Fprintf(&b, "sallyport: held by rule %s: %s\n", r.Rule, r.Error())
-		fmt.Fprintf(&b, "sallyport: an approver answers at %s; run the identical command again after approval\n", r.URL)
+		line("held by rule %s: %s", r.Rule, r.Error())
+		line("an approver answers at %s; run the identical command again after approval", r.URL)
 	case gate.StatusApprovalDenied, gate.StatusCancelled:
-		fmt.Fprintf(&b, "sallyport: not run: %s\n", r.Error())
+		line("not run: %s", r.Error())
 	default:
 		if r.Rule != "" {
-			fmt.Fprintf(&b, "sallyport: blocked by rule %s: %s\n", r.Rule, r.Error())
+			line("blocked by rule %s: %s", r.Rule, r.Error())
 		} else {
-			fmt.Fprintf(&b, "sallyport: blocked: %s\n", r.Error())
+			line("blocked: %s", r.Error())
 		}
 	}
 	for _, h := range hints {
-		fmt.Fprintf(&b, "sallyport: %s\n", h)
+		line("%s", h)
 	}
-	return []byte(clean(b.String()) + r.Line() + "\n")
+	return []byte(b.String() + r.Line() + "\n")
 }
 
 func heldText(h gate.Held) []byte {
@@ -52,12 +60,12 @@ func heldText(h gate.Held) []byte {
 	if reason == "" {
 		reason = "it needs approval"
 	}
-	return []byte(clean(fmt.Sprintf("sallyport: held by rule %s: %s\nsallyport: request %s waits until %s for an approver: %s\n",
-		h.Rule, reason, h.Request, h.Until.UTC().Format(time.RFC3339), h.URL)))
+	return []byte(clean(fmt.Sprintf("sallyport: held by rule %s: %s", h.Rule, reason)) + "\n" + clean(fmt.Sprintf(
+		"sallyport: request %s waits until %s for an approver: %s", h.Request, h.Until.UTC().Format(time.RFC3339), h.URL)) + "\n")
 }
 
 func waitingText(h gate.Held, left time.Duration) []byte {
-	return []byte(clean(fmt.Sprintf("sallyport: request %s still waits, %d s left\n", h.Request, int(left.Seconds()))))
+	return []byte(clean(fmt.Sprintf("sallyport: request %s still waits, %d s left", h.Request, int(left.Seconds()))) + "\n")
 }
 
 // endText tells an agent why its session was ended from outside.
