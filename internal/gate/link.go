@@ -54,7 +54,7 @@ var errForeignLink = errors.New("gate: the link is another caller's")
 // Join returns a connection to the target over a link that a session of the same
 // caller has made.
 func (s *Session) Join(ctx context.Context, l *Link) (*Upstream, error) {
-	if !l.serves(s.SessionInfo) {
+	if !s.Fits(l) {
 		return nil, &OpenError{Stage: "dial", Public: "the connection to the target is not this session's", Err: errForeignLink}
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -65,6 +65,10 @@ func (s *Session) Join(ctx context.Context, l *Link) (*Upstream, error) {
 	}
 	return &Upstream{s: s, conn: conn}, nil
 }
+
+// Fits reports whether the session may join the link. One that another caller made,
+// or that was made before the target's configuration changed, fits no more.
+func (s *Session) Fits(l *Link) bool { return l.serves(s.SessionInfo) }
 
 // serves reports whether the link was made for the same caller, token, target and
 // configuration.
@@ -80,7 +84,7 @@ func (l *Link) serves(i *SessionInfo) bool {
 // tells a reader of the recording, in which it stands before the question is sent.
 // The caller reads the answer and closes the connection.
 func (s *Session) Inquire(ctx context.Context, l *Link, about string, question []byte) (net.Conn, error) {
-	if !l.serves(s.SessionInfo) {
+	if !s.Fits(l) {
 		return nil, errForeignLink
 	}
 	if end := s.Err(); end != nil {

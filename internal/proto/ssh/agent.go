@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 type agentConn struct {
 	client net.Conn // for its addresses
 	ch     atomic.Pointer[ssh.Channel]
+	// writing is held by Write: the library's channels share a buffer among writers
+	// of one stream.
+	writing sync.Mutex
 	// asked is the request that a Reply frame answers; nil when none waits.
 	asked atomic.Pointer[ssh.Request]
 }
@@ -31,6 +35,8 @@ func (c *agentConn) Write(b []byte) (int, error) {
 	if ch == nil {
 		return 0, net.ErrClosed
 	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	for rest := b; len(rest) > 0; {
 		var f wire.Frame
 		var err error

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -42,17 +43,8 @@ const linkUsers = 8
 // serve serves the channels until the client leaves or the connection is ended, and
 // returns when the last of them has ended.
 func (c *connection) serve(ctx context.Context, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) error {
-	// The links last: a channel that ends on its own stops its program through one.
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, l := range c.links {
-			_ = l.Close()
-		}
-	}()
 	var open sync.WaitGroup
-	defer open.Wait()
-	defer c.end()
+	defer c.part(&open)
 	open.Go(func() { c.globalRequests(requests) })
 	for nc := range channels {
 		select {
@@ -64,10 +56,56 @@ func (c *connection) serve(ctx context.Context, channels <-chan ssh.NewChannel, 
 		open.Go(func() {
 			defer func() { <-c.slots }()
 			defer c.recovered()
-			c.channel(ctx, nc)
+			a := &accepted{NewChannel: nc}
+			c.channel(ctx, a)
+			a.wait()
 		})
 	}
 	return nil
+}
+
+// part ends the connection. What still runs at the host is stopped over the links, so
+// they are closed when the channels have ended, or have had the time for it.
+func (c *connection) part(open *sync.WaitGroup) {
+	c.end()
+	ended := make(chan struct{})
+	go func() { // ends when the links are closed at the latest
+		open.Wait()
+		close(ended)
+	}()
+	late := time.NewTimer(partingTime)
+	defer late.Stop()
+	select {
+	case <-ended:
+	case <-late.C:
+	}
+	c.mu.Lock()
+	for _, l := range c.links {
+		_ = l.Close()
+	}
+	c.mu.Unlock()
+	<-ended
+}
+
+// accepted is a channel request that remembers whether it was accepted.
+type accepted struct {
+	ssh.NewChannel
+	requests <-chan *ssh.Request
+}
+
+// Accept implements ssh.NewChannel.
+func (a *accepted) Accept() (ssh.Channel, <-chan *ssh.Request, error) {
+	ch, requests, err := a.NewChannel.Accept()
+	a.requests = requests
+	return ch, requests, err
+}
+
+// wait returns when the client has closed the channel too: until then the library
+// keeps it, with room for what the client may still send (RFC 4254, section 5.3).
+func (a *accepted) wait() {
+	if a.requests != nil {
+		ssh.DiscardRequests(a.requests)
+	}
 }
 
 // recovered keeps a panic inside its channel: the gate guards only the goroutine
@@ -139,21 +177,24 @@ func (c *connection) reject(nc ssh.NewChannel, err error) {
 
 // linked returns a connection to the target that has room for one more channel, and
 // makes one where there is none. The caller gives it back with unlinked. One that was
-// lost is forgotten.
+// lost is forgotten, and one that was made before the target's documents changed is
+// left to the channels that use it.
 func (c *connection) linked(ctx context.Context, s *gate.Session) (*sharedLink, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.links = slices.DeleteFunc(c.links, func(l *sharedLink) bool {
 		select {
 		case <-l.Done():
-			_ = l.Close()
-			return true
 		default:
-			return false
+			if l.users > 0 || s.Fits(l.Link) {
+				return false
+			}
 		}
+		_ = l.Close()
+		return true
 	})
 	for _, l := range c.links {
-		if l.users < linkUsers {
+		if l.users < linkUsers && s.Fits(l.Link) {
 			l.users++
 			return l, nil
 		}
@@ -180,16 +221,8 @@ func (c *connection) over(s *gate.Session) {
 	if !errors.As(s.Err(), &end) {
 		return
 	}
-	if endsConnection(end.Reason) {
+	switch end.Reason {
+	case gate.EndExpired, gate.EndRevoked, gate.EndRecorder, gate.EndShutdown:
 		c.end()
 	}
-}
-
-// endsConnection reports whether what ended a session holds for the whole connection.
-func endsConnection(r gate.EndReason) bool {
-	switch r {
-	case gate.EndExpired, gate.EndRevoked, gate.EndRecorder, gate.EndShutdown:
-		return true
-	}
-	return false
 }

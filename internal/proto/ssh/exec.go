@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -63,17 +64,31 @@ func (s *session) exec(ctx context.Context, payload []byte) {
 		effects |= gate.EffectUnknown
 		hints = append(hints, "a terminal was asked for, with which programs do more than was judged: run it without -t")
 	}
-	cmd := &gate.Command{Text: command.Text, Effects: effects, Labels: labels, Facts: s.facts, Follow: gate.FollowInput,
-		Binding: s.binding("exec", command.Text)}
-	if command.Stdin && effects != gate.EffectRead {
-		// An approver must know that the text is not all there is.
-		cmd.Params = []string{"it reads standard input, which is not part of what is approved"}
-	}
+	cmd := &gate.Command{Text: command.Text, Params: s.visible(command.Stdin && effects != gate.EffectRead), Effects: effects,
+		Labels: labels, Facts: s.facts, Follow: gate.FollowInput, Binding: s.binding("exec", command.Text)}
 	p, ok := s.judge(ctx, cmd, hints)
 	if !ok {
 		return
 	}
+	if s.waited && !s.stands(ctx, v.Command, command) {
+		s.changed(p)
+		return
+	}
 	s.run(p, wire.AppendRequest(s.preamble(), "exec", true, ssh.Marshal(struct{ Command string }{command.Text})), 0)
+}
+
+// stands reports whether a line still is the command that was judged before it waited
+// for a person: in that time a link that it names may have been turned elsewhere.
+func (s *session) stands(ctx context.Context, line string, judged *shell.Command) bool {
+	now, err := s.understand(ctx, line)
+	return err == nil && reflect.DeepEqual(now, judged)
+}
+
+// changed refuses an approved command that is not what it was when it was judged.
+func (s *session) changed(p gate.Permit) {
+	_ = s.gate.Effect(p.Command(), "not run: what its paths name has changed", 0) // an error ends the session, which says so
+	s.refusal(&gate.Refusal{Status: gate.StatusBlocked, Session: s.gate.ID,
+		Reason: "what its paths name at the host changed while it waited, so it is not what was approved; ask again"}, nil)
 }
 
 // literalWords returns the words of a line that is one simple command without

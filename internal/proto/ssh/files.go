@@ -67,10 +67,10 @@ func (s *session) sftp(ctx context.Context) {
 func (s *session) scp(ctx context.Context, argv []string) {
 	cmd, err := scp.Parse(argv)
 	if err != nil {
-		s.refuse(ctx, strings.Join(argv, " "), err.Error(), "use sftp, or scp without -O")
+		s.refuse(ctx, quoted(argv), err.Error(), "use sftp, or scp without -O")
 		return
 	}
-	f, server, ok := s.openFiles(ctx, "scp", strings.Join(argv, " "))
+	f, server, ok := s.openFiles(ctx, "scp", quoted(argv))
 	if !ok {
 		return
 	}
@@ -82,6 +82,15 @@ func (s *session) scp(ctx context.Context, argv []string) {
 	status, err := scp.Serve(ctx, cmd, client, f.config(), &stopper{packets: packets{kind: wire.Input, send: f.toServer}, s: s}, server)
 	s.logFiles(err)
 	s.finishFiles(uint32(status)) //nolint:gosec // 0 or 1
+}
+
+// quoted writes words so that different ones look different.
+func quoted(argv []string) string {
+	all := make([]string, len(argv))
+	for i, w := range argv {
+		all[i] = hostpath.Quote(w)
+	}
+	return strings.Join(all, " ")
 }
 
 func (s *session) logFiles(err error) {
@@ -167,6 +176,9 @@ func (f *files) Decide(ctx context.Context, c *sftp.Command) (sftp.Grant, error)
 	slices.Sort(labels)
 	cmd := &gate.Command{Text: f.kind + ": " + c.Text(), Effects: c.Effects(), Labels: slices.Compact(labels), Facts: facts,
 		Binding: func() gate.Binding { return gate.Binding{Role: s.gate.Target.Login, Action: c.Action()} }}
+	if c.Operation == sftp.OpOpen && c.Flags&sftp.FlagRead != 0 {
+		cmd.Mask = s.unsearched(cmd.Labels, "a file on its way")
+	}
 	_, err := s.decide(ctx, cmd)
 	f.mu.Lock()
 	f.last = s.commands

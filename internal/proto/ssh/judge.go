@@ -34,10 +34,26 @@ func (s *session) decide(ctx context.Context, cmd *gate.Command) (gate.Permit, e
 	if cmd.Mask == nil {
 		cmd.Mask = func(m gate.Masks) error { return s.applyMasks(cmd.Labels, m) }
 	}
-	cmd.Wait, cmd.Cancelled = s.startWait, s.withdrawn
+	cmd.Wait, cmd.Cancelled, s.waited = s.startWait, s.withdrawn, false
 	p, err := s.gate.Decide(ctx, cmd)
 	s.endWait()
 	return p, err
+}
+
+// unsearched is the mask of commands whose answers no detector can look through (a
+// file, whose length is told first; a tunnel): like labelled paths, they need a rule
+// that shows plainly what the target's detectors would hide.
+func (s *session) unsearched(labels []string, what string) func(gate.Masks) error {
+	return func(m gate.Masks) error {
+		if err := s.applyMasks(labels, m); err != nil {
+			return err
+		}
+		if s.outs[0] == nil {
+			return nil
+		}
+		s.outs[0], s.outs[1] = nil, nil
+		return fmt.Errorf("%s cannot be searched for what the target's detectors find: it needs a rule with the mask plain for each of them", what)
+	}
 }
 
 // applyMasks implements gate.Command.Mask: labels of paths cannot be masked, since
@@ -83,6 +99,18 @@ func (s *session) refuse(ctx context.Context, text, why string, hints ...string)
 		Binding: s.binding("refused", text), Mask: func(gate.Masks) error { return errors.New(why) }}, append([]string{why}, hints...))
 }
 
+// visible is what an approver reads of a command besides its text.
+func (s *session) visible(stdin bool) []string {
+	var all []string
+	for _, v := range s.environment() {
+		all = append(all, "environment: "+v)
+	}
+	if stdin {
+		all = append(all, "it reads standard input, which is not part of what is approved")
+	}
+	return all
+}
+
 // action is the part of the binding digest that says what runs.
 type action struct {
 	Kind        string   `json:"kind"`
@@ -116,12 +144,23 @@ type waiting struct {
 // progressEvery is how often a waiting client is told that it waits.
 const progressEvery = 15 * time.Second
 
+var errDeaf = errors.New("ssh: the client does not read")
+
+// tell answers while a command waits. A client that does not take a few words ends its
+// session: it must not choose by itself when an approved command runs.
+func (s *session) tell(command uint64, b []byte) error {
+	late := time.AfterFunc(progressEvery, func() { s.gate.End(gate.EndProtocol, errDeaf) })
+	defer late.Stop()
+	return s.gate.Answer(command, b)
+}
+
 // startWait implements gate.Command.Wait.
 func (s *session) startWait(h gate.Held) {
+	s.waited = true
 	w := &waiting{stop: make(chan struct{}), stopped: make(chan struct{})}
 	s.waiting = w
 	b := wire.Append(wire.AppendReply(nil, true), wire.ErrorOutput, heldText(h))
-	if err := s.gate.Answer(s.commands, b); err != nil {
+	if err := s.tell(s.commands, b); err != nil {
 		close(w.stopped)
 		return
 	}
@@ -137,7 +176,7 @@ func (s *session) startWait(h gate.Held) {
 			case <-tick.C:
 			}
 			text := waitingText(h, time.Until(h.Until))
-			if err := s.gate.Answer(command, wire.Append(nil, wire.ErrorOutput, text)); err != nil {
+			if err := s.tell(command, wire.Append(nil, wire.ErrorOutput, text)); err != nil {
 				return
 			}
 		}

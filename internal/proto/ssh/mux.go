@@ -177,7 +177,7 @@ func (s *stream) open(payload []byte) error {
 		if kind != "session" {
 			s.begin()
 		}
-		s.receive(ch, requests)
+		s.receive(ch, requests, kind == "session")
 	}()
 	return nil
 }
@@ -190,10 +190,16 @@ func (s *stream) channel() ssh.Channel {
 
 // receive passes on what the host sends until the channel is closed: the two data
 // streams side by side, then the end of the data, the exit, the close. A host sends
-// the exit status before or after the last data; a client expects it after.
-func (s *stream) receive(ch ssh.Channel, requests <-chan *ssh.Request) {
+// the exit status before or after the last data; a client expects it after. The end of
+// a tunnel's data is told at once: the other direction may go on, or wait for it.
+func (s *stream) receive(ch ssh.Channel, requests <-chan *ssh.Request, program bool) {
 	var data sync.WaitGroup
-	data.Go(func() { s.pump(ch, wire.Output) })
+	data.Go(func() {
+		s.pump(ch, wire.Output)
+		if !program {
+			s.emit(wire.Append(nil, wire.EOF, nil), make(chan struct{}, 1))
+		}
+	})
 	data.Go(func() { s.pump(ch.Stderr(), wire.ErrorOutput) })
 	taken := make(chan struct{}, 1)
 	var exit []byte
@@ -207,10 +213,19 @@ func (s *stream) receive(ch ssh.Channel, requests <-chan *ssh.Request) {
 			exit = wire.AppendRequest(nil, r.Type, false, r.Payload)
 		}
 	}
-	s.begin() // a channel that is closed without an answer has no data either
+	// A host may close the channel with its answer. The answer is told first: a client
+	// takes a channel that is closed before for a failure.
+	select {
+	case <-s.begun:
+	case <-s.cancelled:
+	}
 	data.Wait()
 	s.program.Store(false)
-	s.emit(wire.Append(append(wire.Append(nil, wire.EOF, nil), exit...), wire.Close, nil), taken)
+	var end []byte
+	if program {
+		end = append(wire.Append(end, wire.EOF, nil), exit...)
+	}
+	s.emit(wire.Append(end, wire.Close, nil), taken)
 }
 
 // maxExitSignal bounds the payload of an exit-signal: a name, a text, a language.

@@ -49,7 +49,7 @@ func (s *session) run(p gate.Permit, frames []byte, idle time.Duration) {
 	}
 	defer s.land()
 	go s.input() // ends with the channel
-	r := &relay{s: s, command: p.Command(), limit: s.gate.Target.Limits.Bytes}
+	r := &relay{s: s, command: p.Command(), limit: s.gate.Target.Limits.Bytes, exit: "ended without an exit status"}
 	if d := s.gate.Target.Limits.Statement; d > 0 && idle == 0 {
 		t := time.AfterFunc(d, func() { r.stop(fmt.Sprintf("the command ran longer than %s", d)) })
 		defer t.Stop()
@@ -134,6 +134,7 @@ func (r *relay) stop(reason string) {
 	if r.reason == "" {
 		r.reason = reason
 		r.s.up.Interrupt()
+		go func() { _ = r.s.up.Close() }() // the relay may be waiting for a client that does not read
 	}
 }
 

@@ -3,6 +3,7 @@ package ssh
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -101,15 +102,35 @@ func (s *session) rsync(ctx context.Context, argv []string) {
 	}
 	facts.Login = s.gate.Target.Login
 	s.facts = facts
-	p, ok := s.judge(ctx, &gate.Command{Text: text, Effects: call.effects(), Labels: labels, Facts: facts, Follow: gate.FollowInput,
-		Binding: s.binding("rsync", text)}, []string{"rsync runs only where a rule names it: ssh.kind == \"rsync\""})
+	cmd := &gate.Command{Text: text, Effects: call.effects(), Labels: labels, Facts: facts, Follow: gate.FollowInput,
+		Binding: s.binding("rsync", text)}
+	if call.sender {
+		cmd.Mask = s.unsearched(labels, "what rsync sends")
+	}
+	p, ok := s.judge(ctx, cmd, []string{"rsync runs only where a rule names it: ssh.kind == \"rsync\""})
 	if !ok {
 		return
 	}
-	// Detectors would break the protocol that rsync's sides speak: labels of paths are
-	// what keeps a file from it.
-	s.outs[0], s.outs[1] = nil, nil
+	if s.waited && !s.rsyncStands(ctx, call, facts, labels) {
+		s.changed(p)
+		return
+	}
+	s.outs[0], s.outs[1] = nil, nil // they would break the protocol that rsync's sides speak
 	s.run(p, wire.AppendRequest(s.preamble(), "exec", true, ssh.Marshal(struct{ Command string }{text})), 0)
+}
+
+// rsyncStands is stands for rsync.
+func (s *session) rsyncStands(ctx context.Context, call *rsyncCall, judged *Facts, labels []string) bool {
+	answers, err := s.ask(ctx, call.questions())
+	if err != nil {
+		return false
+	}
+	facts, again, err := call.facts(answers)
+	if err != nil {
+		return false
+	}
+	facts.Login = judged.Login
+	return reflect.DeepEqual(facts, judged) && slices.Equal(again, labels)
 }
 
 func (c *rsyncCall) effects() gate.Effects {

@@ -77,9 +77,15 @@ func New(cfg Config) (*Server, error) {
 // Name returns "ssh".
 func (p *Server) Name() string { return "ssh" }
 
-// proofKey is where a log-in leaves its proof in the Permissions of the method that
-// succeeded. Nothing else says who the client is (CVE-2024-45337).
+// proofKey is where a log-in leaves what it proved in the Permissions of the method
+// that succeeded. Nothing else says who the client is (CVE-2024-45337).
 type proofKey struct{}
+
+// proved is who a client is, and until when that holds.
+type proved struct {
+	proof  gate.Proof
+	expiry time.Time
+}
 
 // Serve speaks with one client and closes the connection.
 func (p *Server) Serve(ctx context.Context, client net.Conn, g *gate.Gateway) error {
@@ -93,12 +99,16 @@ func (p *Server) Serve(ctx context.Context, client net.Conn, g *gate.Gateway) er
 		return fmt.Errorf("ssh: log-in: %w", err)
 	}
 	defer sconn.Close()
-	proof, ok := sconn.Permissions.ExtraData[proofKey{}].(gate.Proof)
+	who, ok := sconn.Permissions.ExtraData[proofKey{}].(proved)
 	if !ok {
 		return errors.New("ssh: a log-in left no proof")
 	}
 	_ = client.SetDeadline(time.Time{})
-	c := &connection{server: p, g: g, sconn: sconn, client: client, proof: proof, id: gate.NewConnectionID(),
+	// The sessions end with the token by themselves, and say so; a connection without
+	// one must not stay.
+	expired := time.AfterFunc(time.Until(who.expiry)+partingTime, cancel)
+	defer expired.Stop()
+	c := &connection{server: p, g: g, sconn: sconn, client: client, proof: who.proof, id: gate.NewConnectionID(),
 		target: sconn.User(), slots: make(chan struct{}, MaxChannels), end: cancel}
 	return c.serve(ctx, channels, requests)
 }
@@ -141,14 +151,15 @@ func (p *Server) serverConfig(ctx context.Context, g *gate.Gateway) *ssh.ServerC
 
 // identified verifies a proof at the gate and keeps it for the channels to come.
 func identified(ctx context.Context, g *gate.Gateway, proof gate.Proof) (*ssh.Permissions, error) {
-	if _, err := g.Identify(ctx, proof); err != nil {
+	p, err := g.Identify(ctx, proof)
+	if err != nil {
 		var open *gate.OpenError
 		if errors.As(err, &open) {
 			return nil, refused(open.Public, err)
 		}
 		return nil, refused("it could not be verified", err)
 	}
-	return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: proof}}, nil
+	return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: proved{proof, p.Expiry}}}, nil
 }
 
 // refused tells the client why, in a banner, and the log what is behind it.

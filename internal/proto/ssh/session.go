@@ -40,7 +40,9 @@ type session struct {
 	commands  uint64        // given to Decide so far
 	withdrawn chan struct{} // closed when the client leaves
 	left      sync.Once
-	waiting   *waiting // while a command waits for a person
+	gone      chan struct{} // closed when nothing of the session runs any more
+	waiting   *waiting      // while a command waits for a person
+	waited    bool          // the last command waited for a person
 
 	in       sync.Mutex   // guards stream and what is queued at up
 	stream   *gate.Stream // of the running command; nil before and after
@@ -68,7 +70,8 @@ func (c *connection) session(ctx context.Context, nc ssh.NewChannel) {
 		defer c.unlinked(link)
 		var up *gate.Upstream
 		if up, err = gs.Join(ctx, link.Link); err == nil {
-			s := &session{c: c, gate: gs, link: link.Link, agent: agent, up: up, done: make(chan struct{}), withdrawn: make(chan struct{})}
+			s := &session{c: c, gate: gs, link: link.Link, agent: agent, up: up, done: make(chan struct{}),
+				withdrawn: make(chan struct{}), gone: make(chan struct{})}
 			s.accept(ctx, nc)
 			return
 		}
@@ -79,6 +82,7 @@ func (c *connection) session(ctx context.Context, nc ssh.NewChannel) {
 }
 
 func (s *session) accept(ctx context.Context, nc ssh.NewChannel) {
+	defer close(s.gone)
 	defer s.up.Close()
 	ch, requests, err := nc.Accept()
 	if err != nil {
@@ -89,7 +93,28 @@ func (s *session) accept(ctx context.Context, nc ssh.NewChannel) {
 	s.agent.accepted(ch)
 	s.gate.OnEnd(s.ended)
 	s.serve(ctx, requests)
-	go ssh.DiscardRequests(requests) // ends when the client has closed the channel
+}
+
+// partingTime is how long a session whose end was told may take to come to it.
+const partingTime = 3 * time.Second
+
+// ended is what happens when the gate ends the session. What runs at the host is
+// stopped at once, whatever the rest is waiting for: a client that reads nothing, or a
+// host that takes no input, would hold it up for as long as they like. One of them that
+// does not let the channel end then loses the connection.
+func (s *session) ended(*gate.EndError) {
+	s.up.Interrupt()
+	s.leave()
+	go func() { // ends with the session, or after partingTime
+		_ = s.up.Close()
+		late := time.NewTimer(partingTime)
+		defer late.Stop()
+		select {
+		case <-s.gone:
+		case <-late.C:
+			s.c.end()
+		}
+	}()
 }
 
 // serve handles the channel's requests until the program has ended or the client has
@@ -121,20 +146,6 @@ func (s *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
 		case <-start.C:
 			return
 		}
-	}
-}
-
-// farewellTime is how long a client whose session is ended from outside has to take
-// the last words.
-const farewellTime = 2 * time.Second
-
-// ended stops what runs. A peer that does not take part in the end does not keep the
-// connection: it is closed a moment later.
-func (s *session) ended(end *gate.EndError) {
-	s.up.Interrupt()
-	s.leave()
-	if endsConnection(end.Reason) {
-		time.AfterFunc(farewellTime, s.c.end)
 	}
 }
 

@@ -65,6 +65,11 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 	}
 	if to.tcp && c.server.cfg.Inner != nil {
 		if inner := c.server.cfg.Inner(to.place); inner != nil {
+			// One in another would be a way around the limit of a listener.
+			if _, within := ctx.Value(withinTunnel{}).(bool); within {
+				_ = nc.Reject(ssh.Prohibited, "sallyport: no tunnels within tunnels")
+				return
+			}
 			c.hand(ctx, nc, inner)
 			return
 		}
@@ -89,10 +94,14 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 		return
 	}
 	defer up.Close()
-	s := &session{c: c, gate: gs, link: link.Link, agent: agent, up: up, withdrawn: make(chan struct{})}
+	s := &session{c: c, gate: gs, link: link.Link, agent: agent, up: up, withdrawn: make(chan struct{}), gone: make(chan struct{})}
+	defer close(s.gone)
 	s.gate.OnEnd(s.ended)
 	s.dig(ctx, nc, to)
 }
+
+// withinTunnel marks the context of what is served inside a tunnel.
+type withinTunnel struct{}
 
 // hand serves a tunnel by another protocol of the gateway.
 func (c *connection) hand(ctx context.Context, nc ssh.NewChannel, inner gate.Protocol) {
@@ -105,7 +114,7 @@ func (c *connection) hand(ctx context.Context, nc ssh.NewChannel, inner gate.Pro
 	var copies sync.WaitGroup
 	copies.Go(func() { _, _ = io.Copy(far, ch); _ = far.Close() })
 	copies.Go(func() { _, _ = io.Copy(ch, far); _ = ch.Close() })
-	if err := inner.Serve(ctx, &addressed{near, c.client}, c.g); err != nil {
+	if err := inner.Serve(context.WithValue(ctx, withinTunnel{}, true), &addressed{near, c.client}, c.g); err != nil {
 		c.server.cfg.Log.Info("connection ended", "protocol", inner.Name(), "connection", c.id, "error", err)
 	}
 	_ = near.Close()
@@ -131,7 +140,7 @@ func (s *session) dig(ctx context.Context, nc ssh.NewChannel, to tunnelRequest) 
 	cmd := &gate.Command{Text: "tunnel to " + to.place, Effects: gate.EffectTunnel, Facts: s.facts, Follow: gate.FollowInput,
 		Binding: s.binding("tunnel", to.place)}
 	s.commands++
-	cmd.Mask = func(m gate.Masks) error { return s.applyMasks(nil, m) }
+	cmd.Mask = s.unsearched(nil, "what a tunnel carries")
 	// A channel that is not open yet cannot be told anything: it waits in silence.
 	cmd.Wait, cmd.Cancelled = func(gate.Held) {}, s.withdrawn
 	p, err := s.gate.Decide(ctx, cmd)
@@ -205,7 +214,9 @@ func (t *tunnel) frame(nc ssh.NewChannel, b []byte) (done bool, err error) {
 			return true, nil
 		}
 		return false, t.s.gate.AnswerContent(t.command, b, kept)
-	default: // the end of the data, and the close
+	case wire.EOF:
+		return false, t.s.gate.Answer(t.command, b)
+	default:
 		return true, t.s.gate.Answer(t.command, b)
 	}
 }
