@@ -67,6 +67,13 @@ func (a *analysis) plain(w *syntax.Word, s *state) word {
 
 // braces expands {a,b} and {1..9}.
 func (a *analysis) braces(parts []syntax.WordPart) [][]syntax.WordPart {
+	// Braces next to each other multiply.
+	if a.work++; a.work > maxWork {
+		if a.work == maxWork+1 {
+			a.fail("{,}", "it makes too many words", "")
+		}
+		return nil
+	}
 	for i, p := range parts {
 		b, is := p.(*syntax.BraceExp)
 		if !is {
@@ -296,6 +303,9 @@ func (a *analysis) choose(pieces []piece, i int, s *state, fields bool) []word {
 	w := word{form: each}
 	for _, alternative := range pieces[i].value.alternatives {
 		if a.work++; a.work > maxWork {
+			if a.work == maxWork+1 {
+				a.fail("for", "it has too many values to follow", "")
+			}
 			return []word{a.dynamic(pieces, fields)}
 		}
 		rest := append([]piece{}, pieces...)

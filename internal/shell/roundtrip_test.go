@@ -168,6 +168,17 @@ func FuzzSed(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script string) { _ = sedSafe(script) })
 }
 
+func TestBracesThatMultiplyEndSoon(t *testing.T) {
+	from := time.Now()
+	p, err := Analyse([]byte("echo "+strings.Repeat("{a,b}", 100)), Bash, Programs())
+	if err != nil || len(p.a.unknown) == 0 {
+		t.Errorf("2^100 words are understood: %v", err)
+	}
+	if took := time.Since(from); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
 func BenchmarkAnalyse(b *testing.B) {
 	line := []byte("grep -c ERROR logs/app.log | sort -rn | head -5")
 	table := Programs()

@@ -16,7 +16,7 @@ const (
 	maxPlaces       = 4         // directories that a command may run in
 	maxAsked        = 384       // questions for the host
 	maxVariables    = 128       // variables of a line
-	maxWork         = 1 << 14   // values of loops' variables that are tried
+	maxWork         = 1 << 14   // values of loops' variables and of braces that are tried
 	maxText         = 120 << 10 // the text; Linux takes no argument over 128 KiB (MAX_ARG_STRLEN)
 )
 
