@@ -70,7 +70,7 @@ func running(t *testing.T, w *way, command string) (out *screen, done chan error
 		t.Fatal(err)
 	}
 	go func() { done <- cmd.Wait() }() // ends with the program, which ends with the test
-	eventually(t, command+" runs at the host", patience, func() bool { return runs(command) })
+	eventually(t, command+" runs at the host", patience, func() bool { return onHost(command) })
 	return out, done
 }
 
@@ -89,7 +89,7 @@ func ended(t *testing.T, command, reason string, out *screen, done chan error) {
 	if !strings.Contains(out.String(), "SALLYPORT ended reason="+reason) {
 		t.Errorf("%s: it was not told why: %s", command, out.String())
 	}
-	eventually(t, command+" is gone at the host", patience, func() bool { return !runs(command) })
+	eventually(t, command+" is gone at the host", patience, func() bool { return !onHost(command) })
 }
 
 // useless wants a certificate that logs in no more.
