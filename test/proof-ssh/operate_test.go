@@ -166,7 +166,7 @@ func TestAnOperatorLearnsWhyACommandLineIsDecidedAsItIs(t *testing.T) {
 	}{
 		{strict, "cat " + dir + "/note | wc -l", 0, []string{"effects: read\n", "ALLOW by strict/reads"}},
 		{strict, "cat /home/" + account + "/../" + account + "/secret/key", 0, []string{"labels: secret\n", "refused all the same: it touches paths labelled \"secret\""}},
-		{strict, "rm " + dir + "/note", 0, []string{"effects: read, delete\n", "BLOCK"}},
+		{strict, "rm " + dir + "/note", 0, []string{"delete\n", "BLOCK"}},
 		{strict, "eval \"$X\"", 0, []string{"not understood: eval", "BLOCK"}},
 		{strict, "cat 'unfinished", 1, []string{"does not parse"}},
 		{open, "scp -f /etc/passwd", 1, []string{"decided as they move"}},
