@@ -50,8 +50,7 @@ type session struct {
 	activity atomic.Int64 // Unix nanoseconds of the last byte either way
 
 	facts *Facts
-	masks map[string]string // of detectors, for the output of the command under decision
-	outs  [2]*mask.Stream   // of standard output and error; nil when nothing is masked
+	outs  [2]*mask.Stream // of standard output and error; nil when nothing is masked
 }
 
 // session opens a gate session for the channel, connects it to the target, and only
