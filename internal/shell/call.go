@@ -231,7 +231,7 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 			return false
 		}
 		k = Read
-	case Setting, Name, Header, Format, RPMFormat, Lines, Output, Duration:
+	case Setting, Name, Charset, Header, Format, RPMFormat, Lines, Output, Duration:
 		return c.formed(k, w, what)
 	case Never, "":
 		c.fail(what+w.source(), "this argument is not understood", "leave it out")
@@ -326,6 +326,10 @@ func (c *call) formed(k Kind, w *word, what string) bool {
 		bad = err != nil || strings.Trim(t, "0123456789.s") != "" || n > 600
 	case Output:
 		bad = strings.Contains(t, "file")
+	case Charset:
+		name, _, _ := strings.Cut(t, "//") // //TRANSLIT and //IGNORE say what to do with the rest
+		rest := t[len(name):]
+		bad = strings.Contains(name, "/") || rest != "" && rest != "//TRANSLIT" && rest != "//IGNORE"
 	}
 	if bad {
 		c.fail(what+" "+w.text, "this value reaches beyond the program's own data", "")

@@ -48,7 +48,9 @@ const (
 	Format    Kind = "format"
 	RPMFormat Kind = "rpmformat"
 	Lines     Kind = "lines"
-	Output    Kind = "kube"
+	// Charset is the name of a character set: one with a slash is a file to iconv.
+	Charset Kind = "charset"
+	Output  Kind = "kube"
 	// Duration is a number of seconds, up to ten minutes: a session that ends
 	// does not end what it left waiting.
 	Duration Kind = "duration"
@@ -143,7 +145,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Duration}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Duration, Charset}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

@@ -54,8 +54,8 @@ var textPrograms = []Program{
 	{Name: "xxd", First: true, Options: opts("-a -b -c,-cols=text -C -e -g=text -h -i -l,-len=text -n=text -o=text -p,-ps,-plain -s=text -u -v"), Words: true, Operands: args("read"), Stdin: true},
 	{Name: "hexdump", Aliases: []string{"hd"}, Options: opts(usual, "-b -c -C,--canonical -d -e=text -n,--length=text -o -s,--skip=text -v,--no-squeezing -x"), Operands: args("read..."), Stdin: true},
 	{Name: "strings", Options: opts(usual, "-a,--all -d,--data -f,--print-file-name -n,--bytes=text -t,--radix=text -e,--encoding=text -o -w,--include-all-whitespace -s=text"), Operands: args("read..."), Number: true, Stdin: true, Response: true},
-	{Name: "column", Options: opts(usual, "-t,--table -s,--separator=text -o,--output-separator=text -c,--output-width=text -N,--table-columns=text -R,--table-right=text -x,--fillrows -L -n,--table-name=text -J,--json -H,--table-hide=text -d,--table-noheadings -e"), Operands: args("read..."), Stdin: true},
-	{Name: "iconv", Options: opts(usual, "-f,--from-code=text -t,--to-code=text -c -s -l,--list"), Operands: args("read..."), Stdin: true},
+	{Name: "column", Options: opts(usual, "-t,--table -s,--separator=text -o,--output-separator=text -c,--output-width=text -N,--table-columns=text -R,--table-right=text -x,--fillrows -L --table-name=text -J,--json -H,--table-hide=text -d,--table-noheadings -e"), Operands: args("read..."), Stdin: true},
+	{Name: "iconv", Options: opts(usual, "-f,--from-code=charset -t,--to-code=charset -c -s -l,--list"), Operands: args("read..."), Stdin: true},
 	{Name: "bc", Options: opts("-l,--mathlib -q,--quiet -s,--standard -w,--warn -v,--version -h,--help"), Operands: args("read..."), Stdin: true},
 	{Name: "readelf", Options: opts("-a,--all -h,--file-header -l,--program-headers -S,--section-headers -s,--syms,--symbols -d,--dynamic -n,--notes -r,--relocs -V,--version-info -W,--wide -e,--headers -A"), Operands: args("read..."), Response: true},
 	{Name: "nm", Aliases: []string{"size"}, Options: opts("-a -A -C -D -g -n -p -r -S -u -t=text"), Operands: args("read..."), Response: true},
@@ -70,7 +70,7 @@ var textPrograms = []Program{
 	{Name: "xargs", Options: opts(usual, "-0,--null -a,--arg-file=read -d,--delimiter=text -I=const -n,--max-args=text -L,--max-lines=text -P,--max-procs=text -r,--no-run-if-empty -s,--max-chars=text -t,--verbose -x,--exit -E=text"), First: true, Special: "xargs"},
 	{Name: "zcat", First: true, Aliases: []string{"gzcat"}, Options: opts("-f,--force -q,--quiet --help --version"), Operands: args("read..."), Special: "compress"},
 	{Name: "bzcat", First: true, Aliases: []string{"xzcat", "zstdcat", "lzcat", "lz4cat"}, Options: opts("-f,--force -q,--quiet --help --version -k,--keep"), Operands: args("read..."), Special: "compress"},
-	{Name: "gzip", First: true, Aliases: []string{"bzip2", "xz", "zstd", "gunzip", "bunzip2", "unxz", "unzstd", "lz4", "lzma"}, Options: opts("-c,--stdout,--to-stdout!stdout -d,--decompress,--uncompress -f,--force -k,--keep -l,--list!stdout -n,--no-name -N,--name -q,--quiet -t,--test!test -v,--verbose -T=text --help --version -V"), Number: true, Operands: args("read..."), Special: "compress"},
+	{Name: "gzip", First: true, Aliases: []string{"bzip2", "xz", "zstd", "gunzip", "bunzip2", "unxz", "unzstd", "lzma"}, Options: opts("-c,--stdout,--to-stdout!stdout -d,--decompress,--uncompress -f,--force -k,--keep -l,--list!stdout -n,--no-name -N,--name -q,--quiet -t,--test!test -v,--verbose -T[=text] --help --version -V"), Number: true, Operands: args("read..."), Special: "compress"},
 }
 
 // filePrograms look at files and directories.
