@@ -52,6 +52,13 @@ func (c *Command) Judged(sql gate.Effects) gate.Effects {
 	return c.withoutSQL | sql
 }
 
+// Doubt adds a reason for which the line is not understood.
+func (c *Command) Doubt(r Reason) {
+	c.Effects |= gate.EffectUnknown
+	c.withoutSQL |= gate.EffectUnknown
+	c.Unknown = append(c.Unknown, r)
+}
+
 // Facts are what rules may ask of a line.
 type Facts struct {
 	// Programs are the names of the programs, in the line's order, each once.

@@ -154,23 +154,6 @@ func literal(w *syntax.Word) (string, bool) {
 	return b.String(), true
 }
 
-// understand parses a command line and resolves at the host where its paths lead.
-func (s *session) understand(ctx context.Context, line string) (*shell.Command, error) {
-	plan, err := shell.Analyse([]byte(line), shell.Bash, programs)
-	if err != nil {
-		return nil, err
-	}
-	questions := plan.Questions()
-	if len(questions) == 0 {
-		return plan.Settle(nil)
-	}
-	answers, err := s.ask(ctx, questions)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Settle(answers)
-}
-
 // factsOf are what policies see of a command line.
 func factsOf(c *shell.Command, account string) *Facts {
 	return &Facts{Kind: "exec", Login: account, Programs: c.Facts.Programs, Argv: c.Facts.Argv, Reads: c.Facts.Reads,
@@ -208,17 +191,9 @@ func (s *session) ask(ctx context.Context, questions []hostpath.Question) (*host
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, inquiryTimeout)
-	defer cancel()
 	b := wire.AppendOpen(nil, "session", nil)
 	b = wire.AppendRequest(b, "exec", true, ssh.Marshal(struct{ Command string }{script}))
-	conn, err := s.gate.Inquire(ctx, s.link, about(questions), wire.Append(b, wire.EOF, nil))
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	out, err := readOutput(conn)
+	out, err := s.inquire(ctx, about(questions), wire.Append(b, wire.EOF, nil))
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,7 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	signers []ssh.Signer
+	shells  shells
 }
 
 // New returns a server.
