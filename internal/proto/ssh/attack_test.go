@@ -38,6 +38,7 @@ type arena struct {
 	requests map[string]chan gate.RequestState // guarded by mu; by digest
 	pending  string                            // guarded by mu; the digest of the request that waits
 	granted  map[string]bool                   // guarded by mu; by digest
+	asked    map[string]string                 // guarded by mu; texts by digest; nil keeps none
 }
 
 // newArena starts a gateway before a host at an address; with none, before a real sshd.
@@ -113,6 +114,9 @@ func (a *arena) Ask(_ context.Context, ask *gate.Ask) (gate.Asked, error) {
 	if a.granted[ask.Digest] {
 		delete(a.granted, ask.Digest)
 		return gate.Asked{Granted: true, Request: ask.Digest}, nil
+	}
+	if a.asked != nil {
+		a.asked[ask.Digest] = ask.Text
 	}
 	a.pending, a.requests[ask.Digest] = ask.Digest, make(chan gate.RequestState, 1)
 	return gate.Asked{Request: ask.Digest, State: gate.RequestPending, Expires: time.Now().Add(time.Minute), URL: "https://gateway.test/"}, nil
@@ -554,6 +558,26 @@ func TestWhatWasApprovedIsWhatRuns(t *testing.T) {
 	}); strings.Contains(got.out, "more") || strings.Contains(got.out, "CANARY") {
 		t.Errorf("a pattern matches more: %+v", got)
 	}
+	// Two names that differ only in a byte that is no UTF-8 are two commands.
+	first, second := a.folder+"/odd\xfe", a.folder+"/odd\xff"
+	if err := os.WriteFile(first, []byte("one\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.heldMeanwhile("cat "+a.folder+"/odd?", func() {}); got.out != "one\n" {
+		t.Fatalf("an odd name: %+v", got)
+	}
+	a.set(func() { a.asked = map[string]string{} })
+	for _, name := range []string{first, second} {
+		if err := errors.Join(os.RemoveAll(first), os.RemoveAll(second), os.WriteFile(name, []byte("two\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.heldMeanwhile("cat "+a.folder+"/odd?", func() {}); got.out != "two\n" {
+			t.Fatalf("an odd name: %+v", got)
+		}
+	}
+	if len(a.asked) != 2 {
+		t.Errorf("two names have one approval: %q", a.asked)
+	}
 }
 
 func TestWhatNoDetectorSearchesNeedsARule(t *testing.T) {
@@ -619,5 +643,48 @@ func TestWhatNoDetectorSearchesNeedsARule(t *testing.T) {
 		if got, err := way(); err != nil || got != secret {
 			t.Errorf("%s with a rule: %q, %v", name, got, err)
 		}
+	}
+}
+
+func TestALineIsReadAsTheAccountsOwnShellReadsIt(t *testing.T) {
+	// The account stays on the machine, and so does what it names as its shell.
+	fish := filepath.Join(os.TempDir(), "sallyport-sshtest-shells", "fish")
+	if err := os.MkdirAll(filepath.Dir(fish), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/bin/bash", fish); err != nil && !errors.Is(err, os.ErrExist) {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		account, shell, line string
+		want                 ran
+	}{
+		{"spdash", "/bin/dash", "echo a{b,c}", ran{"a{b,c}\n", "", 0}},
+		{"spdash", "/bin/dash", "echo a | cat", ran{"a\n", "", 0}},
+		{"spfish", fish, "echo hello", ran{"hello\n", "", 0}},
+		// In fish the first string ends after the blank.
+		{"spfish", fish, `echo 'a\' '; id #'`, ran{"", "blocked", 77}},
+		{"spfish", fish, "echo $HOME", ran{"", "blocked", 77}},
+	} {
+		t.Run(c.account+" "+c.line, func(t *testing.T) {
+			s := sshtest.Run(t, sshtest.Options{Accounts: []sshtest.Account{{Name: c.account, Shell: c.shell, Password: password}}})
+			a := newArena(t, s.Address(), s.Host.Line())
+			a.set(func() {
+				a.credential.Username = c.account
+				a.verdict = func(cmd *gate.Command) gate.Verdict {
+					if cmd.Effects != gate.EffectRead {
+						return gate.Verdict{Rule: "arena/reads"}
+					}
+					return gate.Verdict{Decision: gate.Allow, Rule: "arena/reads"}
+				}
+			})
+			got := command(t, a.dial(), c.line)
+			if strings.Contains(got.err, "login shell") {
+				got.err = "blocked"
+			}
+			if got != c.want {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }

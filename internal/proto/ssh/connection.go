@@ -221,8 +221,16 @@ func (c *connection) over(s *gate.Session) {
 	if !errors.As(s.Err(), &end) {
 		return
 	}
-	switch end.Reason {
-	case gate.EndExpired, gate.EndRevoked, gate.EndRecorder, gate.EndShutdown:
+	if forConnection(end.Reason) {
 		c.end()
 	}
+}
+
+// forConnection reports whether what ended a session holds for the whole connection.
+func forConnection(r gate.EndReason) bool {
+	switch r {
+	case gate.EndExpired, gate.EndRevoked, gate.EndRecorder, gate.EndShutdown:
+		return true
+	}
+	return false
 }

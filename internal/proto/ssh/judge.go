@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,7 +122,8 @@ type action struct {
 
 func (s *session) binding(kind, command string) func() gate.Binding {
 	return func() gate.Binding {
-		return gate.Binding{Role: s.gate.Target.Login, Action: action{Kind: kind, Command: command,
+		// Names that a pattern matched may be no UTF-8, which JSON cannot tell apart.
+		return gate.Binding{Role: s.gate.Target.Login, Action: action{Kind: kind, Command: strconv.QuoteToASCII(command),
 			Environment: s.environment(), Terminal: fmt.Sprintf("%x", s.terminal)}}
 	}
 }

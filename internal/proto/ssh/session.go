@@ -94,19 +94,27 @@ func (s *session) accept(ctx context.Context, nc ssh.NewChannel) {
 	s.serve(ctx, requests)
 }
 
-// partingTime is how long a session whose end was told may take to come to it.
-const partingTime = 3 * time.Second
+// How long a session whose end was told may take to come to it: one that ended for all
+// of its connection, and one whose connection goes on if it does.
+const (
+	partingTime     = 3 * time.Second
+	lonePartingTime = 30 * time.Second
+)
 
 // ended is what happens when the gate ends the session. What runs at the host is
 // stopped at once, whatever the rest is waiting for: a client that reads nothing, or a
 // host that takes no input, would hold it up for as long as they like. One of them that
 // does not let the channel end then loses the connection.
-func (s *session) ended(*gate.EndError) {
+func (s *session) ended(end *gate.EndError) {
 	s.up.Interrupt()
 	s.leave()
-	go func() { // ends with the session, or after partingTime
+	patience := lonePartingTime
+	if forConnection(end.Reason) {
+		patience = partingTime
+	}
+	go func() { // ends with the session, or when patience does
 		_ = s.up.Close()
-		late := time.NewTimer(partingTime)
+		late := time.NewTimer(patience)
 		defer late.Stop()
 		select {
 		case <-s.gone:
