@@ -83,7 +83,7 @@ func (s *session) parse(ctx context.Context, n int) error {
 		return s.fail(f)
 	}
 	p.remember(s.subject.masks)
-	p.inspector = s.inspector
+	p.inspector, p.temporary = s.inspector, s.env.Temporary
 	sent := s.subject.message[len(s.subject.head):]
 	if old := s.subject.again; old != nil && string(sent) == old.sent {
 		p.sent = old.sent
@@ -107,7 +107,11 @@ func (s *session) recall(ctx context.Context, name string, text []byte) *prepare
 	if p == nil || p.source == "" || p.source != string(text) || len(p.shape.Missing) > 0 {
 		return nil
 	}
-	if inspector, err := s.current(ctx); err != nil || inspector != p.inspector {
+	inspector, err := s.current(ctx)
+	if err != nil || inspector != p.inspector {
+		return nil
+	}
+	if err := s.sees(ctx, inspector); err != nil || s.env.Temporary != p.temporary {
 		return nil
 	}
 	if s.stale(p.shape) != nil {
@@ -186,7 +190,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 		return s.fail(f)
 	}
 	po := &portal{name: pname, statement: p, command: permit.Command(), generation: s.gate.PolicyGeneration(),
-		sync: s.syncs + 1, columns: p.columns}
+		sync: s.syncs + 1, columns: p.columns, shape: shape}
 	// The message was decoded in full and holds nothing else, so framing it
 	// again gives the same bytes.
 	if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
@@ -301,6 +305,7 @@ func (s *session) execute(ctx context.Context, n int) error {
 	}
 	s.proveExecute(p)
 	s.prover.wrote = s.prover.wrote || !reads(p.statement.shape)
+	s.track(p.shape)
 	if names(p.statement.shape) {
 		e.undos = s.applyNames(p.statement)
 	}
@@ -325,6 +330,9 @@ func (s *session) again(ctx context.Context, p *prepared, phase gate.Phase, msg 
 	}
 	if err := s.up.Send(permit, msg); err != nil {
 		return s.gateError(err)
+	}
+	if phase == gate.Run {
+		s.track(p.shape)
 	}
 	e.command = permit.Command()
 	return s.owe(e)

@@ -54,6 +54,9 @@ func (s *session) look(ctx context.Context, in **sql.Inspection) (err error) {
 	if s.inspector, err = s.current(ctx); err != nil {
 		return err
 	}
+	if err = s.sees(ctx, s.inspector); err != nil {
+		return err
+	}
 	if *in, err = s.inspector.Recall(&s.env, s.source, &s.buf); *in == nil && err == nil {
 		s.gate.Block() // the parser is another process
 		*in, err = s.inspector.Inspect(ctx, &s.env, s.source, &s.buf)
@@ -77,6 +80,9 @@ func (s *session) current(ctx context.Context) (*sql.Inspector, error) {
 func (s *session) stale(shape *sql.Shape) *wire.Fault {
 	if len(s.gate.Target.Marks) == 0 {
 		return nil
+	}
+	if f := s.beside(shape); f != nil {
+		return f
 	}
 	if len(shape.Statements) > 1 && shape.Effects.Has(gate.EffectSchema) {
 		return fault(codePrivilege, "a change of definitions goes alone on a target with masked data: send one statement at a time")
@@ -103,7 +109,10 @@ func (s *session) renew(ctx context.Context, p *prepared) *wire.Fault {
 	if err != nil {
 		return inspectFault(err)
 	}
-	if inspector == p.inspector {
+	if err := s.sees(ctx, inspector); err != nil {
+		return inspectFault(err)
+	}
+	if inspector == p.inspector && s.env.Temporary == p.temporary {
 		return s.stale(p.shape)
 	}
 	var buf sql.Buffer
@@ -116,7 +125,7 @@ func (s *session) renew(ctx context.Context, p *prepared) *wire.Fault {
 	if err != nil || string(sent) != p.sent {
 		return fault(codeStatementName, "prepared statement \"%s\" was prepared before definitions changed: prepare it again", p.name)
 	}
-	p.shape, p.inspector, p.runner = in.Shape, inspector, nil
+	p.shape, p.inspector, p.temporary, p.runner = in.Shape, inspector, s.env.Temporary, nil
 	p.remember(p.masks)
 	return s.stale(p.shape)
 }
@@ -228,6 +237,7 @@ type action struct {
 	Formats    string   `json:"formats"`  // t, b or n for NULL, one a parameter
 	Types      string   `json:"types"`    // hex of the declared OIDs
 	SearchPath []string `json:"search_path"`
+	Temporary  []string `json:"temporary,omitempty"` // relations that hide others
 }
 
 // binding implements gate.Command.Binding.
@@ -237,7 +247,7 @@ func (s *session) binding() gate.Binding {
 		statement = s.subject.inspection.Text()
 	}
 	a := action{Statement: statement, Formats: string(s.subject.formats),
-		Types: hex.EncodeToString(s.subject.types), SearchPath: s.env.SearchPath}
+		Types: hex.EncodeToString(s.subject.types), SearchPath: s.env.SearchPath, Temporary: s.env.Temporary.Names()}
 	for _, p := range s.subject.refs {
 		a.Prepared = append(a.Prepared, p.canonical)
 	}

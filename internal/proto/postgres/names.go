@@ -152,7 +152,7 @@ func names(shape *sql.Shape) bool {
 // the whole text: never less than what is behind the name.
 func (p *prepared) named(st *sql.Statement) *prepared {
 	return &prepared{name: st.Name, shape: p.shape, canonical: p.canonical, record: p.record, masks: p.masks, shown: p.shown,
-		sent: p.sent, inspector: p.inspector, columns: -1, hold: st.Hold}
+		sent: p.sent, inspector: p.inspector, temporary: p.temporary, columns: -1, hold: st.Hold}
 }
 
 // merge makes p stand for either of two statements.

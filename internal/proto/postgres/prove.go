@@ -90,6 +90,7 @@ type doubt struct {
 // judged is a text and what was found of it.
 type judged struct {
 	inspector *sql.Inspector
+	temporary *sql.Temporary
 	text      string
 	sent      string
 	message   []byte // in place of sent: valid during the exchange
@@ -98,7 +99,7 @@ type judged struct {
 }
 
 func (p *prepared) judged() judged {
-	return judged{inspector: p.inspector, text: p.canonical, sent: p.sent, masks: p.masks, shape: p.shape}
+	return judged{inspector: p.inspector, temporary: p.temporary, text: p.canonical, sent: p.sent, masks: p.masks, shape: p.shape}
 }
 
 // asking is an expect's part of a question: what came of it.
@@ -327,7 +328,7 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 		s.msg = append(s.msg, controlMessages[controlSync]...)
 		e.behind = ask.ask
 		d := doubt{q: q, command: e.command, asked: true, writes: !harmless,
-			judged: []judged{{inspector: s.inspector, text: s.source, message: s.msg[wire.HeaderSize : size-1], masks: s.subject.masks, shape: own}}}
+			judged: []judged{{inspector: s.inspector, temporary: s.env.Temporary, text: s.source, message: s.msg[wire.HeaderSize : size-1], masks: s.subject.masks, shape: own}}}
 		for _, p := range s.subject.refs {
 			d.judged = append(d.judged, p.judged())
 		}
@@ -421,10 +422,7 @@ func (s *session) asked(front *expect, typ byte, n int) error {
 	a := front.ask
 	switch typ {
 	case wire.NotificationResponse:
-		if s.listening {
-			return s.pass(typ, n)
-		}
-		return s.targetError(s.out.discard(n))
+		return s.notified(n)
 	case wire.NoticeResponse:
 		return s.targetError(s.out.discard(n))
 	case wire.ParameterStatus:
@@ -593,8 +591,12 @@ func (s *session) same(ctx context.Context, in *sql.Inspector, j judged) bool {
 	if !in.Catalog().SharesWith(j.inspector.Catalog()) {
 		return false
 	}
+	env, ok := s.envOf(ctx, in, j.temporary)
+	if !ok {
+		return false
+	}
 	var buf sql.Buffer
-	now, err := in.Inspect(ctx, &s.env, j.text, &buf)
+	now, err := in.Inspect(ctx, &env, j.text, &buf)
 	if err != nil {
 		return false
 	}

@@ -23,7 +23,8 @@ type prepared struct {
 	masks     gate.Masks // as they were applied
 	sent      string     // the text that the target has
 	inspector *sql.Inspector
-	shown     []string // the mask of each label of shape, as it was applied
+	temporary *sql.Temporary // of the session when it was judged
+	shown     []string       // the mask of each label of shape, as it was applied
 	stream    gate.Stream
 	streamed  bool // stream is open (made by Parse)
 	columns   int  // of its result; -1 is unknown
@@ -59,11 +60,12 @@ type portal struct {
 	statement  *prepared
 	stream     gate.Stream
 	command    uint64
-	generation uint64 // of the policy that allowed it
-	sync       uint64 // the Sync or Query it belongs to
-	columns    int    // of its rows; -1 is unknown
-	cursor     bool   // made by DECLARE: it has no stream
-	doubt      *doubt // what is to be proved when it runs; nil when it was
+	generation uint64     // of the policy that allowed it
+	sync       uint64     // the Sync or Query it belongs to
+	columns    int        // of its rows; -1 is unknown
+	shape      *sql.Shape // of the statement and of what it runs by name; nil for a cursor
+	cursor     bool       // made by DECLARE: it has no stream
+	doubt      *doubt     // what is to be proved when it runs; nil when it was
 }
 
 // undo is a change of the registry that the target has not confirmed.

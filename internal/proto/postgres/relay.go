@@ -205,10 +205,7 @@ func (s *session) handle(typ byte, n int) error {
 	case wire.ParameterStatus:
 		return s.parameter(n)
 	case wire.NotificationResponse:
-		if s.listening {
-			return s.pass(typ, n)
-		}
-		return s.targetError(s.out.discard(n))
+		return s.notified(n)
 	case wire.CommandComplete, wire.EmptyQueryResponse, wire.PortalSuspended:
 		return s.complete(front, typ, n)
 	case wire.RowDescription, wire.NoData, wire.ParameterDescription:
@@ -220,6 +217,14 @@ func (s *session) handle(typ byte, n int) error {
 	default:
 		return s.lie("unexpected message %q", typ)
 	}
+}
+
+// notified passes on a notification that the session has asked for.
+func (s *session) notified(n int) error {
+	if s.listening {
+		return s.pass(wire.NotificationResponse, n)
+	}
+	return s.targetError(s.out.discard(n))
 }
 
 // confirmed: the target took a Parse, Bind or Close, so the registry keeps the
@@ -304,7 +309,7 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 	if err := s.gate.Effect(front.command, tag, max(front.rows, rowsOf(tag))); err != nil {
 		return err
 	}
-	if front.shape != nil && front.shape.Effects.Has(gate.EffectSchema) {
+	if front.shape != nil && front.shape.Effects.Has(gate.EffectSchema) && !front.shape.Facts.Temporary {
 		s.redefined = true
 	}
 	if s.prover.questions != nil && drops(front.shape) {
@@ -381,6 +386,7 @@ func (s *session) ready(front *expect, n int) error {
 			s.redefined = false
 			s.catalog.expire()
 		}
+		s.settledTemporaries()
 		if len(s.portals) > 0 {
 			s.endTransaction(front.sync)
 		}

@@ -35,6 +35,7 @@ const (
 	controlCopyFail
 	controlFail
 	controlCloseNothing
+	controlTemporary
 )
 
 // noStatement is a name that no client can give: names are checked for it.
@@ -54,6 +55,7 @@ var controlMessages = [][]byte{
 	controlCopyFail:     wire.AppendMessage(nil, wire.CopyFail, []byte("the client left\x00")),
 	controlFail:         wire.AppendMessage(nil, wire.Bind, []byte("\x00"+noStatement+"\x00\x00\x00\x00\x00\x00\x00")),
 	controlCloseNothing: wire.AppendTarget(nil, wire.Close, 'S', noStatement),
+	controlTemporary:    temporaryQuestion(),
 }
 
 // session serves one client. Everything in it belongs to the goroutine in run,
@@ -80,7 +82,9 @@ type session struct {
 	last       uint64   // the last command that was decided
 	statements map[string]*prepared
 	portals    map[string]*portal
-	listening  bool // a LISTEN was forwarded
+	listening  bool         // a LISTEN was forwarded
+	temp       *temporaries // nil while the session has made none
+	code       code
 	prover     prover
 	redefined  bool // this transaction has changed definitions that nobody else sees yet
 
@@ -160,6 +164,12 @@ var errTerminate = errors.New("client terminated")
 
 // message handles one message of the client.
 func (s *session) message(ctx context.Context, typ byte, n int) error {
+	switch typ {
+	case wire.Query, wire.Parse, wire.Bind, wire.Describe, wire.Execute:
+		if err := s.askTemporaries(); err != nil {
+			return err
+		}
+	}
 	switch typ {
 	case wire.Terminate:
 		return errTerminate

@@ -114,9 +114,10 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 	} else if err := s.up.Send(permit, messages); err != nil {
 		return nil, nil, s.gateError(err)
 	}
+	s.track(shape)
 	if names(in.Shape) {
 		p := &prepared{shape: in.Shape, canonical: in.Text(), record: in.Record(), sent: string(s.subject.message[wire.HeaderSize:]),
-			inspector: s.inspector}
+			inspector: s.inspector, temporary: s.env.Temporary}
 		p.remember(s.subject.masks)
 		e.undos = s.applyNames(p)
 	}

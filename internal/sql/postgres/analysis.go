@@ -63,6 +63,10 @@ type analysis struct {
 	absent        []string
 	pins          []pin
 	watched       watched
+	runs          bool // code of users runs, which finds relations by the search path
+	temporaries   bool // temporary relations may come, go or change
+	creations     []Creation
+	made          map[string]*Relation // temporary tables made in the text, by name
 }
 
 type explainMode uint8

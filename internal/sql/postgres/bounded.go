@@ -43,7 +43,7 @@ func (a *analysis) targetOf(it *item, rel *Relation, sources []*pg_query.Node) *
 
 // isRelation reports whether a range variable can be the relation.
 func (a *analysis) isRelation(rv *pg_query.RangeVar, rel *Relation) bool {
-	return rel != nil && a.in.cat.relation(rv.GetSchemaname(), rv.GetRelname(), a.env.SearchPath) == rel
+	return rel != nil && a.relation(rv) == rel
 }
 
 // bounds reports whether a condition leaves rows out.
@@ -272,7 +272,7 @@ func (a *analysis) dependsInside(n *pg_query.Node, t *target) bool {
 			alias = x.GetAliasname()
 		}
 		own[alias] = true
-		if rel := a.in.cat.relation(rv.GetSchemaname(), rv.GetRelname(), a.env.SearchPath); rel != nil {
+		if rel := a.relation(rv); rel != nil {
 			inner = append(inner, rel)
 		}
 	}

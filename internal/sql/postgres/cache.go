@@ -147,21 +147,13 @@ func (a *analysed) template(tokens *lex.Tokens, masks gate.Masks) (*lex.Template
 			key = append(append(key, masks.For(n)...), 0)
 		}
 	}
-	pins := a.pinned(masks)
-	if pins {
-		key = append(key, 1)
-	}
 	a.mu.RLock()
 	t := a.templates[string(key)]
 	a.mu.RUnlock()
 	if t != nil {
 		return t, nil
 	}
-	edits := a.in.lexEdits(a.edits, masks)
-	if pins {
-		edits = appendPins(edits, a.pins)
-	}
-	t, err := lex.NewTemplate(tokens, edits)
+	t, err := lex.NewTemplate(tokens, appendPins(a.in.lexEdits(a.edits, masks), a.pins))
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,14 @@ type relationExtras struct {
 	referencing []foreignKey     // of others to this one, those that act
 	references  []reference      // of this one to others
 	defaults    map[int16]string // by attnum: default or generation expression
+	temporaryExtras
+}
+
+// temporaryExtras is what only temporary relations have.
+type temporaryExtras struct {
+	writes   *summary // what writing rows runs
+	unusable bool     // nobody knows what it holds
+	open     bool     // its columns are not known
 }
 
 // Column is one live column.

@@ -30,7 +30,6 @@ func (a *analysis) copyStmt(s *pg_query.CopyStmt) Statement {
 		a.add(gate.EffectRead)
 		return a.copyDirection(s, st)
 	}
-	a.pinRelation(s.GetRelation(), rel)
 	st = a.copyDirection(s, st)
 	if s.GetIsFrom() {
 		a.copyFrom(s, rel)

@@ -22,7 +22,6 @@ func (a *analysis) target(rv *pg_query.RangeVar) (*item, *Relation) {
 		return it, nil
 	}
 	it.rel, it.schema = rel, rel.schema
-	a.pinRelation(rv, rel)
 	it.cols = a.relationColumns(rel)
 	a.noteName(rv)
 	return it, rel

@@ -36,7 +36,8 @@ type Facts struct {
 	// Unbounded says that an UPDATE or DELETE has no WHERE, or one that is
 	// always true, or that a TRUNCATE is in the text.
 	Unbounded bool `cel:"unbounded"`
-	// Temporary says that the text creates temporary objects and changes no other
-	// definition.
+	// Temporary says that the text makes, changes or drops temporary objects and
+	// changes no other definition. Their names in Tables and Written are
+	// pg_temp.name.
 	Temporary bool `cel:"temporary"`
 }

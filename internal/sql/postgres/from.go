@@ -75,8 +75,7 @@ func (a *analysis) rangeVar(rv *pg_query.RangeVar, sc *scope, sampled bool) *ite
 	if alias == nil {
 		it.schema = rel.schema
 	}
-	it.rel = rel
-	a.pinRelation(rv, rel)
+	it.rel, it.open = rel, rel.extras().open
 	it.cols = rename(a.relationColumns(rel), strs(alias.GetColnames()))
 	a.readRelation(rel)
 	a.substitute(rv, rel, sampled)
@@ -89,7 +88,7 @@ func (a *analysis) resolve(rv *pg_query.RangeVar) *Relation {
 		a.unknown()
 		return nil
 	}
-	rel := a.in.cat.relation(rv.GetSchemaname(), rv.GetRelname(), a.env.SearchPath)
+	rel := a.relation(rv)
 	if rel == nil {
 		name := rv.GetRelname()
 		if s := rv.GetSchemaname(); s != "" {
@@ -97,11 +96,16 @@ func (a *analysis) resolve(rv *pg_query.RangeVar) *Relation {
 		}
 		a.facts.tables = append(a.facts.tables, qualifyUnknown(rv))
 		a.missing("relation " + name)
+		return nil
 	}
+	a.pinRelation(rv, rel)
 	return rel
 }
 
 func qualifyUnknown(rv *pg_query.RangeVar) string {
+	if isTemporaryName(rv) {
+		return temporarySchema + "." + rv.GetRelname()
+	}
 	if s := rv.GetSchemaname(); s != "" {
 		return s + "." + rv.GetRelname()
 	}

@@ -168,7 +168,9 @@ func (a *analysis) builtinFunction(name string, userToo bool) {
 // userFunction adds what was reviewed of a function, or marks it.
 func (a *analysis) userFunction(f *function) {
 	a.facts.functions = append(a.facts.functions, f.schema+"."+f.name)
-	if e, ok := a.in.reviewed(f); ok {
+	e, ok := a.in.reviewed(f)
+	a.runs = a.runs || !ok || runsBeside(f, e)
+	if ok {
 		a.add(e)
 		return
 	}

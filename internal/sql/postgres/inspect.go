@@ -72,6 +72,8 @@ type Env struct {
 	// StatementTimeout bounds the timeouts that an agent may set; zero lets it
 	// set any.
 	StatementTimeout time.Duration
+	// Temporary are the session's temporary relations; nil means that it has none.
+	Temporary *Temporary
 }
 
 // Buffer is memory for one session, used again for each text. What an
@@ -99,6 +101,13 @@ type Shape struct {
 	// reads none, and for a target without labels. See docs/masking-soundness.md.
 	Watch   string
 	watched *watched // nil where nothing is labelled
+	// Runs says that functions, triggers or the like of users run, so that more
+	// can happen in the session than the text says.
+	Runs bool
+	// Temporaries says that temporary relations may come, go or change.
+	Temporaries bool
+	// Creations are the temporary tables that the text makes.
+	Creations []Creation
 }
 
 // NewInspector resolves the labels and reads every definition of the catalog
@@ -174,7 +183,8 @@ func (e *Env) appendKey(dst []byte) []byte {
 	for t := uint64(e.StatementTimeout); t > 0; t >>= 8 {
 		dst = append(dst, byte(t))
 	}
-	return append(dst, 0, 1)
+	dst = e.Temporary.appendKey(append(dst, 0))
+	return append(dst, 1)
 }
 
 func lexError(err error) error {
@@ -206,6 +216,7 @@ func (in *Inspector) analyse(ctx context.Context, env *Env, t *lex.Tokens) (*var
 	if len(tree.GetStmts()) == 0 {
 		a.add(gate.EffectRead)
 	}
+	a.guardTemporary()
 	return a.variant(), nil
 }
 
@@ -224,7 +235,8 @@ func (a *analysis) variant() *variant {
 		a.unknown()
 	}
 	v := &variant{
-		shape:    &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent)},
+		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
+			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations},
 		analysed: &analysed{in: a.in, edits: a.edits, pins: a.pins, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}
 	if a.in.labels.all != 0 {
@@ -282,7 +294,7 @@ func (i *Inspection) Text() string { return i.tokens.Canonical() }
 func (i *Inspection) AppendSQL(dst []byte, masks gate.Masks) ([]byte, error) {
 	a := i.analysed
 	masked := a.in.labels.masked(a.labels, masks)
-	if masked == 0 && !a.pinned(masks) {
+	if masked == 0 && len(a.pins) == 0 {
 		return i.tokens.AppendCanonical(dst), nil
 	}
 	if err := a.refused(masked, masks); err != nil {
@@ -324,12 +336,6 @@ func (r *refusal) error(labels string) *Error {
 	e.Message = r.what + " " + r.use
 	e.Detail = fmt.Sprintf("Columns with the label %s are masked for this session.", labels)
 	return e
-}
-
-// pinned reports whether names get their schemas: where something is masked at
-// all, no name may come to mean something else.
-func (a *analysed) pinned(masks gate.Masks) bool {
-	return len(a.pins) > 0 && a.in.labels.masked(a.in.labels.all, masks) != 0
 }
 
 func sentence(s string) string {
@@ -380,7 +386,7 @@ func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope stri
 // masks to one in the agent's text, both counted in characters from 1, for field
 // P of an ErrorResponse. It returns 0 for inserted text.
 func (i *Inspection) SourcePosition(position int, masks gate.Masks) int {
-	if i.analysed.in.labels.masked(i.analysed.labels, masks) == 0 && !i.analysed.pinned(masks) {
+	if i.analysed.in.labels.masked(i.analysed.labels, masks) == 0 && len(i.analysed.pins) == 0 {
 		return i.tokens.SourcePosition(position)
 	}
 	t, err := i.analysed.template(i.tokens, masks)
@@ -414,6 +420,8 @@ func Combine(shapes ...*Shape) *Shape {
 			}
 			out.watched.join(s.watched)
 		}
+		out.Creations = append(out.Creations, s.Creations...)
+		out.Runs, out.Temporaries = out.Runs || s.Runs, out.Temporaries || s.Temporaries
 		if i == 0 {
 			out.Statements = s.Statements
 		}

@@ -182,7 +182,7 @@ func (a *analysis) selectStmt(s *pg_query.SelectStmt, outer *scope) []outCol {
 	a.word("select")
 	a.add(gate.EffectRead)
 	if into := s.GetIntoClause(); into != nil {
-		a.into(into, "select into")
+		a.into(into, "select into", false)
 	}
 	if len(s.GetLockingClause()) > 0 {
 		a.add(gate.EffectWrite) // row locks make others wait

@@ -17,6 +17,10 @@ func (a *analysis) readRelation(rel *Relation) {
 		a.systemRelation(rel)
 		return
 	}
+	if rel.isTemporary() {
+		a.useTemporary(rel)
+		return
+	}
 	a.policies(rel)
 	a.explained(rel)
 	switch rel.kind {
@@ -166,6 +170,13 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 		a.add(gate.EffectAdmin | gate.EffectSchema)
 		return
 	}
+	if rel.isTemporary() {
+		a.useTemporary(rel)
+		for i := range rel.columns {
+			a.touchType(rel.columns[i].typ)
+		}
+		return
+	}
 	a.policies(rel)
 	if event != triggerDelete && event != triggerTruncate {
 		a.include(a.in.writes[rel.oid])
@@ -235,7 +246,9 @@ func (a *analysis) triggers(rel *Relation, event uint16) {
 			}
 			continue
 		}
-		if e, ok := a.in.reviewed(f); ok {
+		e, ok := a.in.reviewed(f)
+		a.runs = a.runs || runsBeside(f, e)
+		if ok {
 			a.add(e)
 			continue
 		}
@@ -250,6 +263,7 @@ func (a *analysis) ruleActions(rel *Relation, event uint16) {
 		if r.event == '2' && event != triggerUpdate || r.event == '3' && event != triggerInsert || r.event == '4' && event != triggerDelete {
 			continue
 		}
+		a.runs = true
 		name := "rule " + r.name + " on " + rel.Name()
 		if e, ok := a.in.functions[name]; ok {
 			a.add(e)

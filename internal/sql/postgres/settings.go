@@ -243,7 +243,7 @@ func (a *analysis) namedSetting(s *pg_query.SelectStmt) *pg_query.A_Const {
 	if rv == nil || rv.GetAlias() != nil {
 		return nil
 	}
-	rel := a.in.cat.relation(rv.GetSchemaname(), rv.GetRelname(), a.env.SearchPath)
+	rel := a.relation(rv)
 	if rel == nil || !rel.isSystem() || rel.Name() != "pg_catalog.pg_settings" {
 		return nil
 	}

@@ -185,8 +185,14 @@ func TestOnlyTemporaryObjectsCountAsTemporary(t *testing.T) {
 		"CREATE TEMP VIEW z AS SELECT 1":                     true,
 		"CREATE TABLE z (a int)":                             false,
 		"CREATE TEMP TABLE z (a int); DROP TABLE orders":     false,
-		"CREATE TEMP TABLE z (a int); CREATE INDEX ON z (a)": false,
-		"SELECT 1": false,
+		"CREATE TEMP TABLE z (a int); CREATE INDEX ON z (a)": true,
+		"CREATE INDEX ON orders (id)":                        false,
+		"CREATE TEMP TABLE z (a int); ALTER TABLE z ADD b int; ALTER TABLE z RENAME TO y": true,
+		"CREATE TEMP TABLE z (a int); ALTER TABLE z INHERIT orders":                       false,
+		"DROP TABLE orders": false,
+		"DROP TABLE IF EXISTS z; CREATE TEMP TABLE z (a int)": true,
+		"DROP TABLE IF EXISTS z, orders":                      false,
+		"SELECT 1":                                            false,
 	} {
 		if got := inspect(t, in, text).Shape.Facts.Temporary; got != want {
 			t.Errorf("%q: temporary is %v", text, got)
@@ -238,11 +244,8 @@ func TestErrorsAreWordedAsPostgreSQLWordsThem(t *testing.T) {
 	if !errors.As(err, &e) || e.SQLSTATE != "42501" || e.Message != "public.customers.ssn is masked and cannot be used in WHERE" || e.Hint == "" {
 		t.Errorf("got %#v", err)
 	}
-	for want, masks := range map[string]gate.Masks{
-		"select id from customers where ssn = 'x'":             {"pii": gate.MaskPlain, "card": gate.MaskPlain},
-		"select id from \"public\". customers where ssn = 'x'": {"pii": gate.MaskPlain},
-	} {
-		if sql, err := i.AppendSQL(nil, masks); err != nil || string(sql) != want {
+	for _, masks := range []gate.Masks{{"pii": gate.MaskPlain, "card": gate.MaskPlain}, {"pii": gate.MaskPlain}} {
+		if sql, err := i.AppendSQL(nil, masks); err != nil || string(sql) != "select id from \"public\". customers where ssn = 'x'" {
 			t.Errorf("with the masks %v: %s %v", masks, sql, err)
 		}
 	}

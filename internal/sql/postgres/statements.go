@@ -20,6 +20,7 @@ func (a *analysis) statement(n *pg_query.Node) {
 	before := a.effects
 	a.effects = 0
 	a.ranges, a.names, a.joinAlias, a.systemColumns = nil, nil, false, nil
+	made := len(a.creations)
 	st := a.dispatch(n)
 	a.allSeen(n)
 	a.substituteAll()
@@ -28,6 +29,7 @@ func (a *analysis) statement(n *pg_query.Node) {
 		st.Effects = gate.EffectUnknown
 	}
 	a.effects = before | st.Effects
+	a.makes(a.creations[made:], st.Effects)
 	a.statements = append(a.statements, st)
 }
 
@@ -136,6 +138,7 @@ func (a *analysis) other(n *pg_query.Node) Statement {
 		a.word("do")
 		a.add(gate.EffectExecute | gate.EffectUnknown)
 		a.unreviewed("DO block")
+		a.runs, a.temporaries = true, true
 		a.refuseAll("DO", "runs code that cannot be traced", "send the statements themselves")
 		return Statement{Word: "do"}
 	case *pg_query.Node_CallStmt:
@@ -168,6 +171,9 @@ func (a *analysis) other(n *pg_query.Node) Statement {
 
 // utility reads a statement whose kind says all.
 func (a *analysis) utility(n *pg_query.Node) Statement {
+	if st, ok := a.temporaryDefinition(n); ok {
+		return st
+	}
 	u, ok := utilityOf(n)
 	if !ok {
 		a.word("unknown")
@@ -178,6 +184,7 @@ func (a *analysis) utility(n *pg_query.Node) Statement {
 	a.word(u.word)
 	a.add(u.effects)
 	a.facts.created, a.facts.createdPermanent = true, true
+	a.temporaries = true
 	if n.GetDropStmt() != nil || n.GetCommentStmt() != nil {
 		return Statement{Word: u.word}
 	}
@@ -291,18 +298,21 @@ func (a *analysis) discard(s *pg_query.DiscardStmt) Statement {
 }
 
 // into reads the table that a query makes.
-func (a *analysis) into(into *pg_query.IntoClause, word string) {
+func (a *analysis) into(into *pg_query.IntoClause, word string, perhaps bool) {
 	a.exact()
 	a.word(word)
 	a.creates(into.GetRel())
+	a.creation(into.GetRel(), perhaps)
 	a.add(gate.EffectSchema | gate.EffectWrite)
 }
 
 // creates notes a new relation.
 func (a *analysis) creates(rv *pg_query.RangeVar) {
 	a.facts.created = true
-	if rv.GetRelpersistence() != "t" && !strings.HasPrefix(rv.GetSchemaname(), "pg_temp") {
+	if !isTemporaryName(rv) {
 		a.facts.createdPermanent = true
+	} else {
+		a.temporaries = true
 	}
 	a.facts.written = append(a.facts.written, qualifyUnknown(rv))
 }
@@ -312,7 +322,7 @@ func (a *analysis) createTableAs(s *pg_query.CreateTableAsStmt) Statement {
 	if s.GetObjtype() == pg_query.ObjectType_OBJECT_MATVIEW {
 		word = "create materialized view"
 	}
-	a.into(s.GetInto(), word)
+	a.into(s.GetInto(), word, s.GetIfNotExists())
 	st := Statement{Word: word}
 	if e := s.GetQuery().GetExecuteStmt(); e != nil {
 		inner, _ := a.named(s.GetQuery())
@@ -339,10 +349,16 @@ func (a *analysis) createTable(s *pg_query.CreateStmt) Statement {
 		a.refuseAll("CREATE TABLE", "can make a child of a relation with labelled columns", "ask an administrator")
 	}
 	for _, n := range s.GetTableElts() {
-		if n.GetTableLikeClause() != nil {
+		if c := n.GetTableLikeClause(); c != nil {
+			if isTemporaryName(s.GetRelation()) {
+				a.likeClause(c)
+			}
 			continue
 		}
 		a.columnDefinition(n)
+	}
+	if len(s.GetInhRelations()) == 0 && s.GetPartbound() == nil && s.GetOfTypename() == nil {
+		a.creation(s.GetRelation(), s.GetIfNotExists())
 	}
 	return Statement{Word: "create table"}
 }

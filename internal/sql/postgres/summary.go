@@ -20,6 +20,7 @@ type summary struct {
 	unreviewed    []string
 	notUnderstood bool
 	refused       bool // it can show labelled values that cannot be masked
+	runs          bool // code of users, see analysis.runs
 }
 
 // include adds what a definition does to the text that runs it.
@@ -32,6 +33,7 @@ func (a *analysis) include(s *summary) {
 	a.facts.tables = append(a.facts.tables, s.tables...)
 	a.facts.unreviewed = append(a.facts.unreviewed, s.unreviewed...)
 	a.facts.notUnderstood = a.facts.notUnderstood || s.notUnderstood
+	a.runs = a.runs || s.runs
 	if s.refused {
 		a.refuseAll(strings.Join(s.unreviewed, ", "), "was not reviewed, so what it shows cannot be traced", "ask for a review")
 	}
@@ -42,9 +44,9 @@ func (a *analysis) include(s *summary) {
 func (a *analysis) summary() *summary {
 	s := &summary{
 		effects: a.effects &^ gate.EffectRead, functions: unique(a.facts.functions), tables: unique(a.facts.tables),
-		unreviewed: unique(a.facts.unreviewed), notUnderstood: a.facts.notUnderstood, refused: a.opaque,
+		unreviewed: unique(a.facts.unreviewed), notUnderstood: a.facts.notUnderstood, refused: a.opaque, runs: a.runs,
 	}
-	if s.effects == 0 && !s.refused && len(s.tables) == 0 {
+	if s.effects == 0 && !s.refused && !s.runs && len(s.tables) == 0 {
 		return nil
 	}
 	return s

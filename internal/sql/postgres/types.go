@@ -18,6 +18,7 @@ func (a *analysis) typeName(t *pg_query.TypeName) {
 	if len(names) > 1 {
 		schema = names[len(names)-2]
 	}
+	a.temporaryType(name)
 	for _, u := range a.in.cat.typeNames[name] {
 		if schema == "" || u.schema == schema {
 			a.touchType(u.oid)

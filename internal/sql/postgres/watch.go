@@ -26,12 +26,17 @@ type pin struct {
 	schema string
 }
 
-// pinRelation notes a relation that the text names.
+// pinRelation notes a relation that the text names. Its schema is written into
+// the text to send, so that it is the relation that was judged whatever the
+// session's temporary relations are by then: one that is gone is an error instead
+// of the relation that it hid, and one that the gateway does not know hides
+// nothing. Without labels the second cannot do harm: a statement is judged by the
+// relation that it would otherwise mean.
 func (a *analysis) pinRelation(rv *pg_query.RangeVar, rel *Relation) {
-	if a.outside || a.tokens == nil || a.in.labels.all == 0 || strings.HasPrefix(rel.schema, "pg_temp") {
+	if a.outside || a.tokens == nil {
 		return
 	}
-	if rv.GetSchemaname() == "" {
+	if rv.GetSchemaname() == "" && (rel.isTemporary() || a.in.labels.all != 0) {
 		a.pins = append(a.pins, pin{a.tokens.TokenAt(int(rv.GetLocation())), rel.schema})
 	}
 	a.watchRelation(rel)
@@ -40,8 +45,8 @@ func (a *analysis) pinRelation(rv *pg_query.RangeVar, rel *Relation) {
 // watchRelation adds a relation and its ancestors: rows and labels come down
 // from those.
 func (a *analysis) watchRelation(rel *Relation) {
-	if rel.isSystem() || a.outside || a.in.labels.all == 0 || strings.HasPrefix(rel.schema, "pg_temp") {
-		return
+	if rel.isSystem() || rel.isTemporary() || a.outside || a.in.labels.all == 0 {
+		return // nobody else can change the session's temporary relations
 	}
 	name := quoteIdent(rel.schema) + "." + quoteIdent(rel.name)
 	if slices.Contains(a.watched.relations, name) {
@@ -117,11 +122,19 @@ func (a *analysis) pinFunction(f *pg_query.FuncCall, names []string) {
 // appendPins adds the pins to the edits of a text. What an edit replaces names
 // its relations with their schemas already.
 func appendPins(edits []lex.Edit, pins []pin) []lex.Edit {
-	made := len(edits)
-	seen := map[int]bool{}
+	replaced := slices.Clone(edits)
+	slices.SortFunc(replaced, func(x, y lex.Edit) int { return x.From - y.From })
+	ends := make([]int, len(replaced)) // how far those up to here reach
+	for i := range replaced {
+		ends[i] = replaced[i].To
+		if i > 0 {
+			ends[i] = max(ends[i], ends[i-1])
+		}
+	}
+	seen := make(map[int]bool, len(pins))
 	for _, p := range pins {
-		covered := slices.ContainsFunc(edits[:made], func(e lex.Edit) bool { return e.From <= p.token && p.token < e.To })
-		if covered || seen[p.token] {
+		before, _ := slices.BinarySearchFunc(replaced, p.token+1, func(e lex.Edit, token int) int { return e.From - token })
+		if seen[p.token] || before > 0 && ends[before-1] > p.token {
 			continue
 		}
 		seen[p.token] = true

@@ -1,0 +1,425 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// temporarySchema is the name under which every session has its own temporary
+// objects (PostgreSQL documentation, search_path).
+const temporarySchema = "pg_temp"
+
+// TemporaryQuery asks a session for its temporary relations: a row for each
+// column (a relation without columns has one with NULLs), and rows with number 0
+// for what else runs when rows are written. [NewTemporary] reads the rows.
+//
+// A relation is plain if it is a table that nothing but its own columns,
+// checks and indexes belongs to. A session cannot make a temporary relation in
+// another one's schema, so the agent's own statements and the functions that
+// they call have made all of them.
+const TemporaryQuery = `SELECT c.oid, c.relname, c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT c.relispartition` +
+	` AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal)` +
+	` AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid),` +
+	` coalesce(a.attnum, 0), a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated OPERATOR(pg_catalog.<>) '', a.attnotnull, a.atthasdef,` +
+	` pg_catalog.pg_get_expr(d.adbin, d.adrelid)` +
+	` FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped` +
+	` LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid OPERATOR(pg_catalog.=) a.attrelid AND d.adnum OPERATOR(pg_catalog.=) a.attnum` +
+	` WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.<>) ALL ('{i,I,t}'::pg_catalog."char"[])` +
+	` UNION ALL SELECT conrelid, '', false, 0, NULL, 0, NULL, false, false, false, pg_catalog.pg_get_expr(conbin, conrelid)` +
+	` FROM pg_catalog.pg_constraint WHERE connamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND contype OPERATOR(pg_catalog.=) 'c'` +
+	` UNION ALL SELECT i.indrelid, '', false, 0, NULL, 0, NULL, false, false, false, pg_catalog.concat('ROW(', pg_catalog.concat_ws(',', pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)), ')')` +
+	` FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid` +
+	` WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)` +
+	` ORDER BY 1, 2 DESC, 4`
+
+// TemporaryRow is one row of [TemporaryQuery].
+type TemporaryRow struct {
+	// Relation is the relation's OID.
+	Relation uint32
+	// Name is the relation's name; empty in rows that only add an expression.
+	Name       string
+	plain      bool
+	column     Column
+	expression string
+}
+
+// ReadTemporaryRow reads the fields of one row of [TemporaryQuery]. It keeps none
+// of them.
+func ReadTemporaryRow(fields [][]byte) (TemporaryRow, error) {
+	if len(fields) != 11 {
+		return TemporaryRow{}, fmt.Errorf("read temporary relation: %d columns", len(fields))
+	}
+	r := record{fields: fields}
+	row := TemporaryRow{Relation: uint32(r.oid(0)), Name: r.text(1), plain: r.bool(2), expression: r.text(10)}
+	row.column = Column{name: r.text(4), num: int16(r.int(3)), typ: r.oid(5), typeSQL: r.text(6), generated: r.bool(7), notNull: r.bool(8), hasDef: r.bool(9)}
+	if row.Relation == 0 {
+		return TemporaryRow{}, errors.New("read temporary relation: no OID")
+	}
+	return row, nil
+}
+
+// Temporary are the temporary relations of one session, as one Inspector sees
+// them. It is immutable.
+type Temporary struct {
+	relations map[string]*Relation
+	key       [sha256.Size]byte
+}
+
+// NewTemporary reads what the target said of a session's temporary relations.
+// Those that own reports true of hold only what the agent's statements have put
+// there, and can be used; the others are known to exist.
+func (in *Inspector) NewTemporary(ctx context.Context, rows []TemporaryRow, own func(relation uint32) bool) (*Temporary, error) {
+	t := &Temporary{relations: map[string]*Relation{}}
+	byOID := map[uint32]*Relation{}
+	hash := sha256.New()
+	for i := range rows {
+		row := &rows[i]
+		rel := byOID[row.Relation]
+		if rel == nil {
+			if row.Name == "" {
+				return nil, errors.New("read temporary relations: an expression without its relation")
+			}
+			rel = &Relation{oid: oid(row.Relation), schema: temporarySchema, name: row.Name, kind: 'r', more: &relationExtras{}}
+			rel.more.unusable = !row.plain || !own(row.Relation)
+			byOID[row.Relation], t.relations[row.Name] = rel, rel
+		}
+		if row.column.num > 0 {
+			rel.columns = append(rel.columns, row.column)
+		}
+		if row.expression != "" && row.column.num == 0 {
+			rel.more.checks = append(rel.more.checks, check{expr: row.expression})
+		}
+		if row.expression != "" && row.column.num > 0 {
+			if rel.more.defaults == nil {
+				rel.more.defaults = map[int16]string{}
+			}
+			rel.more.defaults[row.column.num] = row.expression
+		}
+		fmt.Fprintf(hash, "%d %q %t %d %q %d %q %t %q\n", row.Relation, row.Name, rel.more.unusable, row.column.num, row.column.name,
+			row.column.typ, row.column.typeSQL, row.column.generated, row.expression)
+	}
+	hash.Sum(t.key[:0])
+	for _, rel := range t.relations {
+		rel.more.writes = in.temporaryWrites(ctx, rel)
+		rel.more.checks, rel.more.defaults = nil, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("read temporary relations: %w", err)
+	}
+	return t, nil
+}
+
+// temporaryWrites is what writing to a temporary table runs.
+func (in *Inspector) temporaryWrites(ctx context.Context, rel *Relation) *summary {
+	a := in.defining()
+	for _, e := range rel.more.defaults {
+		if !plainDefault(e) {
+			in.expression(ctx, a, "a default of "+rel.Name(), e, rel)
+		}
+	}
+	for _, c := range rel.more.checks {
+		in.expression(ctx, a, "a check of "+rel.Name(), c.expr, rel)
+	}
+	return a.summary()
+}
+
+// Len returns how many relations there are. A nil Temporary has none.
+func (t *Temporary) Len() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.relations)
+}
+
+// Names returns the names of the relations, sorted.
+func (t *Temporary) Names() []string {
+	var names []string
+	if t != nil {
+		for n := range t.relations {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (t *Temporary) appendKey(dst []byte) []byte {
+	if t == nil {
+		return append(dst, 0)
+	}
+	dst = append(dst, 1)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(t.relations))) //nolint:gosec // bounded by what the session holds
+	return append(dst, t.key[:]...)
+}
+
+// Creation is a temporary table that a text makes.
+type Creation struct {
+	Name string
+	// Perhaps says that nothing is made if the name is taken (IF NOT EXISTS).
+	Perhaps bool
+}
+
+func (r *Relation) isTemporary() bool { return r.schema == temporarySchema }
+
+// relation finds a relation as PostgreSQL would. Temporary relations come before
+// all others (PostgreSQL documentation, search_path).
+func (a *analysis) relation(rv *pg_query.RangeVar) *Relation {
+	schema, name := rv.GetSchemaname(), rv.GetRelname()
+	if !a.outside && (schema == "" || schema == temporarySchema) {
+		if rel := a.made[name]; rel != nil {
+			return rel
+		}
+		if t := a.env.Temporary; t != nil && t.relations[name] != nil {
+			return t.relations[name]
+		}
+	}
+	return a.in.cat.relation(schema, name, a.env.SearchPath)
+}
+
+// useTemporary adds what reading or writing a temporary relation does.
+func (a *analysis) useTemporary(rel *Relation) {
+	more := rel.extras()
+	a.include(more.writes)
+	if more.unusable {
+		a.unreviewed("temporary relation " + rel.name)
+		a.refuseAll(rel.Name(), "was not made by a statement of this session as a plain table, so what it shows cannot be traced", "make another one with CREATE TEMPORARY TABLE")
+	}
+}
+
+// guardTemporary refuses to run code of others beside temporary relations where
+// something is labelled. A function that names a table without its schema would
+// take the agent's for it: it could write labelled values there, or tell by its
+// result what it found.
+func (a *analysis) guardTemporary() {
+	if a.runs && (a.env.Temporary.Len() > 0 || len(a.creations) > 0) {
+		a.refuseAll("A function or trigger", "could take this session's temporary tables for those that it means, so it does not run beside them",
+			"drop the temporary tables, or use a session of its own")
+	}
+}
+
+// creation notes a temporary table that the text makes.
+func (a *analysis) creation(rv *pg_query.RangeVar, perhaps bool) {
+	if a.outside || !isTemporaryName(rv) {
+		return
+	}
+	a.creations = append(a.creations, Creation{rv.GetRelname(), perhaps})
+	a.temporaries = true
+}
+
+// makes lets the statements that follow in the text use the temporary tables
+// that a statement has made. Where something is labelled, a text that makes
+// relations holds nothing else.
+func (a *analysis) makes(made []Creation, effects gate.Effects) {
+	if a.in.labels.all != 0 {
+		return
+	}
+	rest := effects &^ (gate.EffectRead | gate.EffectWrite | gate.EffectSchema)
+	for _, c := range made {
+		if c.Perhaps {
+			continue
+		}
+		if a.made == nil {
+			a.made = map[string]*Relation{}
+		}
+		a.made[c.Name] = &Relation{schema: temporarySchema, name: c.Name, kind: 'r', more: &relationExtras{temporaryExtras: temporaryExtras{
+			open: true, writes: &summary{effects: rest, runs: a.runs, notUnderstood: a.facts.notUnderstood, unreviewed: unique(a.facts.unreviewed)},
+		}}}
+	}
+}
+
+func isTemporaryName(rv *pg_query.RangeVar) bool {
+	return rv.GetRelpersistence() == "t" || rv.GetSchemaname() == temporarySchema
+}
+
+// temporaryDefinition reads statements that change the definition of temporary
+// tables only; false means that it is none.
+func (a *analysis) temporaryDefinition(n *pg_query.Node) (Statement, bool) {
+	word := ""
+	switch s := n.GetNode().(type) {
+	case *pg_query.Node_DropStmt:
+		if !a.dropsTemporary(s.DropStmt) {
+			return Statement{}, false
+		}
+		word = "drop"
+	case *pg_query.Node_AlterTableStmt:
+		rel := a.ownTemporary(s.AlterTableStmt.GetRelation())
+		if rel == nil || s.AlterTableStmt.GetObjtype() != pg_query.ObjectType_OBJECT_TABLE || !alterable(s.AlterTableStmt.GetCmds()) {
+			return Statement{}, false
+		}
+		word = "alter table"
+		a.alters(s.AlterTableStmt, rel)
+	case *pg_query.Node_RenameStmt:
+		r := s.RenameStmt
+		kind := r.GetRenameType()
+		if kind == pg_query.ObjectType_OBJECT_COLUMN {
+			kind = r.GetRelationType()
+		}
+		if (kind != pg_query.ObjectType_OBJECT_TABLE && kind != pg_query.ObjectType_OBJECT_TABCONSTRAINT) || a.ownTemporary(r.GetRelation()) == nil {
+			return Statement{}, false
+		}
+		word = "rename"
+		a.pinRelation(r.GetRelation(), a.relation(r.GetRelation()))
+	case *pg_query.Node_IndexStmt:
+		rel := a.ownTemporary(s.IndexStmt.GetRelation())
+		if rel == nil || !a.indexes(s.IndexStmt, rel) {
+			return Statement{}, false
+		}
+		word = "create index"
+	default:
+		return Statement{}, false
+	}
+	a.word(word)
+	a.add(gate.EffectSchema)
+	a.facts.created, a.temporaries = true, true
+	return Statement{Word: word}, true
+}
+
+// ownTemporary returns the session's own plain temporary table that a name
+// means, or nil.
+func (a *analysis) ownTemporary(rv *pg_query.RangeVar) *Relation {
+	rel := a.relation(rv)
+	if rel == nil || !rel.isTemporary() || rel.extras().unusable || rv.GetCatalogname() != "" {
+		return nil
+	}
+	a.facts.tables = append(a.facts.tables, rel.Name())
+	return rel
+}
+
+// columnScope is what the definition of a table's column or constraint can name.
+func columnScope(rel *Relation) *scope {
+	return &scope{items: []*item{{alias: rel.name, rel: rel, cols: plainColumns(rel), open: true, hidden: true}}}
+}
+
+// alterable reports whether every command of an ALTER TABLE changes only the
+// table itself. What is not listed, such as INHERIT, rules and triggers, is not.
+func alterable(cmds []*pg_query.Node) bool {
+	return !slices.ContainsFunc(cmds, func(n *pg_query.Node) bool {
+		switch n.GetAlterTableCmd().GetSubtype() {
+		case pg_query.AlterTableType_AT_AddColumn, pg_query.AlterTableType_AT_DropColumn, pg_query.AlterTableType_AT_ColumnDefault,
+			pg_query.AlterTableType_AT_SetNotNull, pg_query.AlterTableType_AT_DropNotNull, pg_query.AlterTableType_AT_AlterColumnType,
+			pg_query.AlterTableType_AT_AddConstraint, pg_query.AlterTableType_AT_DropConstraint:
+			return false
+		}
+		return true
+	})
+}
+
+func (a *analysis) alters(s *pg_query.AlterTableStmt, rel *Relation) {
+	a.pinRelation(s.GetRelation(), rel)
+	a.useTemporary(rel) // changing a column computes defaults and checks
+	sc := columnScope(rel)
+	for _, n := range s.GetCmds() {
+		def := n.GetAlterTableCmd().GetDef()
+		switch {
+		case def == nil:
+		case def.GetColumnDef() != nil || def.GetConstraint() != nil:
+			a.columnDefinition(def)
+			a.expr(def.GetColumnDef().GetRawDefault(), sc, useTarget) // USING
+		default:
+			a.expr(def, sc, useTarget)
+		}
+	}
+}
+
+// indexes reads CREATE INDEX on a temporary table; false means that it needs more
+// than the types' own operators.
+func (a *analysis) indexes(s *pg_query.IndexStmt, rel *Relation) bool {
+	for _, n := range s.GetIndexParams() {
+		if len(n.GetIndexElem().GetOpclass()) > 0 {
+			return false
+		}
+	}
+	a.pinRelation(s.GetRelation(), rel)
+	for i := range rel.columns {
+		a.touchType(rel.columns[i].typ)
+	}
+	sc := columnScope(rel)
+	for _, n := range s.GetIndexParams() {
+		a.expr(n.GetIndexElem().GetExpr(), sc, useTarget)
+	}
+	a.expr(s.GetWhereClause(), sc, useTarget)
+	return true
+}
+
+// dropsTemporary reports whether DROP TABLE names the session's temporary tables
+// only, and makes sure that it can drop no other. With IF EXISTS a name that means
+// nothing at all is taken for a temporary one.
+func (a *analysis) dropsTemporary(s *pg_query.DropStmt) bool {
+	if s.GetRemoveType() != pg_query.ObjectType_OBJECT_TABLE || a.outside || a.tokens == nil {
+		return false
+	}
+	at := a.from + 2 // DROP TABLE
+	if s.GetMissingOk() {
+		at += 2 // IF EXISTS
+	}
+	var unqualified []int
+	for i, n := range s.GetObjects() {
+		names := strs(n.GetList().GetItems())
+		rv := &pg_query.RangeVar{Relname: names[len(names)-1]}
+		if len(names) > 1 {
+			rv.Schemaname = names[len(names)-2]
+		}
+		rel := a.relation(rv)
+		absent := rel == nil && s.GetMissingOk() && len(names) == 1
+		if len(names) > 2 || !absent && (rel == nil || !rel.isTemporary()) {
+			return false
+		}
+		if i > 0 {
+			at++ // the comma
+		}
+		if end := at + 2*len(names) - 1; end > a.to || a.tokens.Value(end-1) != rv.Relname {
+			return false
+		}
+		if len(names) == 1 {
+			unqualified = append(unqualified, at)
+		}
+		at += 2*len(names) - 1
+		a.facts.tables = append(a.facts.tables, temporarySchema+"."+rv.Relname)
+		delete(a.made, rv.Relname)
+	}
+	for _, i := range unqualified {
+		a.pins = append(a.pins, pin{i, temporarySchema})
+	}
+	return true
+}
+
+// likeClause reads CREATE TABLE … (LIKE relation): it can copy what runs when
+// rows are written.
+func (a *analysis) likeClause(c *pg_query.TableLikeClause) {
+	rel := a.resolve(c.GetRelation())
+	if rel == nil {
+		return
+	}
+	a.facts.tables = append(a.facts.tables, rel.Name())
+	a.include(a.in.writes[rel.oid])
+	a.include(rel.extras().writes)
+	for i := range rel.columns {
+		a.touchType(rel.columns[i].typ)
+	}
+}
+
+// temporaryType adds what a value of a temporary table's row type can run.
+func (a *analysis) temporaryType(name string) {
+	if t := a.env.Temporary; t != nil && !a.outside {
+		if rel := t.relations[strings.TrimPrefix(name, "_")]; rel != nil {
+			for i := range rel.columns {
+				a.touchType(rel.columns[i].typ)
+			}
+		}
+	}
+}
+
+// runsBeside says that a function runs with names that the session's temporary
+// relations can change: of a language of names, or not known.
+func runsBeside(f *function, effects gate.Effects) bool {
+	return f.language != "c" && f.language != "internal" || effects&^gate.EffectRead != 0
+}
