@@ -309,7 +309,10 @@ func (s *session) execute(ctx context.Context, n int) error {
 	if names(p.statement.shape) {
 		e.undos = s.applyNames(p.statement)
 	}
-	return s.owe(e)
+	if err := s.owe(e); err != nil || s.prover.questions == nil || !drops(p.statement.shape) {
+		return err
+	}
+	return s.settle() // what is asked next must know that the questions are gone
 }
 
 // again decides what was judged before under another name, and sends one message

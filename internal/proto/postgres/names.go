@@ -122,8 +122,11 @@ func (s *session) applyNames(text *prepared) []undo {
 				keep(s.dropPortal(st.Name))
 			}
 		case sql.KindDeallocateAll, sql.KindDiscard, sql.KindCloseAll:
-			// What the registry has and the target has not is harmless: running it
-			// fails there.
+			// In a longer text it is not clear what comes of it. What the registry
+			// has and the target has not is harmless: running it fails there.
+			if single {
+				keep(s.dropAll(st.Kind != sql.KindCloseAll, st.Kind != sql.KindDeallocateAll, st.Kind == sql.KindDiscard))
+			}
 		default:
 			if st.Word == "listen" {
 				s.listening = true
@@ -137,7 +140,7 @@ func (s *session) applyNames(text *prepared) []undo {
 func names(shape *sql.Shape) bool {
 	for i := range shape.Statements {
 		switch st := &shape.Statements[i]; st.Kind {
-		case sql.KindPrepare, sql.KindDeclare, sql.KindDeallocate, sql.KindClose:
+		case sql.KindPrepare, sql.KindDeclare, sql.KindDeallocate, sql.KindClose, sql.KindDeallocateAll, sql.KindDiscard, sql.KindCloseAll:
 			return true
 		default:
 			if st.Word == "listen" {

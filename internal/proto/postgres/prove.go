@@ -165,10 +165,33 @@ func (s *session) question(text string) *question {
 	return q
 }
 
-// forget makes the session ask anew: the target may have dropped its statements.
-func (s *session) forget() {
-	clear(s.prover.questions)
-	s.prover.order, s.prover.epoch = nil, ""
+// forget makes the session ask anew: the target has dropped its statements, but
+// for those that it is given behind that.
+func (s *session) forget(behind *asking) {
+	for _, q := range s.prover.questions {
+		if behind == nil || behind.q != q || behind.parses&1 == 0 {
+			q.name, q.marker = "", nil
+		}
+	}
+	if behind == nil || behind.parses&2 == 0 {
+		s.prover.epoch = ""
+	}
+}
+
+// behindDrop appends the question behind a text that drops all prepared
+// statements, or fails before it does: the target is given it once more.
+func (s *session) behindDrop(dst []byte, q *question, command uint64) ([]byte, expect) {
+	closed := 0
+	for _, name := range []string{q.name, s.prover.epoch} {
+		if name != "" {
+			dst = wire.AppendTarget(dst, wire.Close, 'S', name)
+			closed++
+		}
+	}
+	q.name, q.marker, s.prover.epoch = "", nil, ""
+	dst, e := s.appendAsk(dst, q, command, false, nil)
+	e.ask.left += closed
+	return dst, e
 }
 
 // firm reports whether the target's marker alone can prove a command. In the
@@ -324,7 +347,11 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 	size := len(s.msg)
 	if behind {
 		var ask expect
-		s.msg, ask = s.appendAsk(s.msg, q, e.command, false, nil)
+		if drops(own) {
+			s.msg, ask = s.behindDrop(s.msg, q, e.command)
+		} else {
+			s.msg, ask = s.appendAsk(s.msg, q, e.command, false, nil)
+		}
 		s.msg = append(s.msg, controlMessages[controlSync]...)
 		e.behind = ask.ask
 		d := doubt{q: q, command: e.command, asked: true, writes: !harmless,
@@ -406,9 +433,9 @@ func (s *session) proveExecute(po *portal) {
 }
 
 // proveBefore proves what is in doubt before a transaction ends, because what was
-// written is permanent then.
+// written is permanent then, and before the questions are dropped.
 func (s *session) proveBefore(shape *sql.Shape) error {
-	ending := slices.ContainsFunc(shape.Statements, func(st sql.Statement) bool {
+	ending := drops(shape) || slices.ContainsFunc(shape.Statements, func(st sql.Statement) bool {
 		return st.Kind == sql.KindCommit || st.Kind == sql.KindRollback || st.Word == "prepare transaction"
 	})
 	if !ending || len(s.prover.doubts) == 0 {
@@ -620,7 +647,7 @@ func (s *session) askFailed(front *expect, f *wire.Fault) error {
 	s.unasked(a)
 	s.pop()
 	if f.Code == codeStatementName {
-		s.forget()
+		s.forget(nil)
 	}
 	if !a.front {
 		// The transaction had failed before, or has now, and the statement with it.

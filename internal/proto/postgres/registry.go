@@ -74,6 +74,14 @@ type undo struct {
 	name      string
 	statement *prepared // what was there before; nil for nothing
 	portal    *portal
+	all       *everything // of kind 'A': all that was there before
+}
+
+// everything is what DISCARD ALL, DEALLOCATE ALL and CLOSE ALL take away.
+type everything struct {
+	statements map[string]*prepared
+	portals    map[string]*portal
+	listening  bool
 }
 
 func (s *session) setStatement(p *prepared) undo {
@@ -106,9 +114,28 @@ func (s *session) dropPortal(name string) undo {
 	return u
 }
 
+// dropAll forgets what the target is about to drop at once.
+func (s *session) dropAll(statements, portals, listening bool) undo {
+	was := &everything{s.statements, s.portals, s.listening}
+	if statements {
+		unnamed := s.statements[""] // is not in the server's table of names
+		s.statements = nil
+		if unnamed != nil {
+			s.setStatement(unnamed)
+		}
+	}
+	if portals {
+		s.portals = nil
+	}
+	s.listening = s.listening && !listening
+	return undo{kind: 'A', all: was}
+}
+
 // revert takes back a change that the target did not make.
 func (s *session) revert(u undo) {
 	switch u.kind {
+	case 'A':
+		s.statements, s.portals, s.listening = u.all.statements, u.all.portals, u.all.listening
 	case 'S':
 		if u.statement == nil {
 			delete(s.statements, u.name)

@@ -312,8 +312,8 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 	if front.shape != nil && front.shape.Effects.Has(gate.EffectSchema) && !front.shape.Facts.Temporary {
 		s.redefined = true
 	}
-	if s.prover.questions != nil && drops(front.shape) {
-		s.forget()
+	if s.prover.questions != nil && (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") {
+		s.dropped()
 	}
 	dst := s.answers()
 	if typ == wire.CommandComplete {
@@ -328,6 +328,15 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 	}
 	front.columns, front.rows, front.bytes, front.copying = -1, 0, 0, 0
 	return nil
+}
+
+// dropped: the target has dropped all prepared statements.
+func (s *session) dropped() {
+	var behind *asking
+	if s.queue[0].typ == wire.Query && len(s.queue) > 1 {
+		behind = s.queue[1].ask
+	}
+	s.forget(behind)
 }
 
 // tagOf returns a command tag as a string, without an allocation for the most

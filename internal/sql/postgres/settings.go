@@ -145,8 +145,10 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 	case pg_query.VariableSetKind_VAR_SET_CURRENT:
 		a.add(gate.EffectAdmin)
 	case pg_query.VariableSetKind_VAR_RESET_ALL:
+		// Every setting becomes what the session began with: the gateway gives its
+		// pins in the startup packet, and RESET ALL leaves roles alone.
 		st.Kind, st.Word, st.Name = KindReset, "reset all", ""
-		a.add(gate.EffectAdmin)
+		a.facts.settings[len(a.facts.settings)-1] = "all"
 	default:
 		a.unknown()
 	}

@@ -27,7 +27,7 @@ const (
 	KindSet
 	KindReset
 	KindShow
-	KindDiscard
+	KindDiscard // ALL: what KindCloseAll, KindDeallocateAll, RESET ALL and UNLISTEN * do, and more
 	KindCopyIn
 	KindCopyOut
 )

@@ -289,10 +289,18 @@ func (a *analysis) discard(s *pg_query.DiscardStmt) Statement {
 	switch s.GetTarget() {
 	case pg_query.DiscardMode_DISCARD_PLANS, pg_query.DiscardMode_DISCARD_SEQUENCES:
 		a.add(gate.EffectRead)
+		return Statement{Word: "discard"}
 	case pg_query.DiscardMode_DISCARD_TEMP:
 		a.add(gate.EffectWrite)
-	default: // ALL: resets what the session pins
-		a.add(gate.EffectAdmin)
+		a.temporaries = true
+		return Statement{Word: "discard"}
+	case pg_query.DiscardMode_DISCARD_ALL:
+		// It drops temporary tables and gives advisory locks back. Settings become
+		// what the session began with, the gateway's pins among them.
+		a.add(gate.EffectWrite)
+		a.temporaries = true
+	default:
+		a.unknown()
 	}
 	return Statement{Kind: KindDiscard, Word: "discard"}
 }
