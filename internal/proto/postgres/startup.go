@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
 )
 
 // parseStartup reads the parameters of a StartupMessage. What is passed on to
@@ -102,7 +103,10 @@ func startupSetting(name, value string) error {
 		}
 		return fmt.Errorf("it must stay on")
 	}
-	return fmt.Errorf("it is not on the gateway's list")
+	if sql.Harmless(name, value) {
+		return nil
+	}
+	return fmt.Errorf("it, or its value, is not on the gateway's list")
 }
 
 // parseOptions splits the options parameter as the server does

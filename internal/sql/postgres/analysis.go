@@ -82,6 +82,7 @@ type edit struct {
 	from, to int // tokens
 	pieces   []editPiece
 	labels   labelSet // the edit applies if one of these is masked
+	always   bool     // or if this is set
 }
 
 // editPiece is text, or masked columns.

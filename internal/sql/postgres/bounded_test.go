@@ -50,7 +50,8 @@ func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *test
 
 func TestSettingsThatOnlyChooseAPlanAreHarmless(t *testing.T) {
 	in := inspector(t, database, corpusMarks, corpusFunctions)
-	for _, text := range []string{"SET random_page_cost = 1.1", "SET effective_cache_size = '1GB'", "SET LOCAL geqo_threshold = 20", "RESET cpu_tuple_cost", "SET seq_page_cost TO DEFAULT"} {
+	for _, text := range []string{"SET random_page_cost = 1.1", "SET effective_cache_size = '1GB'", "SET LOCAL geqo_threshold = 20", "RESET cpu_tuple_cost", "SET seq_page_cost TO DEFAULT",
+		"SET recursive_worktable_factor = 5", "SET debug_parallel_query = off", "SET enable_self_join_elimination = off"} {
 		if s := inspect(t, in, text).Shape; s.Effects != gate.EffectRead {
 			t.Errorf("%q has effects %v", text, s.Effects)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -237,7 +238,8 @@ func (a *analysis) variant() *variant {
 	v := &variant{
 		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
 			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations},
-		analysed: &analysed{in: a.in, edits: a.edits, pins: a.pins, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
+		analysed: &analysed{in: a.in, edits: a.edits, always: len(a.pins) > 0 || slices.ContainsFunc(a.edits, func(e edit) bool { return e.always }),
+			pins: a.pins, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}
 	if a.in.labels.all != 0 {
 		v.shape.watched = a.watched.sorted()
@@ -294,7 +296,7 @@ func (i *Inspection) Text() string { return i.tokens.Canonical() }
 func (i *Inspection) AppendSQL(dst []byte, masks gate.Masks) ([]byte, error) {
 	a := i.analysed
 	masked := a.in.labels.masked(a.labels, masks)
-	if masked == 0 && len(a.pins) == 0 {
+	if masked == 0 && !a.always {
 		return i.tokens.AppendCanonical(dst), nil
 	}
 	if err := a.refused(masked, masks); err != nil {
@@ -349,7 +351,7 @@ func sentence(s string) string {
 func (in *Inspector) lexEdits(edits []edit, masks gate.Masks) []lex.Edit {
 	var out []lex.Edit
 	for _, e := range edits {
-		if in.labels.masked(e.labels, masks) == 0 {
+		if !e.always && in.labels.masked(e.labels, masks) == 0 {
 			continue
 		}
 		var pieces []lex.Piece
@@ -386,7 +388,7 @@ func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope stri
 // masks to one in the agent's text, both counted in characters from 1, for field
 // P of an ErrorResponse. It returns 0 for inserted text.
 func (i *Inspection) SourcePosition(position int, masks gate.Masks) int {
-	if i.analysed.in.labels.masked(i.analysed.labels, masks) == 0 && len(i.analysed.pins) == 0 {
+	if i.analysed.in.labels.masked(i.analysed.labels, masks) == 0 && !i.analysed.always {
 		return i.tokens.SourcePosition(position)
 	}
 	t, err := i.analysed.template(i.tokens, masks)

@@ -26,9 +26,31 @@ var (
 )
 
 // harmless returns the rule for a parameter that a client may set, or nil.
-// Everything else is administration.
+// Everything else is administration: what changes the meaning of a text, what is
+// written and how safely, what is logged or reported, who somebody is, or the
+// connection between gateway and target. The list is that of the parameters that
+// PostgreSQL 13 to 18 let every role set (guc_tables.c, PGC_USERSET); a parameter
+// with a dot in its name can be what a row-level policy asks for.
 func harmless(name string) setting {
 	switch name {
+	case "seed", "timezone_abbreviations", "default_statistics_target", "stats_fetch_consistency", "max_parallel_workers",
+		"parallel_leader_participation", "effective_io_concurrency", "io_combine_limit", "default_toast_compression",
+		"gin_pending_list_limit", "operator_precedence_warning", "client_connection_check_interval":
+		return anyValue
+	case "default_tablespace", "temp_tablespaces":
+		return oneOf("") // where everything goes by itself
+	case "default_table_access_method":
+		return oneOf("heap")
+	case "default_text_search_config":
+		return builtinTextSearch
+	case "synchronous_commit":
+		return oneOf(onValues...)
+	case "work_mem", "temp_buffers":
+		return memory(name, 256<<20)
+	case "maintenance_work_mem":
+		return memory(name, 1<<30)
+	case "hash_mem_multiplier":
+		return upTo(8)
 	case "application_name", "datestyle", "intervalstyle", "timezone", "extra_float_digits", "bytea_output",
 		"client_min_messages", "xmloption", "xmlbinary", "default_transaction_isolation", "transaction_isolation",
 		"default_transaction_deferrable", "transaction_deferrable", "synchronize_seqscans", "geqo", "jit",
@@ -49,7 +71,10 @@ func harmless(name string) setting {
 		return oneOf(offValues...) // off makes a query fail that a policy would filter
 	case "default_transaction_read_only", "transaction_read_only":
 		return oneOf(onValues...)
-	case "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout":
+	case "lock_timeout", // a lock is waited for no longer than the statement may run
+		"idle_in_transaction_session_timeout", "idle_session_timeout": // the gateway's limits on sessions hold
+		return anyValue
+	case "statement_timeout", "transaction_timeout":
 		return shorterTimeout
 	case "search_path":
 		return samePath
@@ -60,10 +85,17 @@ func harmless(name string) setting {
 	return nil
 }
 
+// Harmless reports whether a client may begin its session with a setting.
+func Harmless(name, value string) bool {
+	rule := harmless(name)
+	return rule != nil && rule(&Env{}, value)
+}
+
 // planner says that a parameter only helps to choose a plan.
 func planner(name string) bool {
 	switch name {
-	case "random_page_cost", "seq_page_cost", "cpu_tuple_cost", "cpu_index_tuple_cost", "cpu_operator_cost",
+	case "debug_parallel_query", "force_parallel_mode", "jit_expressions", "jit_tuple_deforming", "recursive_worktable_factor",
+		"random_page_cost", "seq_page_cost", "cpu_tuple_cost", "cpu_index_tuple_cost", "cpu_operator_cost",
 		"parallel_setup_cost", "parallel_tuple_cost", "effective_cache_size", "jit_above_cost", "jit_inline_above_cost",
 		"jit_optimize_above_cost", "min_parallel_table_scan_size", "min_parallel_index_scan_size",
 		"geqo_threshold", "geqo_effort", "geqo_pool_size", "geqo_generations", "geqo_selection_bias", "geqo_seed":
@@ -89,6 +121,44 @@ func parseTimeout(value string) (time.Duration, bool) {
 	unit, ok := units[strings.TrimSpace(value[len(number):])]
 	n, err := strconv.ParseInt(number, 10, 32)
 	return time.Duration(n) * unit, ok && err == nil
+}
+
+// builtinTextSearch allows the configurations that PostgreSQL brings along:
+// another one can have dictionaries of users. pg_catalog comes first in every
+// path.
+func builtinTextSearch(_ *Env, value string) bool {
+	switch strings.TrimPrefix(strings.ToLower(value), "pg_catalog.") {
+	case "simple", "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "estonian", "finnish", "french", "german",
+		"greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian", "portuguese", "romanian",
+		"russian", "serbian", "spanish", "swedish", "tamil", "turkish", "yiddish":
+		return true
+	}
+	return false
+}
+
+// memory allows an amount up to a bound. A number without a unit counts kilobytes,
+// for temp_buffers blocks (guc_tables.c, GUC_UNIT_KB and GUC_UNIT_BLOCKS).
+func memory(name string, most int64) setting {
+	return func(_ *Env, value string) bool {
+		value = strings.TrimSpace(value)
+		number := strings.TrimRight(value, "kMGTB ")
+		unit := strings.TrimSpace(value[len(number):])
+		units := map[string]int64{"": 1 << 10, "B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+		if unit == "" && name == "temp_buffers" {
+			units[""] = 8 << 10
+		}
+		bytes, ok := units[unit]
+		n, err := strconv.ParseInt(number, 10, 32)
+		return ok && err == nil && n > 0 && n <= most/bytes
+	}
+}
+
+// upTo allows a number up to a bound.
+func upTo(most float64) setting {
+	return func(_ *Env, value string) bool {
+		n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		return err == nil && n > 0 && n <= most
+	}
 }
 
 // samePath allows the empty path, under which every name that still means
@@ -128,7 +198,9 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 			// Each argument is one name, whatever it contains.
 			values = quoteNames(s.GetArgs())
 		}
-		if !ok || rule == nil || !rule(a.env, values) {
+		switch {
+		case ok && name == "statement_timeout" && a.env.StatementTimeout > 0 && a.noTimeout(s.GetArgs(), values):
+		case !ok || rule == nil || !rule(a.env, values):
 			a.add(gate.EffectAdmin)
 		}
 	case pg_query.VariableSetKind_VAR_SET_MULTI:
@@ -156,15 +228,21 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 	return st
 }
 
-// resettable says that any value of the parameter is harmless, so that the one
-// the session began with is.
-func resettable(name string) bool {
-	switch name {
-	case "application_name", "datestyle", "intervalstyle", "timezone", "extra_float_digits", "bytea_output", "client_min_messages",
-		"xmloption", "xmlbinary", "synchronize_seqscans", "geqo", "jit", "lc_monetary", "lc_numeric", "lc_time":
-		return true
+// noTimeout sends the pinned timeout in place of none, which pg_dump and many a
+// script ask for before they begin.
+func (a *analysis) noTimeout(args []*pg_query.Node, value string) bool {
+	if value != "0" || len(args) != 1 || a.tokens == nil || args[0].GetAConst() == nil {
+		return false
 	}
-	return planner(name)
+	at := a.tokens.TokenAt(int(args[0].GetAConst().GetLocation()))
+	a.change(edit{from: at, to: at + 1, always: true, pieces: []editPiece{{text: strconv.FormatInt(a.env.StatementTimeout.Milliseconds(), 10)}}})
+	return true
+}
+
+// resettable says that the parameter may become what the session began with: the
+// gateway was there. The modes of a transaction are another matter.
+func resettable(name string) bool {
+	return harmless(name) != nil && !strings.HasPrefix(name, "transaction_")
 }
 
 // settingValues joins constants as SET does.
