@@ -83,6 +83,7 @@ func (s *session) parse(ctx context.Context, n int) error {
 		return s.fail(f)
 	}
 	p.remember(s.subject.masks)
+	p.notice = s.subject.notice
 	p.inspector, p.temporary = s.inspector, s.env.Temporary
 	sent := s.subject.message[len(s.subject.head):]
 	if old := s.subject.again; old != nil && string(sent) == old.sent {
@@ -95,6 +96,7 @@ func (s *session) parse(ctx context.Context, n int) error {
 	if p.stream, err = s.up.Open(permit, s.msg); err != nil {
 		return s.gateError(err)
 	}
+	s.tell()
 	return s.owe(expect{typ: wire.Parse, command: permit.Command(), shape: p.shape, text: s.source, undo: s.setStatement(p)})
 }
 

@@ -27,6 +27,7 @@ type subject struct {
 	head       []byte          // the message's header and what precedes its text
 	message    []byte          // head with the text after it, as AppendSQL made it
 	masks      gate.Masks
+	notice     string // for the agent, when it is sent
 }
 
 // inspect parses a text. A fault is for the client: the text is not SQL that the
@@ -202,7 +203,7 @@ func (s *session) applyMasks(m gate.Masks) error {
 	var err error
 	if old := s.subject.again; old != nil && s.subject.inspection == nil {
 		if old.sameMasks(m) {
-			s.subject.message = append(s.subject.head, old.sent...)
+			s.subject.message, s.subject.notice = append(s.subject.head, old.sent...), old.notice
 			return nil
 		}
 		s.subject.inspection, err = s.inspector.Recall(&s.env, s.source, &s.buf)
@@ -217,7 +218,16 @@ func (s *session) applyMasks(m gate.Masks) error {
 		return nil
 	}
 	s.subject.message, err = s.subject.inspection.AppendSQL(s.subject.head, m)
+	s.subject.notice = s.subject.inspection.Notice(m)
 	return err
+}
+
+// tell passes on what there is to know of a text that was sent.
+func (s *session) tell() {
+	if s.subject.notice != "" {
+		f := wire.Fault{Severity: "NOTICE", Code: "00000", Message: s.subject.notice}
+		s.ans = f.Append(s.answers(), wire.NoticeResponse)
+	}
 }
 
 // messageBuffer returns the empty buffer for a message to the target.

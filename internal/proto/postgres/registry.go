@@ -22,6 +22,7 @@ type prepared struct {
 	types     []byte     // declared parameter types
 	masks     gate.Masks // as they were applied
 	sent      string     // the text that the target has
+	notice    string     // for the agent, about that
 	inspector *sql.Inspector
 	temporary *sql.Temporary // of the session when it was judged
 	shown     []string       // the mask of each label of shape, as it was applied

@@ -115,6 +115,7 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 		return nil, nil, s.gateError(err)
 	}
 	s.track(shape)
+	s.tell()
 	if names(in.Shape) {
 		p := &prepared{shape: in.Shape, canonical: in.Text(), record: in.Record(), sent: string(s.subject.message[wire.HeaderSize:]),
 			inspector: s.inspector, temporary: s.env.Temporary}

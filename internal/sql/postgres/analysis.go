@@ -34,6 +34,7 @@ type analysis struct {
 	effects    gate.Effects
 	statements []Statement
 	edits      []edit
+	editAt     map[tokenSpan]int // in edits
 	refusals   []refusal
 	labels     labelSet
 	control    labelSet // labels that the existence of rows depends on
@@ -48,6 +49,8 @@ type analysis struct {
 	joinAlias     bool
 	systemColumns []systemColumn
 	explain       explainMode
+	plans         bool     // EXPLAIN without ANALYZE: nothing runs but what planning runs
+	costly        labelSet // labels that the costs which EXPLAIN shows can depend on
 	depth         int
 	work          int                   // names compared
 	again         int                   // inside this many repeated readings
@@ -73,7 +76,8 @@ type explainMode uint8
 
 const (
 	explainNone  explainMode = iota
-	explainPlain             // shows costs or timings
+	explainPlain             // shows timings, or costs of what cannot be left out
+	explainCosts             // shows costs
 	explainBare              // COSTS OFF and not ANALYZE
 )
 

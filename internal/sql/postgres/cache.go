@@ -57,7 +57,8 @@ type analysed struct {
 	pins     []pin
 	refusals []refusal
 	labels   labelSet
-	always   bool // the text changes whatever the masks are
+	costly   labelSet // of the costs that EXPLAIN leaves out
+	always   bool     // the text changes whatever the masks are
 
 	mu        sync.RWMutex
 	templates map[string]*lex.Template // by mask of each label; guarded by mu

@@ -239,7 +239,7 @@ func (a *analysis) variant() *variant {
 		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
 			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations},
 		analysed: &analysed{in: a.in, edits: a.edits, always: len(a.pins) > 0 || slices.ContainsFunc(a.edits, func(e edit) bool { return e.always }),
-			pins: a.pins, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
+			pins: a.pins, costly: a.costly, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}
 	if a.in.labels.all != 0 {
 		v.shape.watched = a.watched.sorted()
@@ -307,6 +307,15 @@ func (i *Inspection) AppendSQL(dst []byte, masks gate.Masks) ([]byte, error) {
 		return dst, fmt.Errorf("rewrite: %w", err)
 	}
 	return t.Append(dst, i.tokens)
+}
+
+// Notice returns what the agent should be told of the text that AppendSQL makes
+// with these masks, or nothing.
+func (i *Inspection) Notice(masks gate.Masks) string {
+	if i.analysed.in.labels.masked(i.analysed.costly, masks) == 0 {
+		return ""
+	}
+	return "EXPLAIN shows no costs here: they are estimated from columns that are masked for this session"
 }
 
 // refused words the first use that cannot be masked.

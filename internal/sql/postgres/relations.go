@@ -79,13 +79,18 @@ func (a *analysis) view(rel *Relation) *view {
 	return &view{control: a.in.labels.all, summary: &summary{effects: gate.EffectUnknown, notUnderstood: true, refused: true}}
 }
 
-// explained refuses estimates over labelled relations: they are made from
-// statistics of the values.
+// explained notes estimates over labelled relations, which are made from
+// statistics of the values: EXPLAIN shows none then, and EXPLAIN ANALYZE is
+// refused.
 func (a *analysis) explained(rel *Relation) {
-	if a.explain != explainPlain {
+	if a.explain != explainPlain && a.explain != explainCosts {
 		return
 	}
 	if l := a.in.below(rel, 0); l != 0 {
+		if a.explain == explainCosts {
+			a.costly |= l
+			return
+		}
 		a.refuse(l, rel.Name(), "under EXPLAIN shows estimates that are made from labelled columns", "use EXPLAIN (COSTS OFF)")
 	}
 }
@@ -186,7 +191,9 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 		a.constraints(rel, event, columns)
 	}
 	more := rel.extras()
-	a.triggers(rel, event)
+	if !a.plans {
+		a.triggers(rel, event)
+	}
 	a.ruleActions(rel, event)
 	switch rel.kind {
 	case 'v':
@@ -197,7 +204,7 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 			a.refuse(v.control, rel.Name(), "has rows that depend on labelled columns, so the answer to this write would too", "change the tables themselves")
 		}
 		for _, base := range v.bases {
-			a.changes(base, event, nil, seen)
+			a.changes(base, event, v.baseColumns(rel, columns), seen)
 		}
 	case 'f':
 		a.unreviewed("foreign table " + rel.Name())

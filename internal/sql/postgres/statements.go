@@ -6,6 +6,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
 )
 
 // word notes the kind of a statement.
@@ -243,12 +244,16 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 	}
 	outer, unbounded := a.effects, a.facts.unbounded
 	a.effects = 0
-	a.explain = explainPlain
-	if !costs && !analyze {
+	a.plans = !analyze
+	switch {
+	case analyze:
+		a.explain = explainPlain
+	case costs:
+		a.explain = explainCosts
+	default:
 		a.explain = explainBare
 	}
 	inner := a.dispatch(s.GetQuery())
-	a.explain = explainNone
 	if !analyze {
 		a.effects &^= gate.EffectWrite | gate.EffectDelete | gate.EffectSchema
 		a.facts.unbounded = unbounded
@@ -257,11 +262,45 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 	st := Statement{Word: "explain", Explain: true}
 	if inner.Kind == KindExecute {
 		st.Kind, st.Name = inner.Kind, inner.Name
-		if costs || analyze {
-			a.refuseAll("EXPLAIN EXECUTE", "shows estimates that can be made from labelled columns", "use EXPLAIN (COSTS OFF) EXECUTE")
+		switch a.explain {
+		case explainPlain:
+			a.refuseAll("EXPLAIN ANALYZE EXECUTE", "shows estimates that can be made from labelled columns", "use EXPLAIN EXECUTE")
+		case explainCosts:
+			a.costly = a.in.labels.all
 		}
 	}
+	if a.costly != 0 {
+		a.labels |= a.costly
+		a.leaveCostsOut(s)
+	}
+	a.explain, a.plans = explainNone, false
 	return st
+}
+
+// leaveCostsOut writes COSTS off into EXPLAIN. Of an option that is given twice
+// the last one counts (commands/explain.c).
+func (a *analysis) leaveCostsOut(s *pg_query.ExplainStmt) {
+	first, next := a.from, a.from+1
+	if a.tokens == nil || next >= a.to || !a.tokens.Is(first, "explain") {
+		a.unknown()
+		return
+	}
+	put := func(from, to int, text string) {
+		a.change(edit{from: from, to: to, labels: a.costly, pieces: []editPiece{{text: text}}})
+	}
+	switch {
+	case len(s.GetOptions()) == 0:
+		put(next, next, "( COSTS off )")
+	case a.tokens.Is(next, "verbose"):
+		put(next, next+1, "( VERBOSE , COSTS off )")
+	case a.tokens.At(next).Kind == lex.LeftParen:
+		for next < a.to && a.tokens.At(next).Kind != lex.RightParen {
+			next++
+		}
+		put(next, next, ", COSTS off")
+	default:
+		a.unknown()
+	}
 }
 
 // boolOption reads an option that is on, off or bare.

@@ -206,12 +206,15 @@ const maxIdentifier = 64
 
 // change adds an edit, once.
 func (a *analysis) change(e edit) {
-	for i := range a.edits {
-		if a.edits[i].from == e.from && a.edits[i].to == e.to {
-			a.edits[i].labels |= e.labels
-			return
-		}
+	span := tokenSpan{e.from, e.to}
+	if i, ok := a.editAt[span]; ok {
+		a.edits[i].labels |= e.labels
+		return
 	}
+	if a.editAt == nil {
+		a.editAt = map[tokenSpan]int{}
+	}
+	a.editAt[span] = len(a.edits)
 	a.edits = append(a.edits, e)
 }
 

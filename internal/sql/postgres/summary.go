@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -226,6 +227,51 @@ type view struct {
 	control labelSet    // what the existence of rows depends on
 	forced  labelSet    // the part of it that holds even for a view in a sub-query
 	bases   []*Relation // what its definition reads directly
+	// simple are the columns of the only table that a plain view shows, by output
+	// column, 0 for what is computed; nil if the view is not plain. Writing to a
+	// plain view writes these columns of the table.
+	simple []int16
+}
+
+// baseColumns are the columns of a plain view's table that get values when some
+// of the view's get some, or all of them; nil if it is not known.
+func (v *view) baseColumns(rel *Relation, columns []int16) []int16 {
+	if v.simple == nil || len(v.simple) != len(rel.columns) {
+		return nil
+	}
+	out := []int16{}
+	for i := range rel.columns {
+		if v.simple[i] != 0 && (columns == nil || slices.Contains(columns, rel.columns[i].num)) {
+			out = append(out, v.simple[i])
+		}
+	}
+	return out
+}
+
+// simpleColumns are those of a view that PostgreSQL lets write to by itself
+// (PostgreSQL documentation, CREATE VIEW, "Updatable Views").
+func simpleColumns(s *pg_query.SelectStmt, bases []*Relation) []int16 {
+	from := s.GetFromClause()
+	if len(bases) != 1 || len(from) != 1 || from[0].GetRangeVar() == nil || s.GetOp() > pg_query.SetOperation_SETOP_NONE || s.GetWithClause() != nil ||
+		len(s.GetDistinctClause())+len(s.GetGroupClause())+len(s.GetWindowClause())+len(s.GetValuesLists()) > 0 || s.GetHavingClause() != nil ||
+		s.GetLimitCount() != nil || s.GetLimitOffset() != nil {
+		return nil
+	}
+	out := make([]int16, 0, len(s.GetTargetList()))
+	for _, n := range s.GetTargetList() {
+		fields := n.GetResTarget().GetVal().GetColumnRef().GetFields()
+		num := int16(0)
+		if len(fields) > 0 {
+			if fields[len(fields)-1].GetAStar() != nil {
+				return nil
+			}
+			if c := bases[0].column(fields[len(fields)-1].GetString_().GetSval()); c != nil {
+				num = c.num
+			}
+		}
+		out = append(out, num)
+	}
+	return out
 }
 
 // viewOf reads a view's definition, once.
@@ -249,6 +295,7 @@ func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view
 			v.plain = append(v.plain, c.plain)
 		}
 		v.control, v.forced = a.control|a.forced, a.forced
+		v.simple = simpleColumns(n.GetSelectStmt(), v.bases)
 	}
 	v.summary = a.summary()
 	if ctx.Err() == nil {
