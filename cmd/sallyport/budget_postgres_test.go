@@ -143,10 +143,11 @@ func allowAll() policy.Rule {
 func TestAnAgentOverItsBudgetGetsNothingMoreFromPostgreSQL(t *testing.T) {
 	target := startShop(t)
 	for name, c := range map[string]struct{ when, sql string }{
-		"rows":   {"budget.rows >= 100", "SELECT id FROM people WHERE id <= 50"},
-		"bytes":  {"budget.bytes >= 20000", "SELECT repeat('x', 10000)"},
-		"cells":  {"budget.cells >= 100", "SELECT email FROM people WHERE id <= 50"},
-		"writes": {"budget.writes >= 100", "UPDATE people SET id = id WHERE id <= 50"},
+		"rows":                 {"budget.rows >= 100", "SELECT id FROM people WHERE id <= 50"},
+		"bytes":                {"budget.bytes >= 20000", "SELECT repeat('x', 10000)"},
+		"cells":                {"budget.cells >= 100", "SELECT email FROM people WHERE id <= 50"},
+		"cells of two columns": {"budget.cells >= 100", "SELECT email, id, lower(email) FROM people WHERE id <= 25"},
+		"writes":               {"budget.writes >= 100", "UPDATE people SET id = id WHERE id <= 50"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "state.db")

@@ -42,7 +42,7 @@ func newProtocol(name string, p *process) (served, error) {
 		}
 		config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.certificate.get}
 		return served{protocol: postgres.New(postgres.Config{
-			TLS: config, Catalogs: postgres.NewCatalogs(pool, p.log), Handshake: p.cfg.Limits.Handshake, Log: p.log}), close: pool.Close}, nil
+			TLS: config, Catalogs: postgres.NewCatalogs(pool, p.log), Handshake: p.cfg.Limits.Handshake, TokenKey: p.vault.TokenKey, Log: p.log}), close: pool.Close}, nil
 	case "ssh":
 		parser := &lateParser{log: p.log}
 		judge := sqlJudge{p, postgres.NewCatalogs(parser, p.log)}

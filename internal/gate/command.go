@@ -107,8 +107,9 @@ type Command struct {
 	// environment from it. Equal pointers mean equal facts: a decision that
 	// depends on nothing else may be remembered under the pointer.
 	Facts any
-	// Cells is how many labelled values one row of the answer can hold; zero with
-	// Labels means one per label.
+	// Cells is how many labelled values one row of the answer shows, in whole or
+	// in part; zero with Labels means that it is not known: one per label that is
+	// shown. Mask may set it.
 	Cells int64
 	// Spent returns what the agent has spent at the target. Session.Decide sets
 	// it; nil means that nothing is counted. An error means that it is not known.

@@ -90,7 +90,10 @@ func (m *meter) weigh(n uint64, cmd *Command, v *Verdict) {
 		}
 	}
 	if shown > 0 {
-		l.cells = max(shown, cmd.Cells)
+		l.cells = shown
+		if cmd.Cells > 0 {
+			l.cells = cmd.Cells
+		}
 	}
 	if l == (load{}) {
 		return

@@ -55,6 +55,9 @@ func (a *Audit) withhold(path string) error {
 	if len(parts) < 3 {
 		return fmt.Errorf("%q is not of the form schema.table.column", path)
 	}
+	if len(parts) > 3 {
+		return nil // the rest of the value is read
+	}
 	for _, rel := range a.relations {
 		if rel.schema != parts[0] || rel.name != parts[1] {
 			continue

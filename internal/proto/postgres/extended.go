@@ -68,7 +68,7 @@ func (s *session) parse(ctx context.Context, n int) error {
 		s.subject.inspection = in
 	}
 	msg, at := wire.Begin(s.messageBuffer(), wire.Parse)
-	s.subject.head = wire.AppendString(msg, stmt)
+	s.subject.head, s.subject.shape = wire.AppendString(msg, stmt), p.shape
 	effects := p.shape.Effects
 	if len(p.shape.Statements) == 0 {
 		effects = gate.EffectRead // the empty statement
@@ -178,6 +178,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	if f != nil {
 		return s.failUnjudged(ctx, p.record, f)
 	}
+	s.subject.shape = shape
 	effects := shape.Effects
 	if len(p.shape.Statements) == 0 {
 		effects = gate.EffectRead
@@ -323,7 +324,7 @@ func (s *session) again(ctx context.Context, p *prepared, phase gate.Phase, msg 
 	if f := s.renew(ctx, p); f != nil {
 		return s.failUnjudged(ctx, p.record, f)
 	}
-	s.subject = subject{canonical: p.canonical, refs: append(s.refs[:0], p)}
+	s.subject = subject{canonical: p.canonical, shape: p.shape, refs: append(s.refs[:0], p)}
 	s.cmd = gate.Command{Text: p.record, Effects: p.shape.Effects, Labels: p.shape.Labels, Facts: p.shape.Facts, Phase: phase}
 	permit, f, err := s.judge(ctx, false)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 type subject struct {
 	inspection *sql.Inspection // of a text; nil for a Bind
 	again      *prepared       // in place of an inspection: the same text, sent before
+	shape      *sql.Shape      // of the command
 	canonical  string          // the exact statement, for the digest
 	refs       []*prepared     // statements and cursors it runs again
 	formats    []byte          // of the parameters: t, b or n, for the digest
@@ -200,6 +201,7 @@ func (s *session) applyMasks(m gate.Masks) error {
 			return fmt.Errorf("statement %q was prepared under another policy: prepare it again", p.name)
 		}
 	}
+	s.cmd.Cells = s.subject.shape.Cells(m)
 	var err error
 	if old := s.subject.again; old != nil && s.subject.inspection == nil {
 		if old.sameMasks(m) {

@@ -26,6 +26,7 @@ const minServerVersion = 13
 type backend struct {
 	settings map[string]string // what the client asked for at start
 	session  string            // the session's id; empty for the gateway's own
+	own      map[string]string // settings of the gateway; secret
 	catalog  *catalog          // what to compare with the target; nil for the gateway's own
 
 	pid        uint32
@@ -76,6 +77,9 @@ func (b *backend) dial(ctx context.Context, conn net.Conn, t *gate.Target, c *ga
 	cfg.RuntimeParams = runtimeParams(b.settings, t)
 	if b.session != "" {
 		cfg.RuntimeParams["sallyport.session"] = b.session // for the agent, and for the target's own log
+	}
+	for name, value := range b.own {
+		cfg.RuntimeParams[name] = value
 	}
 	if cfg.TLSConfig, err = upstreamTLS(t, c); err != nil {
 		return nil, err

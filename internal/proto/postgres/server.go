@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
 )
 
 // DefaultHandshake is how long a client has for everything before the session:
@@ -30,6 +31,9 @@ type Config struct {
 	// Handshake bounds everything before the session, so that nobody who is
 	// silent holds a connection. Zero means DefaultHandshake.
 	Handshake time.Duration
+	// TokenKey returns the key of the mask token at a target. Without it, or where
+	// it fails, a statement under that mask fails at the target.
+	TokenKey func(ctx context.Context, target string) ([]byte, error)
 	// Log receives what goes wrong outside of a session's own errors. Nil discards.
 	Log *slog.Logger
 }
@@ -42,6 +46,7 @@ type Server struct {
 	log     *slog.Logger
 
 	handshake time.Duration
+	tokenKey  func(ctx context.Context, target string) ([]byte, error)
 
 	mu   sync.Mutex
 	keys map[cancelKey]*session // guarded by mu; live sessions by what cancels them
@@ -62,7 +67,7 @@ func New(cfg Config) *Server {
 	t.NextProtos = []string{"postgresql"}
 	// Records of full size from the start: the gateway writes whole answers.
 	t.DynamicRecordSizingDisabled = true
-	return &Server{tls: t, catalog: cfg.Catalogs, handshake: cfg.Handshake, log: cfg.Log, keys: map[cancelKey]*session{}}
+	return &Server{tls: t, catalog: cfg.Catalogs, handshake: cfg.Handshake, tokenKey: cfg.TokenKey, log: cfg.Log, keys: map[cancelKey]*session{}}
 }
 
 // Name returns "postgres".
@@ -127,7 +132,7 @@ func (p *Server) open(ctx context.Context, g *gate.Gateway, conn net.Conn, start
 
 func (p *Server) connect(ctx context.Context, g *gate.Gateway, gs *gate.Session, conn net.Conn, start *startup) (*session, error) {
 	catalog := p.catalog.of(gs.Target)
-	b := &backend{settings: start.settings, session: gs.ID, catalog: catalog}
+	b := &backend{settings: start.settings, session: gs.ID, catalog: catalog, own: p.ownSettings(ctx, gs)}
 	up, err := gs.Dial(ctx, b.login, controlMessages...)
 	if err != nil {
 		var refused *wire.Fault
@@ -137,6 +142,19 @@ func (p *Server) connect(ctx context.Context, g *gate.Gateway, gs *gate.Session,
 		return nil, err
 	}
 	return newSession(p, g, gs, conn, up, b, catalog), nil
+}
+
+// ownSettings are settings that the gateway needs in the session.
+func (p *Server) ownSettings(ctx context.Context, gs *gate.Session) map[string]string {
+	if p.tokenKey == nil || len(gs.Target.Marks) == 0 {
+		return nil
+	}
+	key, err := p.tokenKey(ctx, gs.Target.Name)
+	if err != nil {
+		p.log.Error("token masks do not work in this session", "session", gs.ID, "target", gs.Target.Name, "error", err)
+		return nil
+	}
+	return sql.TokenSettings(key)
 }
 
 // register gives the session a cancel key that nobody can guess and that means

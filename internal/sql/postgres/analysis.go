@@ -69,6 +69,7 @@ type analysis struct {
 	runs          bool // code of users runs, which finds relations by the search path
 	temporaries   bool // temporary relations may come, go or change
 	creations     []Creation
+	answers       []resultLabels
 	made          map[string]*Relation // temporary tables made in the text, by name
 }
 
@@ -99,7 +100,9 @@ type editPiece struct {
 // maskedColumn is a column in a select list.
 type maskedColumn struct {
 	column *Column
-	labels labelSet
+	labels labelSet // of the column and of its parts
+	whole  labelSet // of the column
+	parts  []labelPart
 	// computed: even whether it is null says something; a mask does not look.
 	computed bool
 	as       string // empty for the column's own name

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -21,7 +22,7 @@ func (a *analysis) copyStmt(s *pg_query.CopyStmt) Statement {
 	a.copyOptions(s.GetOptions())
 	if s.GetQuery() != nil {
 		a.add(gate.EffectRead | gate.EffectExport)
-		a.nested(s.GetQuery(), nil)
+		a.shows(a.nested(s.GetQuery(), nil))
 		return st
 	}
 	a.saw(s.GetRelation())
@@ -40,6 +41,13 @@ func (a *analysis) copyStmt(s *pg_query.CopyStmt) Statement {
 	for _, c := range rel.columns {
 		a.touchType(c.typ)
 	}
+	var cols []outCol
+	for _, c := range a.relationColumns(rel) {
+		if len(s.GetAttlist()) == 0 || slices.Contains(strs(s.GetAttlist()), c.name) {
+			cols = append(cols, c)
+		}
+	}
+	a.shows(cols)
 	a.readRelation(rel)
 	a.substituteCopy(s, rel)
 	return st

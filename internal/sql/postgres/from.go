@@ -122,7 +122,11 @@ func (a *analysis) relationColumns(rel *Relation) []outCol {
 	for i := range rel.columns {
 		c := &rel.columns[i]
 		out[i] = outCol{name: c.name, typ: c.typ, plain: !labels.isComputed(c.num)}
-		if l := labels.column(c.num); l != 0 {
+		l := labels.column(c.num)
+		if !a.outside {
+			l = labels.ofWhole(c.num) // masked parts leave the rest to be used
+		}
+		if l != 0 {
 			out[i].labels, out[i].src = l, rel.Name()+"."+c.name
 		}
 	}

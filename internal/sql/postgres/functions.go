@@ -49,6 +49,9 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 	}
 	a.function(names)
 	a.pinFunction(f, names)
+	if name == "current_setting" {
+		a.readsSetting(f, sc)
+	}
 	argument := useArgument(name)
 	if countsOnly(f, name) {
 		argument = useNull

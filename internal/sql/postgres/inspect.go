@@ -109,6 +109,8 @@ type Shape struct {
 	Temporaries bool
 	// Creations are the temporary tables that the text makes.
 	Creations []Creation
+
+	answers []resultLabels
 }
 
 // NewInspector resolves the labels and reads every definition of the catalog
@@ -237,7 +239,7 @@ func (a *analysis) variant() *variant {
 	}
 	v := &variant{
 		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
-			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations},
+			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
 		analysed: &analysed{in: a.in, edits: a.edits, always: len(a.pins) > 0 || slices.ContainsFunc(a.edits, func(e edit) bool { return e.always }),
 			pins: a.pins, costly: a.costly, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}
@@ -384,11 +386,17 @@ func (in *Inspector) lexEdits(edits []edit, masks gate.Masks) []lex.Edit {
 
 func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope string, masks gate.Masks) {
 	mask := gate.MaskPlain
-	if c.labels != 0 {
-		mask = in.labels.maskFor(c.labels, masks)
+	if c.whole != 0 {
+		mask = in.labels.maskFor(c.whole, masks)
 	}
-	in.columnSQL(b, c.column, scope, mask, c.computed)
-	if mask != gate.MaskPlain && c.as != "-" {
+	shown := in.labels.masked(c.labels, masks) == 0
+	if shown || mask != gate.MaskPlain || !in.partsSQL(b, c.column, scope, c.parts, masks) {
+		if !shown && mask == gate.MaskPlain {
+			mask = gate.MaskRedact
+		}
+		in.columnSQL(b, c.column, scope, mask, c.computed)
+	}
+	if !shown && c.as != "-" {
 		b.WriteString(" AS " + quoteIdent(c.column.name))
 	}
 }
@@ -432,6 +440,7 @@ func Combine(shapes ...*Shape) *Shape {
 			out.watched.join(s.watched)
 		}
 		out.Creations = append(out.Creations, s.Creations...)
+		out.answers = append(out.answers, s.answers...)
 		out.Runs, out.Temporaries = out.Runs || s.Runs, out.Temporaries || s.Temporaries
 		if i == 0 {
 			out.Statements = s.Statements

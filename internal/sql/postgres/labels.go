@@ -26,7 +26,9 @@ type labelTable struct {
 
 // columnLabels are the labels of one relation; nil means none.
 type columnLabels struct {
-	columns  map[int16]labelSet
+	columns  map[int16]labelSet // of the column or of a part of it
+	parts    map[int16][]labelPart
+	whole    map[int16]labelSet // of the column itself
 	computed map[int16]bool
 }
 
@@ -40,6 +42,21 @@ func (l *columnLabels) column(num int16) labelSet {
 		return 0
 	}
 	return l.columns[num]
+}
+
+// ofWhole are the labels of a column itself: its parts are masked by themselves.
+func (l *columnLabels) ofWhole(num int16) labelSet {
+	if l == nil {
+		return 0
+	}
+	return l.whole[num]
+}
+
+func (l *columnLabels) partsOf(num int16) []labelPart {
+	if l == nil {
+		return nil
+	}
+	return l.parts[num]
 }
 
 func (l *columnLabels) any() labelSet {
@@ -70,14 +87,35 @@ func (t *labelTable) list(s labelSet) []string {
 }
 
 func (t *labelTable) add(rel *Relation, num int16, s labelSet) bool {
+	l := t.entry(rel)
+	before := l.whole[num]
+	l.columns[num] |= s
+	l.whole[num] = before | s
+	return l.whole[num] != before
+}
+
+func (t *labelTable) entry(rel *Relation) *columnLabels {
 	l := t.tables[rel.oid]
 	if l == nil {
-		l = &columnLabels{columns: map[int16]labelSet{}}
+		l = &columnLabels{columns: map[int16]labelSet{}, whole: map[int16]labelSet{}, parts: map[int16][]labelPart{}}
 		t.tables[rel.oid] = l
 	}
-	before := l.columns[num]
-	l.columns[num] = before | s
-	return l.columns[num] != before
+	return l
+}
+
+// addPart labels a part of a column.
+func (t *labelTable) addPart(rel *Relation, num int16, part labelPart) bool {
+	l := t.entry(rel)
+	l.columns[num] |= part.labels
+	for i := range l.parts[num] {
+		if p := &l.parts[num][i]; slices.Equal(p.path, part.path) {
+			before := p.labels
+			p.labels |= part.labels
+			return p.labels != before
+		}
+	}
+	l.parts[num] = append(l.parts[num], part)
+	return true
 }
 
 func (t *labelTable) setComputed(rel *Relation, num int16) {
@@ -117,12 +155,16 @@ func newLabelTable(cat *Catalog, marks map[string][]string) (*labelTable, error)
 	for i, name := range t.names {
 		t.all |= 1 << i
 		for _, path := range marks[name] {
-			rel, num, err := cat.column(path)
+			rel, num, part, err := cat.column(path)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("label %s: %w", name, err))
 				continue
 			}
 			t.declares[rel.oid] = true
+			if len(part) > 0 {
+				t.addPart(rel, num, labelPart{part, 1 << i})
+				continue
+			}
 			t.add(rel, num, 1<<i)
 		}
 	}
@@ -130,29 +172,43 @@ func newLabelTable(cat *Catalog, marks map[string][]string) (*labelTable, error)
 }
 
 // column resolves schema.relation.column. What follows the column names a part
-// of its value; the whole column is labelled then.
-func (c *Catalog) column(path string) (*Relation, int16, error) {
+// of its value, a field or a member; it is returned if it can be masked by itself.
+func (c *Catalog) column(path string) (*Relation, int16, []string, error) {
 	parts := splitPath(path)
-	if len(parts) < 3 {
-		return nil, 0, fmt.Errorf("%q is not of the form schema.table.column", path)
+	if len(parts) < 3 || slices.Contains(parts, "") {
+		return nil, 0, nil, fmt.Errorf("%q is not of the form schema.table.column", path)
 	}
 	rel := c.byName[qualified{parts[0], parts[1]}]
 	if rel == nil {
+		if !c.hasSchema(parts[0]) {
+			if hint := nearest(parts[0], maps.Values(c.schemas)); hint != "" {
+				return nil, 0, nil, fmt.Errorf("%q: there is no schema %s%s", path, parts[0], didYouMean(hint))
+			}
+		}
 		hint := nearest(parts[0]+"."+parts[1], c.relationNames())
-		return nil, 0, fmt.Errorf("%q: there is no relation %s.%s%s", path, parts[0], parts[1], didYouMean(hint))
+		return nil, 0, nil, fmt.Errorf("%q: there is no relation %s.%s%s", path, parts[0], parts[1], didYouMean(hint))
 	}
 	col := rel.column(parts[2])
 	if col == nil {
-		names := func(yield func(string) bool) {
-			for i := range rel.columns {
-				if !yield(rel.columns[i].name) {
-					return
-				}
-			}
-		}
-		return nil, 0, fmt.Errorf("%q: %s has no column %s%s", path, rel.Name(), parts[2], didYouMean(nearest(parts[2], names)))
+		return nil, 0, nil, fmt.Errorf("%q: %s has no column %s%s", path, rel.Name(), parts[2], didYouMean(nearest(parts[2], columnNames(rel))))
 	}
-	return rel, col.num, nil
+	whole, err := c.partsOf(col.typ, parts[3:])
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("%q: %w", path, err)
+	}
+	if whole {
+		return rel, col.num, nil, nil
+	}
+	return rel, col.num, parts[3:], nil
+}
+
+func (c *Catalog) hasSchema(name string) bool {
+	for _, s := range c.schemas {
+		if s == name {
+			return true
+		}
+	}
+	return false
 }
 
 func didYouMean(name string) string {
@@ -260,10 +316,15 @@ func (in *Inspector) copyLabels(from, to *Relation) bool {
 	labels := in.labels.of(from)
 	for i := range from.columns {
 		c := &from.columns[i]
-		if s := labels.column(c.num); s != 0 {
-			if other := to.column(c.name); other != nil && in.labels.add(to, other.num, s) {
-				changed = true
-			}
+		other := to.column(c.name)
+		if labels.column(c.num) == 0 || other == nil {
+			continue
+		}
+		if s := labels.ofWhole(c.num); s != 0 && in.labels.add(to, other.num, s) {
+			changed = true
+		}
+		for _, p := range labels.partsOf(c.num) {
+			changed = in.labels.addPart(to, other.num, p) || changed
 		}
 	}
 	return changed

@@ -18,6 +18,8 @@ const (
 	MaskEmail = "email"
 	// MaskDateYear shows the year. It leaks that.
 	MaskDateYear = "date-year"
+	// MaskToken shows a keyed token of the value: equal values stay equal.
+	MaskToken = "token"
 	// MaskDigits replaces digits by zeros and leaves the format. It leaks the
 	// length and everything that is not a digit.
 	MaskDigits = "digits"
@@ -40,6 +42,8 @@ func MaskLeaks(mask string) (what string, known bool) {
 		return "the first character and the domain", true
 	case MaskDateYear:
 		return "the year", true
+	case MaskToken:
+		return "which values are equal", true
 	case MaskDigits:
 		return "the length and everything but the digits", true
 	}
@@ -109,6 +113,11 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 		return
 	}
 	value := in.maskValue(t, typeSQL, ref, mask, 0)
+	if t != nil && t.kind == 'c' && value != "" {
+		// IS NOT NULL of a row asks for every field.
+		fmt.Fprintf(b, "CASE WHEN %s IS DISTINCT FROM NULL THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, value, typeSQL, typeSQL)
+		return
+	}
 	if value == "" {
 		fmt.Fprintf(b, "CAST ( NULL AS %s )", typeSQL)
 		return
@@ -123,7 +132,7 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 func (in *Inspector) constantSQL(b *strings.Builder, t *typeInfo, typeSQL, mask string) {
 	value := ""
 	if t != nil && t.kind != 'c' && mask != MaskNull {
-		value = in.redactValue(t, typeSQL, "", 0)
+		value = in.redactValue(t, "", 0)
 	}
 	if value == "" {
 		value = "NULL"
@@ -143,6 +152,16 @@ func (in *Inspector) maskValue(t *typeInfo, typeSQL, ref, mask string, depth int
 	switch {
 	case mask == MaskNull:
 		return ""
+	case t.elem != 0 && t.category == 'A' && mask != gate.MaskRedact:
+		if value := in.maskElements(t, typeSQL, ref, mask, depth); value != "" {
+			return value
+		}
+	case t.kind == 'c':
+		return in.maskFields(t, ref, depth, func(*Column) (string, []labelPart) { return mask, nil }, nil)
+	case mask == MaskToken:
+		if value := tokenValue(t, typeSQL, ref); value != "" {
+			return value
+		}
 	case mask == MaskDateYear && t.category == 'D' && strings.HasPrefix(t.name, "timestamp") || mask == MaskDateYear && t.name == "date":
 		return "pg_catalog.date_trunc ( 'year' , " + ref + " )"
 	case mask == MaskDateYear && text:
@@ -154,11 +173,11 @@ func (in *Inspector) maskValue(t *typeInfo, typeSQL, ref, mask string, depth int
 	case mask == MaskDigits && text:
 		return "pg_catalog.translate ( " + ref + " :: pg_catalog.text , '123456789' , '000000000' )"
 	}
-	return in.redactValue(t, typeSQL, ref, depth)
+	return in.redactValue(t, ref, depth)
 }
 
 // redactValue returns the constant for a type; empty means NULL.
-func (in *Inspector) redactValue(t *typeInfo, typeSQL, ref string, depth int) string {
+func (in *Inspector) redactValue(t *typeInfo, ref string, depth int) string {
 	switch {
 	case t.elem != 0 && t.category == 'A':
 		elem := in.cat.types[t.elem]
@@ -171,27 +190,7 @@ func (in *Inspector) redactValue(t *typeInfo, typeSQL, ref string, depth int) st
 	case t.name == "json" || t.name == "jsonb":
 		return `'"` + redactedText + `"'`
 	case t.kind == 'c':
-		rel := in.cat.relations[t.relation]
-		if rel == nil || len(rel.columns) == 0 {
-			return ""
-		}
-		fields := make([]string, len(rel.columns))
-		for i := range rel.columns {
-			c := &rel.columns[i]
-			ft, sql := in.cat.types[c.typ], c.typeSQL
-			for ft != nil && ft.kind == 'd' {
-				sql = ft.baseSQL
-				ft = in.cat.types[ft.base]
-			}
-			field := "( " + ref + " ) . " + quoteIdent(c.name)
-			value := in.maskValue(ft, sql, field, gate.MaskRedact, depth+1)
-			if value == "" {
-				fields[i] = "NULL"
-				continue
-			}
-			fields[i] = "CASE WHEN " + field + " IS NOT NULL THEN CAST ( " + value + " AS " + sql + " ) END"
-		}
-		return "ROW ( " + strings.Join(fields, " , ") + " )"
+		return in.maskFields(t, ref, depth, func(*Column) (string, []labelPart) { return gate.MaskRedact, nil }, nil)
 	}
 	return ""
 }

@@ -66,9 +66,9 @@ func (a *analysis) returnColumn(t *pg_query.ResTarget, c *pg_query.ColumnRef, it
 	if t.GetName() != "" {
 		as = "-" // the alias follows
 	}
-	a.change(edit{from: span.from, to: span.to, labels: l, pieces: []editPiece{
-		{columns: []maskedColumn{{column: col, labels: l, computed: labels.isComputed(col.num), as: as}}, scope: prefix},
-	}})
+	masked := maskColumn(col, labels)
+	masked.as = as
+	a.change(edit{from: span.from, to: span.to, labels: l, pieces: []editPiece{{columns: []maskedColumn{masked}, scope: prefix}}})
 	return true
 }
 

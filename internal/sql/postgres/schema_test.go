@@ -93,9 +93,14 @@ func TestMasksKeepTheTypeOfTheColumn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
+	for name, value := range TokenSettings([]byte("another key")) {
+		if a := ask(t, conn, "SET "+name+" = '"+value+"'"); a.err != nil {
+			t.Fatal(a.err)
+		}
+	}
 	for _, c := range columns {
 		text := "SELECT " + quoteIdent(c.name) + " FROM t"
-		for _, mask := range []string{gate.MaskRedact, MaskNull, MaskLast4, MaskEmail, MaskDateYear, MaskDigits} {
+		for _, mask := range []string{gate.MaskRedact, MaskNull, MaskLast4, MaskEmail, MaskDateYear, MaskDigits, MaskToken} {
 			i := inspect(t, in, text)
 			sql, err := i.AppendSQL(nil, gate.Masks{"pii": mask})
 			if err != nil {

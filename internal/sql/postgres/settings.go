@@ -190,6 +190,7 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 	name := strings.ToLower(s.GetName())
 	st := Statement{Kind: KindSet, Word: "set", Name: name, Local: s.GetIsLocal()}
 	a.facts.settings = append(a.facts.settings, name)
+	a.reservedSetting(name)
 	switch s.GetKind() {
 	case pg_query.VariableSetKind_VAR_SET_VALUE:
 		values, ok := settingValues(s.GetArgs())
@@ -286,6 +287,9 @@ func (a *analysis) setConfig(f *pg_query.FuncCall, sc *scope) taint {
 	args := f.GetArgs()
 	ok := len(args) == 3 && args[2].GetAConst() != nil
 	var values [2]constant
+	if len(args) > 0 {
+		a.changesSetting(args[0], sc)
+	}
 	for i := range values {
 		if !ok {
 			break

@@ -40,7 +40,7 @@ func (a *analysis) dispatch(n *pg_query.Node) Statement {
 	switch s := n.GetNode().(type) {
 	case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt:
 		at := len(a.facts.statements)
-		a.nested(n, nil)
+		a.shows(a.nested(n, nil))
 		word := "select"
 		if len(a.facts.statements) > at {
 			word = a.facts.statements[at]
@@ -55,6 +55,8 @@ func (a *analysis) dispatch(n *pg_query.Node) Statement {
 	case *pg_query.Node_VariableShowStmt:
 		name := strings.ToLower(s.VariableShowStmt.GetName())
 		a.word("show")
+		a.exact()
+		a.reservedSetting(name)
 		a.facts.settings = append(a.facts.settings, name)
 		a.add(gate.EffectRead)
 		return Statement{Kind: KindShow, Word: "show", Name: name}
@@ -80,7 +82,7 @@ func (a *analysis) named(n *pg_query.Node) (Statement, bool) {
 		for _, t := range s.PrepareStmt.GetArgtypes() {
 			a.typeName(t.GetTypeName())
 		}
-		a.nested(s.PrepareStmt.GetQuery(), nil)
+		a.shows(a.nested(s.PrepareStmt.GetQuery(), nil))
 	case *pg_query.Node_ExecuteStmt:
 		st = Statement{Kind: KindExecute, Word: "execute", Name: s.ExecuteStmt.GetName()}
 		a.word(st.Word)
@@ -97,7 +99,7 @@ func (a *analysis) named(n *pg_query.Node) (Statement, bool) {
 		const hold = 0x0020 // CURSOR_OPT_HOLD, nodes/parsenodes.h
 		st = Statement{Kind: KindDeclare, Word: "declare", Name: s.DeclareCursorStmt.GetPortalname(), Hold: s.DeclareCursorStmt.GetOptions()&hold != 0}
 		a.word(st.Word)
-		a.nested(s.DeclareCursorStmt.GetQuery(), nil)
+		a.shows(a.nested(s.DeclareCursorStmt.GetQuery(), nil))
 	case *pg_query.Node_FetchStmt:
 		a.exact()
 		st = Statement{Kind: KindFetch, Word: "fetch", Name: s.FetchStmt.GetPortalname()}

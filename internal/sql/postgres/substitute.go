@@ -188,16 +188,20 @@ func (a *analysis) maskedColumns(rel *Relation, only []string) []maskedColumn {
 	if only == nil {
 		for i := range rel.columns {
 			c := &rel.columns[i]
-			out = append(out, maskedColumn{column: c, labels: labels.column(c.num), computed: labels.isComputed(c.num)})
+			out = append(out, maskColumn(c, labels))
 		}
 		return out
 	}
 	for _, name := range only {
 		if c := rel.column(name); c != nil {
-			out = append(out, maskedColumn{column: c, labels: labels.column(c.num), computed: labels.isComputed(c.num)})
+			out = append(out, maskColumn(c, labels))
 		}
 	}
 	return out
+}
+
+func maskColumn(c *Column, labels *columnLabels) maskedColumn {
+	return maskedColumn{column: c, labels: labels.column(c.num), whole: labels.ofWhole(c.num), parts: labels.partsOf(c.num), computed: labels.isComputed(c.num)}
 }
 
 // maxIdentifier is the length from which PostgreSQL cuts identifiers
