@@ -225,7 +225,7 @@ func (a *analysis) change(e edit) {
 // tokenIndex says where identifiers and stars stand in a statement.
 type tokenIndex struct {
 	words map[string][]int
-	names map[int]bool    // tokens that only name a relation or an alias
+	names []bool          // tokens that only name a relation or an alias
 	stars map[string]bool // what stands before .*
 	star  bool            // there is a star of its own
 	all   bool            // NATURAL, TABLE, a join with an alias: any column can be meant
@@ -233,9 +233,9 @@ type tokenIndex struct {
 
 // indexTokens reads the tokens of a statement.
 func (a *analysis) indexTokens() *tokenIndex {
-	x := &tokenIndex{words: map[string][]int{}, names: map[int]bool{}, stars: map[string]bool{}, all: a.joinAlias}
+	x := &tokenIndex{words: map[string][]int{}, names: make([]bool, a.tokens.Len()), stars: map[string]bool{}, all: a.joinAlias}
 	for _, n := range a.names {
-		for i := n.from; i < n.to; i++ {
+		for i := n.from; i < min(n.to, len(x.names)); i++ {
 			x.names[i] = true
 		}
 	}
