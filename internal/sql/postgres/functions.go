@@ -44,14 +44,17 @@ var builtins = sync.OnceValue(func() map[string]builtin {
 func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 	names := strs(f.GetFuncname())
 	name := names[len(names)-1]
+	switch {
+	case name == "current_setting":
+		a.readsSetting(f, sc)
+	case name == "set_config" && len(f.GetArgs()) > 0:
+		a.changesSetting(f.GetArgs()[0], sc)
+	}
 	if name == "set_config" && (len(names) == 1 || names[0] == "pg_catalog") && len(a.in.cat.userFunctions("", name)) == 0 {
 		return a.setConfig(f, sc)
 	}
 	a.function(names)
 	a.pinFunction(f, names)
-	if name == "current_setting" {
-		a.readsSetting(f, sc)
-	}
 	argument := useArgument(name)
 	if countsOnly(f, name) {
 		argument = useNull

@@ -287,9 +287,6 @@ func (a *analysis) setConfig(f *pg_query.FuncCall, sc *scope) taint {
 	args := f.GetArgs()
 	ok := len(args) == 3 && args[2].GetAConst() != nil
 	var values [2]constant
-	if len(args) > 0 {
-		a.changesSetting(args[0], sc)
-	}
 	for i := range values {
 		if !ok {
 			break
