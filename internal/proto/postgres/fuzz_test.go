@@ -167,57 +167,95 @@ func FuzzLyingTarget(f *testing.F) {
 	f.Add(wire.AppendMessage(nil, wire.CopyInResponse, []byte{0, 0, 0}), true)
 	f.Add(wire.AppendParameterStatus(nil, "client_encoding", "SJIS"), true)
 	f.Fuzz(func(t *testing.T, answer []byte, simple bool) {
-		target, far := net.Pipe()
-		client, near := net.Pipe()
-		g, err := gate.New(gate.Config{Identifier: stage{}, Directory: stage{}, Policy: stage{}, Approver: stage{}, Recorder: stage{},
-			Dialer: stage{&once{conn: target}}, Vault: stage{}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		gs, err := g.Open(t.Context(), gate.Proof{Token: gate.NewSecret("t")}, "t", gate.Client{Conn: client, Protocol: "postgres"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		up, err := gs.Dial(t.Context(), func(_ context.Context, c net.Conn, _ *gate.Target, _ *gate.Credential) (net.Conn, error) {
-			return c, nil
-		}, controlMessages...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := newSession(&Server{keys: map[cancelKey]*session{}, log: g.Log()}, g, gs, client, up, &backend{}, &catalog{})
-		gs.OnEnd(s.interrupt)
-		done := make(chan []byte, 1)
-		go func() {
-			b, _ := io.ReadAll(near)
-			done <- b
-		}()
-		go func() {
-			_, _ = far.Write(answer)
-			_ = far.Close()
-		}()
-		shape := &sql.Shape{Facts: &sql.Facts{}, Effects: gate.EffectRead, Statements: []sql.Statement{{Kind: sql.KindCopyOut}}}
-		if simple {
-			s.queue = []expect{{typ: wire.Query, command: 1, shape: shape, columns: -1, sync: 1}}
-		} else {
-			s.queue = []expect{{typ: wire.Parse, shape: shape}, {typ: wire.Bind, shape: shape}, {typ: wire.Describe, kind: 'P', shape: shape},
-				{typ: wire.Execute, shape: shape, columns: -1}, {typ: wire.Close}, {typ: wire.Sync, sync: 1}}
-		}
-		_ = s.drive()
-		partial := s.partial
-		s.close()
-		got := <-done
-		if partial {
-			return
-		}
-		for len(got) > 0 {
-			if len(got) < wire.HeaderSize {
-				t.Fatalf("half a message: %q", got)
+		underLie(t, answer, func(s *session) {
+			shape := &sql.Shape{Facts: &sql.Facts{}, Effects: gate.EffectRead, Statements: []sql.Statement{{Kind: sql.KindCopyOut}}}
+			if simple {
+				s.queue = []expect{{typ: wire.Query, command: 1, shape: shape, columns: -1, sync: 1}}
+			} else {
+				s.queue = []expect{{typ: wire.Parse, shape: shape}, {typ: wire.Bind, shape: shape}, {typ: wire.Describe, kind: 'P', shape: shape},
+					{typ: wire.Execute, shape: shape, columns: -1}, {typ: wire.Close}, {typ: wire.Sync, sync: 1}}
 			}
-			n := int(got[1])<<24 | int(got[2])<<16 | int(got[3])<<8 | int(got[4]) + 1
-			if n > len(got) {
-				t.Fatalf("half a message: %q", got)
-			}
-			got = got[n:]
-		}
+			_ = s.drive()
+		})
 	})
+}
+
+// FuzzLyingTemporaries is the same for what the gateway itself asks.
+func FuzzLyingTemporaries(f *testing.F) {
+	row := func(fields ...string) []byte {
+		b := []byte{0, byte(len(fields))}
+		for _, v := range fields {
+			b = append(append(b, 0, 0, 0, byte(len(v))), v...)
+		}
+		return wire.AppendMessage(nil, wire.DataRow, b)
+	}
+	answer := wire.AppendMessage(wire.AppendMessage(nil, wire.ParseComplete, nil), wire.BindComplete, nil)
+	answer = append(answer, row("16400", "t", "t", "1", "a", "23", "integer", "f", "f", "f", "")...)
+	answer = append(answer, row("16400", "", "f", "0", "", "0", "", "f", "f", "f", "a > 0")...)
+	answer = wire.AppendMessage(answer, wire.CommandComplete, []byte("SELECT 2\x00"))
+	answer = wire.AppendMessage(wire.AppendMessage(answer, wire.CloseComplete, nil), wire.CloseComplete, nil)
+	f.Add(answer, true)
+	f.Add(wire.AppendReadyForQuery(answer, wire.StatusIdle), false)
+	f.Add(wire.AppendReadyForQuery((&wire.Fault{Severity: "ERROR", Code: "57014"}).Append(nil, wire.ErrorResponse), wire.StatusIdle), false)
+	f.Add(wire.AppendReadyForQuery(nil, wire.StatusInTx), false)
+	f.Fuzz(func(t *testing.T, answer []byte, started bool) {
+		underLie(t, answer, func(s *session) {
+			s.temp, s.started = &temporaries{stale: true, made: map[string]bool{"t": true}}, started
+			err := s.askTemporaries()
+			if err == nil && s.temp.stale && len(s.temp.rows) > 0 {
+				t.Error("rows of a question that failed are kept")
+			}
+		})
+	})
+}
+
+// underLie runs a session whose target answers with some bytes and closes.
+func underLie(t *testing.T, answer []byte, run func(*session)) {
+	t.Helper()
+	target, far := net.Pipe()
+	client, near := net.Pipe()
+	g, err := gate.New(gate.Config{Identifier: stage{}, Directory: stage{}, Policy: stage{}, Approver: stage{}, Recorder: stage{},
+		Dialer: stage{&once{conn: target}}, Vault: stage{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gs, err := g.Open(t.Context(), gate.Proof{Token: gate.NewSecret("t")}, "t", gate.Client{Conn: client, Protocol: "postgres"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, err := gs.Dial(t.Context(), func(_ context.Context, c net.Conn, _ *gate.Target, _ *gate.Credential) (net.Conn, error) {
+		return c, nil
+	}, controlMessages...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(&Server{keys: map[cancelKey]*session{}, log: g.Log()}, g, gs, client, up, &backend{}, &catalog{})
+	gs.OnEnd(s.interrupt)
+	done := make(chan []byte, 1)
+	go func() {
+		b, _ := io.ReadAll(near)
+		done <- b
+	}()
+	go func() { _, _ = io.Copy(io.Discard, far) }() // ends with far
+	go func() {
+		_, _ = far.Write(answer)
+		_ = far.Close()
+	}()
+	run(s)
+	partial := s.partial
+	s.close()
+	got := <-done
+	if partial {
+		return
+	}
+	for len(got) > 0 {
+		if len(got) < wire.HeaderSize {
+			t.Fatalf("half a message: %q", got)
+		}
+		n := int(got[1])<<24 | int(got[2])<<16 | int(got[3])<<8 | int(got[4]) + 1
+		if n > len(got) {
+			t.Fatalf("half a message: %q", got)
+		}
+		got = got[n:]
+	}
 }

@@ -26,7 +26,7 @@ const temporarySchema = "pg_temp"
 // checks and indexes belongs to. A session cannot make a temporary relation in
 // another one's schema, so the agent's own statements and the functions that
 // they call have made all of them.
-const TemporaryQuery = `SELECT c.oid, c.relname, c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT c.relispartition` +
+const TemporaryQuery = `SELECT c.oid, c.relname, c.relkind OPERATOR(pg_catalog.=) 'r' AND NOT c.relhasrules AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT c.relispartition` +
 	` AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal)` +
 	` AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid),` +
 	` coalesce(a.attnum, 0), a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated OPERATOR(pg_catalog.<>) '', a.attnotnull, a.atthasdef,` +
