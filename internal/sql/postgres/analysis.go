@@ -49,8 +49,12 @@ type analysis struct {
 	joinAlias     bool
 	systemColumns []systemColumn
 	explain       explainMode
-	plans         bool     // EXPLAIN without ANALYZE: nothing runs but what planning runs
-	costly        labelSet // labels that the costs which EXPLAIN shows can depend on
+	plans         bool                  // EXPLAIN without ANALYZE: nothing runs but what planning runs
+	costly        labelSet              // labels of relations whose costs EXPLAIN shows
+	beneath       labelSet              // labels that the definitions of their views name
+	reached       labelSet              // labels that the statement's tokens name
+	explaining    *pg_query.ExplainStmt // shows costs
+	onlyReads     bool                  // and explains a query
 	depth         int
 	work          int                   // names compared
 	again         int                   // inside this many repeated readings

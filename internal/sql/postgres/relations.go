@@ -89,10 +89,28 @@ func (a *analysis) explained(rel *Relation) {
 	if l := a.in.below(rel, 0); l != 0 {
 		if a.explain == explainCosts {
 			a.costly |= l
+			a.beneath |= a.in.touched(rel, 0)
 			return
 		}
 		a.refuse(l, rel.Name(), "under EXPLAIN shows estimates that are made from labelled columns", "use EXPLAIN (COSTS OFF)")
 	}
+}
+
+// touched returns the labels of columns that the definition of a view, or of one
+// that it reads, can name.
+func (in *Inspector) touched(rel *Relation, depth int) labelSet {
+	v := in.views[rel.oid]
+	switch {
+	case v == nil || rel.kind != 'v':
+		return 0
+	case depth >= maxViewDepth:
+		return in.labels.all
+	}
+	l := v.touches
+	for _, base := range v.bases {
+		l |= in.touched(base, depth+1)
+	}
+	return l
 }
 
 // below returns the labels of a relation and of what a view reads.

@@ -21,10 +21,12 @@ func (a *analysis) statement(n *pg_query.Node) {
 	before := a.effects
 	a.effects = 0
 	a.ranges, a.names, a.joinAlias, a.systemColumns = nil, nil, false, nil
+	a.explaining, a.reached = nil, 0
 	made := len(a.creations)
 	st := a.dispatch(n)
 	a.allSeen(n)
 	a.substituteAll()
+	a.costs()
 	st.Effects = a.effects
 	if st.Effects == 0 {
 		st.Effects = gate.EffectUnknown
@@ -256,6 +258,9 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 		a.explain = explainBare
 	}
 	inner := a.dispatch(s.GetQuery())
+	if a.explain == explainCosts {
+		a.explaining, a.onlyReads = s, a.effects&^gate.EffectRead == 0
+	}
 	if !analyze {
 		a.effects &^= gate.EffectWrite | gate.EffectDelete | gate.EffectSchema
 		a.facts.unbounded = unbounded
@@ -268,15 +273,28 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 		case explainPlain:
 			a.refuseAll("EXPLAIN ANALYZE EXECUTE", "shows estimates that can be made from labelled columns", "use EXPLAIN EXECUTE")
 		case explainCosts:
-			a.costly = a.in.labels.all
+			a.costly, a.onlyReads = a.in.labels.all, false
 		}
-	}
-	if a.costly != 0 {
-		a.labels |= a.costly
-		a.leaveCostsOut(s)
 	}
 	a.explain, a.plans = explainNone, false
 	return st
+}
+
+// costs leaves the costs out of EXPLAIN if they can be made from labelled columns:
+// those that the statement's tokens, or the definition of a view, can name. A
+// statement that changes rows has all columns in its plan. What is left are the
+// sizes of relations, which the catalog shows too.
+func (a *analysis) costs() {
+	if a.explaining == nil {
+		return
+	}
+	if a.onlyReads {
+		a.costly = a.reached | a.beneath
+	}
+	if a.costly != 0 {
+		a.labels |= a.costly
+		a.leaveCostsOut(a.explaining)
+	}
 }
 
 // leaveCostsOut writes COSTS off into EXPLAIN. Of an option that is given twice

@@ -115,6 +115,7 @@ func (a *analysis) substituteAll() {
 			continue
 		}
 		a.labels |= hit
+		a.reached |= hit
 		if u.sampled {
 			a.refuse(hit, u.rel.Name(), "cannot be masked under TABLESAMPLE", "leave TABLESAMPLE out, or select other columns")
 			continue

@@ -227,6 +227,7 @@ type view struct {
 	control labelSet    // what the existence of rows depends on
 	forced  labelSet    // the part of it that holds even for a view in a sub-query
 	bases   []*Relation // what its definition reads directly
+	touches labelSet    // of columns of bases that the text of its definition can name
 	// simple are the columns of the only table that a plain view shows, by output
 	// column, 0 for what is computed; nil if the view is not plain. Writing to a
 	// plain view writes these columns of the table.
@@ -274,6 +275,20 @@ func simpleColumns(s *pg_query.SelectStmt, bases []*Relation) []int16 {
 	return out
 }
 
+// namedIn returns the labels of a relation's columns that a definition, as
+// PostgreSQL prints it, can name: it writes stars out, and whole rows as stars.
+func (in *Inspector) namedIn(definition string, rel *Relation) labelSet {
+	var set labelSet
+	labels := in.labels.of(rel)
+	for i := range rel.columns {
+		c := &rel.columns[i]
+		if strings.Contains(c.name, `"`) || strings.Contains(definition, c.name) || strings.Contains(definition, ".*") {
+			set |= labels.column(c.num)
+		}
+	}
+	return set
+}
+
 // viewOf reads a view's definition, once.
 func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view {
 	if v := in.views[rel.oid]; v != nil {
@@ -296,6 +311,9 @@ func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view
 		}
 		v.control, v.forced = a.control|a.forced, a.forced
 		v.simple = simpleColumns(n.GetSelectStmt(), v.bases)
+	}
+	for _, base := range v.bases {
+		v.touches |= in.namedIn(rel.extras().definition, base)
 	}
 	v.summary = a.summary()
 	if ctx.Err() == nil {
