@@ -26,9 +26,13 @@ type Programs struct {
 	Version string
 }
 
-// Find returns the newest PostgreSQL server programs of this machine: it looks
-// in Debian's and other usual folders first and in PATH last. Without any, the
-// error is [ErrNotInstalled].
+// binVariable is an environment variable that names the folder of the programs of
+// one release, for a test of another one than the newest.
+const binVariable = "PGBIN"
+
+// Find returns the PostgreSQL server programs in the folder that PGBIN names, or
+// else the newest of this machine: it looks in Debian's and other usual folders
+// first and in PATH last. Without any, the error is [ErrNotInstalled].
 func Find() (Programs, error) {
 	for _, dir := range candidates() {
 		if !executable(filepath.Join(dir, "initdb")) || !executable(filepath.Join(dir, "postgres")) {
@@ -60,6 +64,9 @@ func (p Programs) Path(program string) (string, error) {
 
 // candidates lists the folders to look in, newest major version first.
 func candidates() []string {
+	if dir := os.Getenv(binVariable); dir != "" {
+		return []string{dir}
+	}
 	var dirs []string
 	for _, pattern := range []string{
 		"/usr/lib/postgresql/*/bin", // Debian, Ubuntu

@@ -404,7 +404,7 @@ func (s *session) sync() error {
 		return s.flush()
 	}
 	s.skip = false
-	if err := s.askAll(); err != nil {
+	if err := s.askAll(true); err != nil {
 		return err
 	}
 	if err := s.up.Control(controlSync); err != nil {
@@ -443,7 +443,7 @@ func (s *session) fail(f *wire.Fault) error {
 		s.ans = f.Append(s.answers(), wire.ErrorResponse)
 		return s.flush()
 	}
-	if err := s.askAll(); err != nil {
+	if err := s.askAll(false); err != nil {
 		return err
 	}
 	if err := s.up.Control(controlFail); err != nil {

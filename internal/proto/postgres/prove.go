@@ -189,7 +189,7 @@ func (s *session) behindDrop(dst []byte, q *question, command uint64) ([]byte, e
 		}
 	}
 	q.name, q.marker, s.prover.epoch = "", nil, ""
-	dst, e := s.appendAsk(dst, q, command, false, nil)
+	dst, e := s.appendAsk(dst, q, command, false, false, nil)
 	e.ask.left += closed
 	return dst, e
 }
@@ -202,7 +202,8 @@ func (s *session) firm(q *question, command uint64) bool {
 
 // appendAsk appends the messages of a question and returns what it owes. In front
 // of a statement, which was judged by in, it fails if the answer is another one.
-func (s *session) appendAsk(dst []byte, q *question, command uint64, front bool, in *sql.Inspector) ([]byte, expect) {
+// kept says that the client may have an unnamed portal that outlives the question.
+func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept bool, in *sql.Inspector) ([]byte, expect) {
 	a := &asking{q: q, front: front, command: command, firm: s.firm(q, command)}
 	if len(s.prover.questions) > maxQuestions {
 		dst = s.evict(dst, a)
@@ -220,8 +221,12 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front bool,
 			facts = []byte(q.facts)
 		}
 	}
-	dst = appendRun(dst, q.name, marker, facts)
-	a.left += 3
+	answers := 2
+	if kept {
+		answers = 3
+	}
+	dst = appendRun(dst, kept, q.name, marker, facts)
+	a.left += answers
 	if !a.firm {
 		if s.prover.epoch == "" {
 			s.prover.names++
@@ -232,8 +237,8 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front bool,
 		if front {
 			epoch = []byte(in.Catalog().Epoch())
 		}
-		dst = appendRun(dst, s.prover.epoch, epoch)
-		a.left += 3
+		dst = appendRun(dst, kept, s.prover.epoch, epoch)
+		a.left += answers
 	}
 	return dst, expect{typ: askTarget, command: command, ask: a, columns: -1}
 }
@@ -268,11 +273,16 @@ func appendParse(dst []byte, name, text string, parameters ...uint32) []byte {
 	return wire.End(dst, at)
 }
 
-// appendRun runs a statement in a portal of the gateway's own and closes that:
-// the client may have an unnamed one. Everything is in binary form.
-func appendRun(dst []byte, name string, values ...[]byte) []byte {
+// appendRun runs a statement. Where the client may have kept an unnamed portal, it
+// does so in a portal of the gateway's own and closes that. Everything is in
+// binary form.
+func appendRun(dst []byte, kept bool, name string, values ...[]byte) []byte {
+	portal := ""
+	if kept {
+		portal = askPortal
+	}
 	dst, at := wire.Begin(dst, wire.Bind)
-	dst = wire.AppendString(wire.AppendString(dst, askPortal), name)
+	dst = wire.AppendString(wire.AppendString(dst, portal), name)
 	dst = append(dst, 0, 1, 0, 1, 0, byte(len(values)))
 	for _, v := range values {
 		if v == nil {
@@ -282,8 +292,11 @@ func appendRun(dst []byte, name string, values ...[]byte) []byte {
 		}
 	}
 	dst = wire.End(append(dst, 0, 1, 0, 1), at)
-	dst = wire.AppendExecute(dst, askPortal, 0)
-	return wire.AppendTarget(dst, wire.Close, 'P', askPortal)
+	dst = wire.AppendExecute(dst, portal, 0)
+	if kept {
+		dst = wire.AppendTarget(dst, wire.Close, 'P', portal)
+	}
+	return dst
 }
 
 // doubt notes a statement that is sent before it is proved. What it answers is
@@ -303,14 +316,16 @@ func (s *session) marks() bool {
 	return first
 }
 
-// askAll asks about everything that was sent since the last question.
-func (s *session) askAll() error {
+// askAll asks about everything that was sent since the last question. last says
+// that a Sync follows, which ends all portals outside of a transaction block.
+func (s *session) askAll(last bool) error {
+	kept := !last || s.status != wire.StatusIdle || s.started || s.begins()
 	for i := range s.prover.doubts {
 		d := &s.prover.doubts[i]
 		if d.asked || d.stream == nil {
 			continue
 		}
-		msg, e := s.appendAsk(s.messageBuffer(), d.q, d.command, false, nil)
+		msg, e := s.appendAsk(s.messageBuffer(), d.q, d.command, false, kept, nil)
 		s.msg = msg
 		for j := i; j < len(s.prover.doubts); j++ {
 			if other := &s.prover.doubts[j]; other.q == d.q {
@@ -341,7 +356,7 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 	var messages []byte
 	if front {
 		var ask expect
-		messages, ask = s.appendAsk(nil, q, e.command, true, s.inspector)
+		messages, ask = s.appendAsk(nil, q, e.command, true, false, s.inspector)
 		e.front = ask.ask
 	}
 	size := len(s.msg)
@@ -350,7 +365,7 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 		if drops(own) {
 			s.msg, ask = s.behindDrop(s.msg, q, e.command)
 		} else {
-			s.msg, ask = s.appendAsk(s.msg, q, e.command, false, nil)
+			s.msg, ask = s.appendAsk(s.msg, q, e.command, false, false, nil)
 		}
 		s.msg = append(s.msg, controlMessages[controlSync]...)
 		e.behind = ask.ask
@@ -405,7 +420,7 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 		s.keep(bind, nil)
 		return bind
 	}
-	messages, ask := s.appendAsk(nil, q, po.command, true, po.statement.inspector)
+	messages, ask := s.appendAsk(nil, q, po.command, true, true, po.statement.inspector)
 	s.push(ask)
 	s.keep(bind, ask.ask)
 	return append(messages, bind...)
@@ -442,6 +457,13 @@ func (s *session) proveBefore(shape *sql.Shape) error {
 		return nil
 	}
 	return s.settle()
+}
+
+// begins reports whether a statement on its way opens a transaction block.
+func (s *session) begins() bool {
+	return slices.ContainsFunc(s.queue, func(e expect) bool {
+		return e.typ == wire.Execute && e.shape != nil && !ordinary(e.shape)
+	})
 }
 
 // asked takes the target's answers to a question.
@@ -799,6 +821,7 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 	switch {
 	case p.stale:
 		p.stale = false
+		s.catalog.expire() // it is judged by what is there now
 		return false, nil, nil
 	case f == nil && len(p.doubts) == 0:
 		p.marked = false

@@ -105,7 +105,7 @@ func (s *session) settle() error {
 	if len(s.queue) == 0 {
 		return s.flush()
 	}
-	if err := s.askAll(); err != nil {
+	if err := s.askAll(false); err != nil {
 		return err
 	}
 	if err := s.up.Control(controlFlush); err != nil {

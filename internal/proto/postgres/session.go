@@ -164,6 +164,11 @@ var errTerminate = errors.New("client terminated")
 
 // message handles one message of the client.
 func (s *session) message(ctx context.Context, typ byte, n int) error {
+	if s.prover.replay != nil {
+		if err := s.capture(typ, n); err != nil {
+			return err
+		}
+	}
 	switch typ {
 	case wire.Query, wire.Parse, wire.Bind, wire.Describe, wire.Execute:
 		if err := s.askTemporaries(); err != nil {
@@ -189,11 +194,6 @@ func (s *session) message(ctx context.Context, typ byte, n int) error {
 			return s.violation("invalid message format: Sync")
 		}
 		return s.sync()
-	}
-	if s.prover.replay != nil {
-		if err := s.capture(typ, n); err != nil {
-			return err
-		}
 	}
 	if s.skip {
 		switch typ {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -57,7 +58,7 @@ func run(m *testing.M) int {
 
 // startServer makes a cluster in dir and starts it, not as root.
 func startServer(dir string) (*server, func(), error) {
-	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	bins, err := filepath.Glob(cmp.Or(os.Getenv("PGBIN"), "/usr/lib/postgresql/*/bin"))
 	if err != nil || len(bins) == 0 {
 		return nil, nil, fmt.Errorf("no PostgreSQL in /usr/lib/postgresql: %v", err)
 	}
