@@ -110,7 +110,25 @@ func (g *generator) expr(columns []string) string {
 		return strings.TrimSuffix(g.pick(columns...), ".*")
 	}
 	e := func() string { return g.expr(columns) }
-	switch g.r.IntN(16) {
+	switch g.r.IntN(24) {
+	case 15:
+		return g.pick("min", "max", "count", "bool_or") + "(" + e() + "::text LIKE '0%')" + g.pick("", " FILTER (WHERE "+e()+" IS NOT NULL)")
+	case 16:
+		return g.pick("percentile_disc(0.5)", "mode()", "rank('0')") + " WITHIN GROUP (ORDER BY " + e() + "::text)"
+	case 17:
+		return g.pick("jsonb_path_query_first(to_jsonb("+e()+"), '$.ssn')", "jsonb_path_exists(to_jsonb("+e()+"), '$.* ? (@ like_regex \"^0\")')", "(to_jsonb("+e()+") -> 'ssn')", "to_jsonb("+e()+")['ssn']", "xmlforest("+e()+"::text AS x)", "jsonb_build_object('k', "+e()+")")
+	case 18:
+		return g.pick("max", "lead", "nth_value", "array_agg") + "(" + e() + g.pick("::text", "::text, 2") + ") OVER (PARTITION BY " + e() + " ORDER BY id ROWS BETWEEN " + g.pick("1", "CURRENT ROW AND 1", "UNBOUNDED") + g.pick(" PRECEDING AND CURRENT ROW", " FOLLOWING") + ")"
+	case 19:
+		return "(SELECT v FROM (VALUES (" + e() + "::text), ('0')) AS x(v) ORDER BY v LIMIT 1)"
+	case 20:
+		return "(ARRAY[" + e() + "::text, '1'])[" + g.pick("1", "length("+e()+"::text)", "1:1") + "]"
+	case 21:
+		return e() + "::text " + g.pick("IN", "= ANY", "NOT IN", "> ALL") + " (" + g.pick("SELECT "+e()+"::text", "VALUES ('078-05-1120'), ('x')") + ")"
+	case 22:
+		return "(ROW(" + e() + ", 1) " + g.pick("=", "<", "IS DISTINCT FROM") + " ROW(" + e() + ", 2))"
+	case 23:
+		return g.pick("format('%s', ", "num_nonnulls(", "greatest(", "nullif('', ", "convert_to(", "to_tsvector(", "encode(sha256(") + e() + g.pick("::text)", "::text)::text", "::text, 'UTF8')", "::text::bytea), 'hex')")
 	case 0:
 		return g.pick("upper", "length", "md5", "reverse", "to_jsonb", "row_to_json", "ascii", "quote_literal", "pg_typeof", "pg_column_size", "count", "max", "min", "array_agg", "json_agg") + "(" + e() + ")"
 	case 1:
@@ -173,13 +191,15 @@ func (g *generator) query() string {
 		b.WriteString(" WHERE " + g.expr(columns) + g.pick("::text LIKE '0%'", " IS NOT NULL", "::text > '4'"))
 	}
 	if g.chance(6) {
-		b.WriteString(" GROUP BY " + g.pick("1", "1, 2", g.expr(columns)))
+		b.WriteString(" GROUP BY " + g.pick("1", "1, 2", g.expr(columns), "ROLLUP (1, 2)", "GROUPING SETS ((1), (2), ())", "CUBE ("+g.expr(columns)+")"))
 	}
 	if g.chance(4) {
 		b.WriteString(" ORDER BY " + g.pick("1", "2", g.expr(columns)))
 	}
 	if g.depth == 0 && g.chance(6) {
-		b.WriteString(g.pick(" UNION ALL ", " UNION ", " EXCEPT ") + g.query())
+		b.WriteString(g.pick(" UNION ALL ", " UNION ", " EXCEPT ", " INTERSECT ") + g.query())
+	} else if g.chance(12) {
+		b.WriteString(g.pick(" FOR UPDATE", " FOR SHARE SKIP LOCKED", " FETCH FIRST 2 ROWS WITH TIES", " OFFSET 1"))
 	}
 	return b.String()
 }
@@ -187,7 +207,24 @@ func (g *generator) query() string {
 // statement returns a random statement of any kind.
 func (g *generator) statement() string {
 	columns := sources[0].columns
-	switch g.r.IntN(10) {
+	switch g.r.IntN(18) {
+	case 10:
+		return "WITH d AS (DELETE FROM vip_customers RETURNING " + g.pick("*", "ssn, id", "ctid, id") + ") SELECT " + g.pick("*", "count(*)", "max(d::text)", "d.ssn") + " FROM d WHERE " + g.pick("true", "d::text LIKE '%0%'", "id IS NOT NULL")
+	case 11:
+		return "WITH u AS (UPDATE payments SET amount = amount RETURNING *), t AS (INSERT INTO tickets SELECT 9100 + u.id, 1, " + g.expr([]string{"u.card_number", "u", "u.id"}) + "::text FROM u RETURNING *) SELECT * FROM u, t"
+	case 12:
+		return "MERGE INTO tickets t USING customers c ON t.customer_id = c.id AND " + g.expr(append([]string{"c"}, columns...)) + " IS NOT NULL WHEN MATCHED THEN UPDATE SET body = " +
+			g.pick("c.ssn", "c::text", "c.name", g.expr([]string{"c.email", "c.ssn", "c.id"})+"::text") + " WHEN NOT MATCHED THEN " + g.pick("DO NOTHING", "INSERT VALUES (9200 + c.id, 1, c.ssn)")
+	case 13:
+		return "INSERT INTO tickets (id, body) SELECT id, " + g.expr(columns) + "::text FROM customers ON CONFLICT (id) DO UPDATE SET body = " + g.pick("excluded.body", "tickets.body || excluded.body", "(SELECT max(ssn) FROM customers)") + " RETURNING *"
+	case 14:
+		return "DECLARE c CURSOR FOR " + g.query() + "; FETCH ALL FROM c; CLOSE c"
+	case 15:
+		return "PREPARE q AS " + g.query() + "; EXECUTE q; DEALLOCATE q"
+	case 16:
+		return "SELECT " + g.pick("*", "ctid", "tableoid::regclass, ssn", "ssn") + " FROM customers TABLESAMPLE BERNOULLI (100)" + g.pick("", " REPEATABLE (1)")
+	case 17:
+		return "SELECT " + g.pick("*", "c1", "x.*", "row_to_json(x)", "x::text") + " FROM (" + g.query() + ") x" + g.pick("", ", LATERAL (SELECT x::text AS l) y", " WHERE x::text LIKE '%0%'")
 	case 0:
 		return "UPDATE customers c SET notes = " + g.expr(append([]string{"c", "c.ssn", "c.id"}, columns...)) + " WHERE id = 1 RETURNING " + g.pick("*", "c.*", "ssn", "c.email AS e, id", g.expr(columns))
 	case 1:
