@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
@@ -18,6 +19,9 @@ const pipelineLimit = 256
 func name(b []byte) (string, *wire.Fault) {
 	if len(b) > wire.MaxNameLength {
 		return "", fault(codeNameTooLong, "a statement or portal name is limited to %d bytes", wire.MaxNameLength)
+	}
+	if strings.HasPrefix(string(b), reservedNames) {
+		return "", reservedFault()
 	}
 	return string(b), nil
 }

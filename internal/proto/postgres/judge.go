@@ -41,7 +41,11 @@ func (s *session) inspect(ctx context.Context, text []byte) (*sql.Inspection, *w
 		err = s.look(ctx, &in)
 	}
 	if err == nil {
-		if f := s.stale(in.Shape); f != nil {
+		f := s.stale(in.Shape)
+		if reserved(in.Shape) {
+			f = reservedFault()
+		}
+		if f != nil {
 			return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
 		}
 		return in, nil, nil

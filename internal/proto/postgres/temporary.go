@@ -13,7 +13,7 @@ import (
 const maxTemporaryRows = 20_000
 
 // temporaryStatement is the name under which the gateway asks for the session's
-// temporary relations. A client that takes the name loses its own session.
+// temporary relations. No client can take it: reservedNames.
 const temporaryStatement = "sallyport asks for temporary relations"
 
 // temporaryQuestion is what is sent for it: it leaves no statement, no portal and
