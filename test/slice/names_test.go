@@ -68,3 +68,24 @@ func TestNamesHideNoHeldStatement(t *testing.T) {
 		})
 	}
 }
+
+// TestNamesOfTheGatewayAreNotForClients: whoever could give one would answer the
+// gateway's questions at the target in its place.
+func TestNamesOfTheGatewayAreNotForClients(t *testing.T) {
+	w := the(t)
+	for name, refused := range map[string]bool{"sallyport question 1": true, "sallyportable": false} {
+		for what, m := range map[string][]byte{
+			"PREPARE":                    mQuery(`PREPARE "` + name + `" AS SELECT 1`),
+			"PREPARE in Unicode escapes": mQuery(`PREPARE U&"` + strings.ReplaceAll(name, " ", `\0020`) + `" AS SELECT 1`),
+			"PREPARE and DEALLOCATE":     mQuery(`PREPARE "` + name + `" AS SELECT 1; DEALLOCATE "` + name + `"`),
+			"DECLARE":                    mQuery(`BEGIN; DECLARE "` + name + `" CURSOR FOR SELECT 1; ROLLBACK`),
+			"Parse":                      together(mParse(name, "SELECT 1"), mSync()),
+			"Bind":                       together(mParse("", "SELECT 1"), mBind(name, ""), mSync()),
+		} {
+			answers := strings.Join(converse(bareThrough(t, w.gw, "shop", w.token(t, "mobile-agent")), []step{send("Z", m)}), "\n")
+			if got := strings.Contains(answers, "E(ERROR 42501)"); got != refused {
+				t.Errorf("%s of %q:\n%s", what, name, answers)
+			}
+		}
+	}
+}
