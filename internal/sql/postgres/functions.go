@@ -228,6 +228,7 @@ func (a *analysis) operator(name []*pg_query.Node) {
 	if len(name) == 0 {
 		return
 	}
+	a.watched.operators = a.watched.operators || !a.outside
 	parts := strs(name)
 	op := parts[len(parts)-1]
 	schema := ""

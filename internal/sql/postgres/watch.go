@@ -17,6 +17,7 @@ type watched struct {
 	relations []string // quoted schema.name, sorted: what the text names, and the ancestors of it
 	parents   []oid    // those of them whose children could show labelled columns
 	functions []string // names of functions that are not pg_catalog's
+	operators bool     // any, by name
 }
 
 // pin is a token that gets a schema in front, so that nobody can put another
@@ -147,7 +148,7 @@ func appendPins(edits []lex.Edit, pins []pin) []lex.Edit {
 // the text can mean anything else at another time.
 func (s *Shape) watch() {
 	s.Watch = ""
-	if s.watched == nil {
+	if s.watched == nil || len(s.watched.relations) == 0 && len(s.watched.functions) == 0 && !s.watched.operators {
 		return
 	}
 	for i := range s.Statements {
@@ -235,6 +236,7 @@ func (w *watched) join(other *watched) {
 	w.relations = unique(append(w.relations, other.relations...))
 	w.functions = unique(append(w.functions, other.functions...))
 	w.parents = append(w.parents, other.parents...)
+	w.operators = w.operators || other.operators
 	slices.Sort(w.parents)
 	w.parents = slices.Compact(w.parents)
 }
