@@ -85,6 +85,7 @@ func (c *connection) serve(ctx context.Context) {
 	c.g.cfg.Loop.Run(func(t Task) {
 		defer c.close()
 		c.session.task = t
+		c.session.batch, _ = c.conn.(batcher)
 		c.guard(c.rest)
 	}, conns...)
 }

@@ -35,6 +35,7 @@ type Session struct {
 	epoch    uint64           // the policy generation that verdicts belong to
 
 	task    Task       // what runs the session; set by Run
+	batch   batcher    // the client's raw connection, if it is one
 	dialled []net.Conn // raw connections to the target, until Run
 
 	recMu sync.Mutex // guards rec against an answer from a stream's goroutine
@@ -330,6 +331,13 @@ func (s *Session) fail(err error) error {
 	return s.Err()
 }
 
+// batcher is a connection that can be told that the next n bytes belong together.
+type batcher interface{ Batch(n int) }
+
+// maxRecord is the longest record of TLS (RFC 8446, section 5.1): what is longer
+// is written in several pieces.
+const maxRecord = 16 << 10
+
 // Answer records b as what the agent was answered to a command and then writes
 // it to the client. What cannot be recorded is not sent, and the session ends.
 // It may be called by the goroutine that serves a command's stream, but not
@@ -358,6 +366,9 @@ func (s *Session) AnswerContent(command uint64, b, kept []byte) error {
 		return err
 	}
 	s.meter.bytes(len(b))
+	if s.batch != nil && len(b) > maxRecord {
+		s.batch.Batch(len(b))
+	}
 	if _, err := s.client.Write(b); err != nil {
 		s.End(EndClosed, err)
 		return s.Err()

@@ -105,6 +105,21 @@ func (u *Upstream) write(b []byte) error {
 // Read reads what the target sent.
 func (u *Upstream) Read(b []byte) (int, error) { return u.conn.Read(b) }
 
+// gatherer is a connection that can wait for more than one byte.
+type gatherer interface {
+	Gather(b []byte, n int, wait time.Duration) (int, error)
+}
+
+// Gather reads like Read. It waits for no longer than the given time, and until n
+// bytes are there if the connection can. The deadline of reads is to be set again.
+func (u *Upstream) Gather(b []byte, n int, wait time.Duration) (int, error) {
+	if g, ok := u.conn.(gatherer); ok {
+		return g.Gather(b, n, wait)
+	}
+	_ = u.conn.SetReadDeadline(time.Now().Add(wait))
+	return u.conn.Read(b)
+}
+
 // SetReadDeadline bounds the next Read; the zero time lifts the bound.
 func (u *Upstream) SetReadDeadline(t time.Time) error { return u.conn.SetReadDeadline(t) }
 

@@ -15,8 +15,8 @@
 // to say so is found by a watch within some milliseconds and treated alike, so
 // nothing that a session does can stop the others.
 //
-// The package knows no protocol and decides nothing. It works on Linux; elsewhere
-// the runtime's own poller serves. The interfaces are those of epoll(7), used
+// The package knows no protocol and decides nothing. It works on Linux (amd64,
+// arm64); elsewhere the runtime's own poller serves. The interfaces are those of epoll(7), used
 // edge-triggered: a read that fills less than its buffer has emptied the socket
 // (epoll(7), "Questions and answers", 9).
 package loop

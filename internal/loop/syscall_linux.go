@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package loop
 
 import (
@@ -10,18 +12,27 @@ import (
 // never block, and wait has a limit. It matters because a processor that the
 // runtime's monitor takes away from a call costs the wake-up of two threads.
 
+// Constants of the kernel that package syscall lacks (uapi/linux/socket.h,
+// uapi/asm-generic/socket.h).
+const msgMore = 0x8000 // MSG_MORE
+
 // readNow reads what a non-blocking socket has. b is not empty.
 func readNow(fd int, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
 	return int(n), 0
 }
 
-// writeNow writes what a non-blocking socket takes. b is not empty.
-func writeNow(fd int, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+// writeNow writes what a non-blocking socket takes. b is not empty. more says that
+// the rest of the same answer follows at once.
+func writeNow(fd int, b []byte, more bool) (int, syscall.Errno) {
+	flags := uintptr(syscall.MSG_NOSIGNAL)
+	if more {
+		flags |= msgMore
+	}
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

@@ -10,8 +10,12 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 )
 
-// bufferSize is the room for what one read brings. It holds two TLS records.
-const bufferSize = 32 << 10
+// bufferSize is the room for what one read brings. It holds two TLS records. While
+// a result streams the room is wideSize.
+const (
+	bufferSize = 32 << 10
+	wideSize   = 128 << 10
+)
 
 // maxMessage is the longest message of PostgreSQL itself (PQ_LARGE_MESSAGE_LIMIT
 // in libpq/libpq.h: MaxAllocSize - 1, one gigabyte).
@@ -19,7 +23,20 @@ const maxMessage = 1<<30 - 2
 
 var errLength = errors.New("invalid message length")
 
-var readBuffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+var (
+	readBuffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+	wideBuffers = sync.Pool{New: func() any { return new([wideSize]byte) }}
+)
+
+func getBuffer() []byte { return readBuffers.Get().(*[bufferSize]byte)[:] }
+
+func putBuffer(b []byte) {
+	if len(b) == wideSize {
+		wideBuffers.Put((*[wideSize]byte)(b))
+		return
+	}
+	readBuffers.Put((*[bufferSize]byte)(b))
+}
 
 // reader reads frames. While nothing is buffered and it waits for the next one
 // it holds no buffer: the first bytes come into small.
@@ -27,7 +44,7 @@ type reader struct {
 	src   io.Reader
 	eager bool // an answer is due: read into the buffer at once
 	small [16]byte
-	buf   *[bufferSize]byte
+	buf   []byte
 	big   []byte // a message longer than buf, read whole
 	r, w  int    // buf[r:w] is unread
 }
@@ -58,7 +75,7 @@ func (f *reader) wait() error {
 // put appends bytes that were read elsewhere. There must be room.
 func (f *reader) put(b []byte) {
 	if len(b) > 0 && f.buf == nil {
-		f.buf, f.r, f.w = readBuffers.Get().(*[bufferSize]byte), 0, 0
+		f.buf, f.r, f.w = getBuffer(), 0, 0
 	}
 	if len(b) > 0 {
 		f.w += copy(f.buf[f.w:], b)
@@ -86,7 +103,7 @@ func (f *reader) unshift(b []byte) (ok bool) {
 func (f *reader) release() {
 	f.big = nil
 	if f.buf != nil && f.r == f.w {
-		readBuffers.Put(f.buf)
+		putBuffer(f.buf)
 		f.buf, f.r, f.w = nil, 0, 0
 	}
 }
@@ -94,13 +111,48 @@ func (f *reader) release() {
 // fill reads once more, after moving what is unread to the front.
 func (f *reader) fill() error {
 	if f.buf == nil {
-		f.buf, f.r, f.w = readBuffers.Get().(*[bufferSize]byte), 0, 0
+		f.buf, f.r, f.w = getBuffer(), 0, 0
 	}
+	f.toFront()
+	n, err := f.src.Read(f.buf[f.w:])
+	return f.took(n, err)
+}
+
+func (f *reader) toFront() {
 	if f.r > 0 {
-		f.w = copy(f.buf[:], f.buf[f.r:f.w])
+		f.w = copy(f.buf, f.buf[f.r:f.w])
 		f.r = 0
 	}
-	n, err := f.src.Read(f.buf[f.w:])
+}
+
+// gather reads once more, where much is to come: into a wide buffer, which read
+// fills as far as it will.
+func (f *reader) gather(read func(b []byte) (int, error)) error {
+	if len(f.buf) != wideSize {
+		wide := wideBuffers.Get().(*[wideSize]byte)[:]
+		n := copy(wide, f.buf[f.r:f.w])
+		if f.buf != nil {
+			putBuffer(f.buf)
+		}
+		f.buf, f.r, f.w = wide, 0, n
+	}
+	f.toFront()
+	n, err := read(f.buf[f.w:])
+	return f.took(n, err)
+}
+
+// whole reports whether the next message is buffered, or will never be because it
+// is longer than the buffer.
+func (f *reader) whole() bool {
+	if f.buffered() < wire.HeaderSize {
+		return false
+	}
+	n := int64(binary.BigEndian.Uint32(f.buf[f.r+1:])) + 1
+	return n <= int64(f.buffered()) || n > int64(len(f.buf))
+}
+
+// took notes what a read has brought.
+func (f *reader) took(n int, err error) error {
 	f.w += n
 	if n > 0 {
 		return nil

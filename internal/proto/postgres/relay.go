@@ -50,8 +50,14 @@ func (s *session) drive() error {
 		if front := &s.queue[0]; front.marks && s.out.buffered() > 0 {
 			s.prover.mark, front.marks = len(s.ans), false
 		}
-		if s.out.buffered() < wire.HeaderSize {
+		if s.queue[0].bytes >= streaming && !s.out.whole() {
 			if err := s.gather(); err != nil {
+				return err
+			}
+			continue
+		}
+		if s.out.buffered() < wire.HeaderSize {
+			if err := s.flush(); err != nil {
 				return err
 			}
 		} else if passed, err := s.bulk(); passed || err != nil {

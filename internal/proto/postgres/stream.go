@@ -9,21 +9,33 @@ import (
 
 // A result that streams is passed on in pieces of at least pieceSize, unless the
 // target pauses for longer than pieceWait: each piece is a write to the recording
-// and one to the client, whatever its size.
+// and one to the client, whatever its size. Of a large result gatherSize is waited
+// for at a time, because each read may be a wake-up; its end waits gatherWait in
+// vain.
 const (
-	streaming = 64 << 10 // bytes of one answer from which on it streams
-	pieceSize = 24 << 10
-	pieceWait = time.Millisecond
+	streaming  = 64 << 10 // bytes of one answer from which on it streams
+	pieceSize  = 24 << 10
+	pieceWait  = time.Millisecond
+	large      = 1 << 20  // bytes of one answer from which on it is large
+	gatherSize = 64 << 10 // two of them fit the buffer
+	gatherWait = 500 * time.Microsecond
 )
 
-// gather is called when nothing whole is buffered. It sends what was collected,
-// or, while a result streams, first waits a moment for more.
+// gather is called when nothing whole is buffered of a result that streams. It
+// waits a moment for much, and then, when it has sent what was collected, for as
+// long as it takes.
 func (s *session) gather() error {
-	if s.queue[0].bytes < streaming || len(s.ans) == 0 || len(s.ans) >= pieceSize {
-		return s.flush()
+	s.gate.Block() // a stream is no exchange: the others need not wait for its turns
+	if len(s.ans) >= pieceSize {
+		if err := s.flush(); err != nil {
+			return err
+		}
 	}
-	_ = s.up.SetReadDeadline(time.Now().Add(pieceWait))
-	err := s.out.fill()
+	size, wait := 1, pieceWait
+	if s.queue[0].bytes >= large {
+		size, wait = gatherSize, gatherWait
+	}
+	err := s.out.gather(func(b []byte) (int, error) { return s.up.Gather(b, size, wait) })
 	s.limitStatement()
 	if err == nil {
 		return nil
@@ -31,7 +43,10 @@ func (s *session) gather() error {
 	if !timeout(err) {
 		return s.targetError(err)
 	}
-	return s.flush() // also notices a session that was ended meanwhile
+	if err := s.flush(); err != nil { // also notices a session that was ended meanwhile
+		return err
+	}
+	return s.targetError(s.out.fill())
 }
 
 // pass passes a message of n bytes on as it is. A long one goes in pieces.
@@ -136,6 +151,12 @@ func (s *session) bulk() (bool, error) {
 		return false, nil
 	}
 	s.out.r += n
+	if n >= pieceSize && len(s.prover.doubts) == 0 {
+		if err := s.flush(); err != nil {
+			return true, err
+		}
+		return true, s.gate.Answer(front.command, b[:n])
+	}
 	if len(s.answers())+n > messageSize {
 		if err := s.flush(); err != nil {
 			return true, err
