@@ -130,7 +130,7 @@ func (c *Conn) Gather(b []byte, n int, wait time.Duration) (int, error) {
 	defer c.release()
 	c.setLow(min(n, len(b)))
 	// A deadline that somebody else sets meanwhile stays.
-	at, before := until.UnixNano(), c.read.deadline.Load()
+	at, before := c.read.distance(until), c.read.deadline.Load()
 	if (before == 0 || at < before) && c.read.deadline.CompareAndSwap(before, at) {
 		defer c.read.deadline.CompareAndSwap(at, before)
 	}
@@ -174,6 +174,9 @@ func (c *Conn) take(b []byte) (int, error) {
 			continue
 		}
 		n, errno := readNow(c.fd, b)
+		if n > 0 {
+			c.task.turn()
+		}
 		switch {
 		case n == len(b):
 			c.read.set(ready) // there may be more

@@ -81,6 +81,7 @@ func (l *Loop) Run(f func(gate.Task), conns ...net.Conn) {
 // poller is one epoll instance and what waits for it.
 type poller struct {
 	epfd  int
+	start time.Time // deadlines are kept as distances from it, on the monotonic clock
 	watch *watch
 	stop  int // an eventfd that ends the loop
 	ended chan struct{}
@@ -109,7 +110,7 @@ func newPoller(w *watch) (*poller, error) {
 		_ = syscall.Close(epfd)
 		return nil, fmt.Errorf("loop: eventfd: %w", errno)
 	}
-	p := &poller{epfd: epfd, watch: w, stop: int(stop), ended: make(chan struct{}), conns: map[int32]*Conn{},
+	p := &poller{epfd: epfd, start: time.Now(), watch: w, stop: int(stop), ended: make(chan struct{}), conns: map[int32]*Conn{},
 		keeps: runtime.GOMAXPROCS(0) > 1}
 	e := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(p.stop)} //nolint:gosec // descriptors are small
 	if err := syscall.EpollCtl(epfd, syscall.EPOLL_CTL_ADD, p.stop, &e); err != nil {
@@ -254,7 +255,7 @@ func (r *runner) resume(t *task) {
 	} else {
 		r.state.Store(replaced)
 	}
-	t.runner = r
+	t.runner, t.turns = r, 0
 	for {
 		if _, more := t.next(); !more || t.waits() {
 			break
@@ -295,37 +296,25 @@ func (w *watch) run(pollers []*poller) {
 	defer close(w.ended)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	seen := make([]uint64, len(pollers))
-	last := make([]*runner, len(pollers))
+	seen := make([]sight, len(pollers))
 	for {
 		select {
 		case <-tick.C:
 		case <-w.stop:
 			return
 		}
-		quiet := true
-		for i, p := range pollers {
-			r := p.owner.Load()
-			if r == nil {
-				continue
-			}
-			n := r.count.Load()
-			if r.state.Load() == inTask {
-				quiet = false
-				if r == last[i] && n == seen[i] {
-					r.replace()
-				}
-			}
-			if r != last[i] || n != seen[i] {
-				quiet = false
-			}
-			last[i], seen[i] = r, n
+		if !look(pollers, seen) {
+			continue
 		}
-		if !quiet {
+		w.asleep.Store(true)
+		// A task that was resumed before that has woken nobody.
+		if !look(pollers, seen) {
+			if !w.asleep.CompareAndSwap(true, false) {
+				<-w.call
+			}
 			continue
 		}
 		tick.Stop()
-		w.asleep.Store(true)
 		select {
 		case <-w.call:
 		case <-w.stop:
@@ -333,4 +322,33 @@ func (w *watch) run(pollers []*poller) {
 		}
 		tick.Reset(watchEvery)
 	}
+}
+
+// sight is what one look at a poller saw: who runs it, and how many tasks that one
+// had resumed.
+type sight struct {
+	owner *runner
+	count uint64
+}
+
+// look replaces owners that are in the same task as at the last look. It reports
+// whether nothing has happened since.
+func look(pollers []*poller, seen []sight) (quiet bool) {
+	quiet = true
+	for i, p := range pollers {
+		r := p.owner.Load()
+		if r == nil {
+			continue
+		}
+		now := sight{r, r.count.Load()}
+		busy := r.state.Load() == inTask
+		if busy && now == seen[i] {
+			r.replace()
+		}
+		if busy || now != seen[i] {
+			quiet = false
+		}
+		seen[i] = now
+	}
+	return quiet
 }

@@ -441,3 +441,46 @@ func BenchmarkExchange(b *testing.B) {
 	_ = peer.Close()
 	<-done
 }
+
+// TestPeerThatNeverLetsWaitDoesNotStopTheOthers reads byte by byte what a peer
+// sends without a pause.
+func TestPeerThatNeverLetsWaitDoesNotStopTheOthers(t *testing.T) {
+	l := newLoop(t)
+	flooded, flood := pair(t, l)
+	let := make(chan struct{})
+	floodDone := run(l, func(gate.Task) {
+		defer flooded.Close()
+		b := make([]byte, 1)
+		for {
+			select {
+			case <-let:
+				return
+			default:
+			}
+			if _, err := flooded.Read(b); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}, flooded)
+	sent := make(chan struct{})
+	go func() { // ends when the flooded side closes
+		defer close(sent)
+		b := make([]byte, 64<<10)
+		for {
+			if _, err := flood.Write(b); err != nil {
+				return
+			}
+		}
+	}()
+	other, peer := pair(t, l)
+	done := run(l, func(gate.Task) { defer other.Close(); _ = echo(other) }, other)
+	for range 100 {
+		ask(t, peer, "are you there?")
+	}
+	_ = peer.Close()
+	await(t, done, "the other's end")
+	close(let)
+	await(t, floodDone, "the flooded one's end")
+	await(t, sent, "the end of the flood")
+}

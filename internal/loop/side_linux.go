@@ -22,7 +22,7 @@ const (
 type side struct {
 	conn  *Conn
 	state atomic.Uint32
-	// deadline is in nanoseconds since the epoch; 0 is none, past is over.
+	// deadline is a distance; 0 is none, past is over.
 	deadline atomic.Int64
 	wakes    chan struct{} // for who sleeps; made by the first
 
@@ -119,8 +119,7 @@ func (s *side) verdict() error {
 func (s *side) bound(t time.Time) {
 	at := int64(0)
 	if !t.IsZero() {
-		at = t.UnixNano()
-		if time.Until(t) <= 0 {
+		if at = s.distance(t); at <= s.distance(time.Now()) {
 			at = past
 		}
 	}
@@ -135,7 +134,12 @@ func (s *side) bound(t time.Time) {
 
 func (s *side) expired() bool {
 	at := s.deadline.Load()
-	return at == past || at != 0 && time.Now().UnixNano() >= at
+	return at == past || at != 0 && s.distance(time.Now()) >= at
+}
+
+// distance is how far a time is from the start of the poller, at least past.
+func (s *side) distance(t time.Time) int64 {
+	return max(past, int64(t.Sub(s.conn.task.poller.start)))
 }
 
 // arm lets the timer fire no later than the deadline. A timer that fires earlier
@@ -147,7 +151,7 @@ func (s *side) arm() {
 	if at == 0 || s.fires != 0 && s.fires <= at {
 		return
 	}
-	wait := time.Until(time.Unix(0, at))
+	wait := time.Duration(at - s.distance(time.Now()))
 	s.fires = at
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, s.fire)

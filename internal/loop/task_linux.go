@@ -18,7 +18,12 @@ type task struct {
 	parked *side   // what it stopped for
 	free   bool    // it is not run by a loop: its waits are ordinary ones
 	runner *runner // who resumed it last
+	turns  int     // reads since then that did not have to wait
 }
+
+// maxTurns is how many reads a task may do without a wait before it has to go on
+// beside its loop: a peer that never lets it wait must not keep the others waiting.
+const maxTurns = 64
 
 // begin makes the task run f when it is resumed for the first time. It is always
 // resumed until f returns, so nothing is left to stop.
@@ -56,8 +61,20 @@ func (t *task) waits() bool { return t.parked.enter(waiting) }
 
 // Block implements gate.Task.
 func (t *task) Block() {
-	t.free = true
-	t.runner.replace()
+	if !t.free {
+		t.free = true
+		t.runner.replace()
+	}
+}
+
+// turn counts a read that did not have to wait.
+func (t *task) turn() {
+	if t.free {
+		return
+	}
+	if t.turns++; t.turns == maxTurns {
+		t.runner.replace()
+	}
 }
 
 // Resume implements gate.Task.

@@ -254,6 +254,9 @@ func (s *session) read(n, limit int) (body []byte, ok bool, err error) {
 	if n > limit {
 		return nil, false, s.clientError(s.in.discard(n))
 	}
+	if n > bufferSize {
+		s.gate.Block() // to read and to judge it takes a while
+	}
 	body, err = s.in.body(n)
 	if err != nil {
 		return nil, false, s.clientError(err)
