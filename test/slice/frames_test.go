@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // bare is a logged-in connection that sends whatever bytes it is given.
@@ -47,6 +48,11 @@ func newBare(t testing.TB, url, password string) *bare {
 		t.Fatal(err)
 	}
 	config.Password = password
+	var reader io.Reader
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		reader = r
+		return pgproto3.NewFrontend(r, w)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	pg, err := pgconn.ConnectConfig(ctx, config)
@@ -58,6 +64,11 @@ func newBare(t testing.TB, url, password string) *bare {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Conn.Close() })
+	// On a busy machine pgconn reads in the background and leaves a read behind,
+	// which would take the first answer.
+	_ = h.Conn.SetReadDeadline(time.Unix(1, 0))
+	_, _ = reader.Read(make([]byte, 1))
+	_ = h.Conn.SetReadDeadline(time.Time{})
 	return &bare{t: t, conn: h.Conn, r: bufio.NewReader(h.Conn), pid: h.PID, key: h.SecretKey, patience: patience}
 }
 

@@ -6,11 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
@@ -28,6 +31,8 @@ type backend struct {
 	session  string            // the session's id; empty for the gateway's own
 	own      map[string]string // settings of the gateway; secret
 	catalog  *catalog          // what to compare with the target; nil for the gateway's own
+
+	reader io.Reader // what pgconn reads from
 
 	pid        uint32
 	key        []byte // the target's cancel key; never shown to a client
@@ -58,8 +63,31 @@ func (b *backend) login(ctx context.Context, conn net.Conn, t *gate.Target, c *g
 	if err != nil {
 		return nil, err
 	}
+	if err := b.quiesce(h.Conn); err != nil {
+		return nil, err
+	}
 	b.pid, b.key, b.params = h.PID, h.SecretKey, h.ParameterStatuses
 	return h.Conn, checkServer(b.params)
+}
+
+// quiesce ends pgconn's reading. Where a write takes it long, pgconn reads in the
+// background, and it does not wait for the last of these reads: that would take
+// the first answer of the session for itself.
+func (b *backend) quiesce(conn net.Conn) error {
+	if err := conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return err
+	}
+	// pgconn's reader waits for its own background and then reads itself.
+	var one [1]byte
+	n, err := b.reader.Read(one[:])
+	b.reader = nil
+	switch {
+	case n > 0:
+		return errors.New("the target said something after the log-in")
+	case !timeout(err):
+		return fmt.Errorf("end of the log-in: %w", err)
+	}
+	return conn.SetReadDeadline(time.Time{})
 }
 
 func (b *backend) dial(ctx context.Context, conn net.Conn, t *gate.Target, c *gate.Credential) (*pgconn.PgConn, error) {
@@ -74,6 +102,10 @@ func (b *backend) dial(ctx context.Context, conn net.Conn, t *gate.Target, c *ga
 	cfg.MaxProtocolMessageBodyLen = maxLoginMessage
 	cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
 	cfg.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		b.reader = r
+		return pgproto3.NewFrontend(r, w)
+	}
 	cfg.RuntimeParams = runtimeParams(b.settings, t)
 	if b.session != "" {
 		cfg.RuntimeParams["sallyport.session"] = b.session // for the agent, and for the target's own log
