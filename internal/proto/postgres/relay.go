@@ -491,6 +491,9 @@ func (s *session) revertAll(e *expect) {
 	}
 	s.revert(e.undo)
 	e.undos, e.undo = nil, undo{}
+	if s.temp != nil && (e.typ == wire.Query || e.typ == wire.Execute) {
+		s.temp.made = nil // what it would have made may be there already, and another's
+	}
 }
 
 func (s *session) readFault(n int) (*wire.Fault, error) {
