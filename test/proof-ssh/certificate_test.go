@@ -112,7 +112,7 @@ func TestRevokingATokenEndsItsSessionsAndItsCertificate(t *testing.T) {
 	victim, id := c.login(t, doomed, 10*time.Minute)
 	other, _ := c.login(t, agent, 10*time.Minute)
 	logsIn(t, victim)
-	command := "sleep 86327"
+	command := aSleep()
 	out, done := running(t, victim, command)
 	person, err := c.gw.Person("alice", "operators")
 	if err != nil {
@@ -154,7 +154,7 @@ func TestAnIssuerThatIsGoneTakesItsCertificatesAlong(t *testing.T) {
 func TestACertificateEndsWithItsTokenAndSoDoesTheConnection(t *testing.T) {
 	c := startCertified(t)
 	w, _ := c.login(t, agent, 20*time.Second)
-	command := "sleep 86329"
+	command := aSleep()
 	out, done := running(t, w, command)
 	ended(t, command, "expired", out, done)
 	useless(t, w)

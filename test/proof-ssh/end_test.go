@@ -12,14 +12,16 @@ import (
 	"time"
 )
 
-// nextSleep makes the sleeps of tests different, so that each is found on the host;
-// the process id tells them from what an earlier run may have left.
+// nextSleep makes the sleeps of tests different, so that each is found on the host.
 var nextSleep atomic.Int64
+
+// aSleep is a command that no other test runs, in this process or another.
+func aSleep() string { return fmt.Sprintf("sleep 86400.%d%03d", os.Getpid(), nextSleep.Add(1)) }
 
 // sleeper starts a sleep on the host and returns its text once it runs there.
 func sleeper(t testing.TB, w *way) (*going, string) {
 	t.Helper()
-	mark := fmt.Sprintf("sleep 86400.%d%03d", os.Getpid(), nextSleep.Add(1))
+	mark := aSleep()
 	g := w.begin(t, mark)
 	eventually(t, "the command runs on the host", patience, func() bool {
 		select {
