@@ -90,3 +90,22 @@ func TestAttacksAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestReasonsNameNothingLabelled(t *testing.T) {
+	b := newBed(t)
+	for _, line := range []string{"tr a secret/*", "grep -e secret/* data/l1.txt", "[ secret/* = x ]", "basename secret/*", "cd secret; [ * = x ]",
+		"for f in secret/*; do cat $f; done"} {
+		cmd, err := b.settle(t, b.here(line), Bash)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		for _, r := range cmd.Unknown {
+			if text := r.String(); strings.Contains(text, "creds") || strings.Contains(text, "token.txt") || strings.Contains(text, "db.env") {
+				t.Errorf("%s: %s", line, text)
+			}
+		}
+		if readonly(cmd) {
+			t.Errorf("%s is allowed", line)
+		}
+	}
+}

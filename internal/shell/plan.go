@@ -275,6 +275,10 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		add(q.what, a.Refused, "")
 	}
 	for _, p := range a.Places {
+		if q.question.Glob && len(p.Labels) > 0 {
+			// The agent does not learn from a message which names there are.
+			p.Name, p.Refused = q.question.Name, strings.ReplaceAll(p.Refused, p.Name, q.question.Name)
+		}
 		switch {
 		case p.Refused != "":
 			add(p.Name, p.Refused, "")
