@@ -131,6 +131,7 @@ func everyWay(read string) []wayToRead {
 	execute := &Op{Pipe: []Part{{Bind: &empty, Stmt: name}, {Describe: &portal}, {Execute: &empty}, sync}}
 	flushed := &Op{Pipe: []Part{{Bind: &empty, Stmt: name}, {Execute: &empty, Max: 1}, flush, {Execute: &empty}, sync}}
 	s := text(read)
+	long := "SELECT x::text FROM (" + read + ") AS x, generate_series(1, 1500)"
 	return []wayToRead{
 		{"simple", []*Op{q(read)}, []*Op{q(read)}},
 		{"first statement", nil, []*Op{q(read)}},
@@ -142,6 +143,7 @@ func everyWay(read string) []wayToRead {
 		{"in a stricter transaction", []*Op{q("BEGIN ISOLATION LEVEL REPEATABLE READ"), q("SELECT count(*) FROM orders")}, []*Op{q(read), q("ROLLBACK")}},
 		{"in a stricter transaction, again", []*Op{q(read), q("BEGIN ISOLATION LEVEL SERIALIZABLE"), q("SELECT count(*) FROM orders")}, []*Op{q(read), q("ROLLBACK")}},
 		{"copy", []*Op{q("COPY (" + read + ") TO STDOUT")}, []*Op{q("COPY (" + read + ") TO STDOUT")}},
+		{"a long answer", []*Op{q(long)}, []*Op{q(long)}}, // longer than what is passed on at once, and not too long to be kept back
 		{"cursor", []*Op{q("BEGIN")}, []*Op{q("DECLARE c CURSOR FOR " + read), q("FETCH ALL FROM c"), q("ROLLBACK")}},
 		{"execute", []*Op{q("PREPARE p AS " + read)}, []*Op{q("EXECUTE p")}},
 		{"text of three", []*Op{q("SELECT 1")}, []*Op{q("BEGIN; " + read + "; COMMIT")}},
