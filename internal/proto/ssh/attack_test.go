@@ -664,3 +664,145 @@ func TestALineIsReadAsTheAccountsOwnShellReadsIt(t *testing.T) {
 		})
 	}
 }
+
+func TestAHeldFileIsTheOneThatIsOpened(t *testing.T) {
+	a := newArena(t, "", "")
+	for name, text := range map[string]string{"public": "public\n", "private/key": "CANARY-2\n"} {
+		file := filepath.Join(a.folder, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link, dir := filepath.Join(a.folder, "link"), filepath.Join(a.folder, "dir")
+	swap := func(to string) func() {
+		return func() { _ = errors.Join(os.Remove(link), os.Symlink(to, link)) }
+	}
+	if err := errors.Join(os.Symlink("public", link), os.Mkdir(dir, 0o755), os.WriteFile(dir+"/key", []byte("mine\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	a.set(func() { a.target.Marks = map[string][]string{"secret": {a.folder + "/private"}} })
+	for _, c := range []struct {
+		name, path string
+		meanwhile  func()
+	}{
+		{"a link", link, swap("private/key")},
+		{"a folder", dir + "/key", func() { _ = errors.Join(os.Rename(dir, dir+"2"), os.Symlink("private", dir)) }},
+		{"a file", a.folder + "/public", func() {
+			_ = errors.Join(os.Remove(a.folder+"/public"), os.Link(a.folder+"/private/key", a.folder+"/public"))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a.set(func() {
+				a.verdict = func(cmd *gate.Command) gate.Verdict {
+					if strings.Contains(cmd.Text, "open read") {
+						return gate.Verdict{Decision: gate.Hold, Rule: "arena/held"}
+					}
+					return gate.Verdict{Decision: gate.Allow, Rule: "arena/all"}
+				}
+			})
+			client, err := sftp.NewClient(a.dial())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = client.Close() }()
+			done := make(chan string, 1)
+			go func() {
+				f, err := client.Open(c.path)
+				if err != nil {
+					done <- err.Error()
+					return
+				}
+				b, _ := io.ReadAll(f)
+				done <- string(b)
+			}()
+			eventually(t, "it is held", func() bool {
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				return a.pending != ""
+			})
+			c.meanwhile()
+			a.approve()
+			if got := <-done; strings.Contains(got, "CANARY") {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// ask opens a channel with the window and asks for a subsystem.
+func (i *intruder) ask(window uint32, kind, text string) (theirs uint32) {
+	i.t.Helper()
+	i.next++
+	c, refused, err := i.Open(&peer.ChannelOpen{Type: "session", Sender: i.next, Window: window, Packet: 32 << 10})
+	if err != nil || refused != nil {
+		i.t.Fatalf("open: %v, %+v", err, refused)
+	}
+	i.request(c.Sender, kind, text)
+	return c.Sender
+}
+
+func TestAKillEndsTransfersAndTunnelsThatNobodyReads(t *testing.T) {
+	a := newArena(t, "", "")
+	t.Run("a transfer", func(t *testing.T) {
+		i := a.intrude()
+		theirs := i.ask(64, "subsystem", "sftp")
+		if _, err := i.Await(peer.MsgChannelSuccess); err != nil {
+			t.Fatal(err)
+		}
+		packet := func(b ...byte) {
+			b = append([]byte{0, 0, 0, byte(len(b))}, b...)
+			if err := i.Send(&peer.ChannelData{Recipient: theirs, Data: b}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		packet(1, 0, 0, 0, 3) // INIT
+		for n := range byte(40) {
+			packet(16, 0, 0, 0, n, 0, 0, 0, 1, '/') // REALPATH
+		}
+		eventually(t, "the transfer runs", func() bool { return len(a.gateway.Sessions()) == 1 })
+		a.revoke()
+		i.closed()
+		a.noSessions()
+	})
+	t.Run("a tunnel", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		gone := make(chan struct{})
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			chunk := make([]byte, 32<<10)
+			for {
+				if _, err := c.Write(chunk); err != nil {
+					close(gone)
+					return
+				}
+			}
+		}()
+		port := l.Addr().(*net.TCPAddr).Port
+		i := a.intrude()
+		_, refused, err := i.Open(&peer.ChannelOpen{Type: "direct-tcpip", Sender: 1, Window: 10, Packet: 32 << 10,
+			Rest: cryptossh.Marshal(struct {
+				Host       string
+				Port       uint32
+				Origin     string
+				OriginPort uint32
+			}{"127.0.0.1", uint32(port), "127.0.0.1", 1})})
+		if err != nil || refused != nil {
+			t.Fatalf("%v, %+v", err, refused)
+		}
+		a.revoke()
+		select {
+		case <-gone:
+		case <-time.After(30 * time.Second):
+			t.Error("the far end is still connected")
+		}
+		i.closed()
+		a.noSessions()
+	})
+}
