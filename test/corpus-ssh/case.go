@@ -8,13 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 //go:embed cases.jsonl
-var ownCases []byte
+var publicCases []byte
+
+//go:embed more.jsonl
+var moreCases []byte
 
 // casesPort is the sshd that cases name which connect to the host itself.
 const casesPort = 22922
@@ -112,7 +116,9 @@ type rawCheck struct {
 }
 
 // OwnCases are the project's own cases, for a host whose sshd listens on port.
-func OwnCases(port int) ([]Case, error) { return ReadCases(ownCases, port) }
+func OwnCases(port int) ([]Case, error) {
+	return ReadCases(slices.Concat(publicCases, []byte("\n"), moreCases), port)
+}
 
 // ReadCases reads a case file: one JSON object a line. A key that is not known,
 // a case without a check and a text that is not Unicode are errors.

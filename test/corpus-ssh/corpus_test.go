@@ -263,7 +263,7 @@ func TestTheCorpusHoldsTheAttacksAndHarmlessCommandsThatItClaims(t *testing.T) {
 	for i := range cases {
 		counts[cases[i].Kind]++
 	}
-	if got := fmt.Sprint(counts); got != "map[attack:284 harmless:71]" {
+	if got := fmt.Sprint(counts); got != "map[attack:406 harmless:93]" {
 		t.Errorf("%s", got)
 	}
 }

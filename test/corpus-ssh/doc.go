@@ -19,6 +19,6 @@
 // it changed, and processes that a case left are ended. One run at a time has the
 // accounts, by a lock.
 //
-// cases.jsonl has the form that [Case] describes; -cases of the judge takes any
-// other file of that form.
+// cases.jsonl and more.jsonl have the form that [Case] describes; -cases of the
+// judge takes any other file of that form.
 package sshcorpus
