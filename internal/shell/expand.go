@@ -69,10 +69,7 @@ func (a *analysis) plain(w *syntax.Word, s *state) word {
 func (a *analysis) braces(parts []syntax.WordPart) [][]syntax.WordPart {
 	// Braces next to each other multiply.
 	if a.work++; a.work > maxWork {
-		if a.work == maxWork+1 {
-			a.fail("{,}", "it makes too many words", "")
-		}
-		return nil
+		return a.tooManyBraces()
 	}
 	for i, p := range parts {
 		b, is := p.(*syntax.BraceExp)
@@ -91,20 +88,29 @@ func (a *analysis) braces(parts []syntax.WordPart) [][]syntax.WordPart {
 				return nil
 			}
 			for _, v := range values {
-				add([]syntax.WordPart{&syntax.Lit{Value: v}})
+				if add([]syntax.WordPart{&syntax.Lit{Value: v}}); len(all) > maxBraces {
+					return a.tooManyBraces()
+				}
 			}
 			return all
 		}
 		for _, e := range b.Elems {
-			add(e.Parts)
-			if len(all) > 256 {
-				a.fail("{,}", "it makes too many words", "")
-				return nil
+			if add(e.Parts); len(all) > maxBraces {
+				return a.tooManyBraces()
 			}
 		}
 		return all
 	}
 	return [][]syntax.WordPart{parts}
+}
+
+// tooManyBraces gives the line up: no further braces of it are tried.
+func (a *analysis) tooManyBraces() [][]syntax.WordPart {
+	if a.work = maxWork + 1; !a.multiplied {
+		a.multiplied = true
+		a.fail("{,}", "it makes too many words", "")
+	}
+	return nil
 }
 
 // sequence is the numbers of {1..9} or {1..9..2}.

@@ -37,6 +37,8 @@ type analysis struct {
 	asked    []asked
 	// words counts what was read, against maxWords.
 	words int
+	// multiplied: braces made too many words.
+	multiplied bool
 	// work counts the values of loops' variables, against maxWork.
 	work  int
 	stdin bool

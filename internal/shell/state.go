@@ -16,6 +16,7 @@ const (
 	maxPlaces       = 4         // directories that a command may run in
 	maxAsked        = 384       // questions for the host
 	maxVariables    = 128       // variables of a line
+	maxBraces       = 256       // words that the braces of one word make
 	maxWork         = 1 << 14   // values of loops' variables and of braces that are tried
 	maxText         = 120 << 10 // the text; Linux takes no argument over 128 KiB (MAX_ARG_STRLEN)
 )
