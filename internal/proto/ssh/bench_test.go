@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +22,8 @@ import (
 
 // stage is a gateway whose policy allows everything and whose recorder is the real one.
 type stage struct {
-	target     gate.Target
+	mu         sync.Mutex
+	target     gate.Target // guarded by mu
 	credential gate.Credential
 	authority  *ssh.Authority
 }
@@ -34,7 +36,10 @@ func (s *stage) Identify(_ context.Context, p gate.Proof) (*gate.Principal, erro
 }
 func (*stage) Revoked(*gate.Principal) (string, bool) { return "", false }
 func (s *stage) Target(name string) (*gate.Target, bool) {
-	return &s.target, name == s.target.Name
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.target
+	return &t, name == t.Name
 }
 func (*stage) Generation() uint64 { return 1 }
 func (*stage) Decide(context.Context, *gate.SessionInfo, *gate.Command) (gate.Verdict, error) {

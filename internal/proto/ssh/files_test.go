@@ -78,7 +78,9 @@ func TestLabelledFilesDoNotMove(t *testing.T) {
 			t.Fatal(name, link)
 		}
 	}
+	b.stage.mu.Lock()
 	b.stage.target.Marks = map[string][]string{"secret": {secret}}
+	b.stage.mu.Unlock()
 	for _, path := range []string{secret + "/key", b.folder + "/soft", b.folder + "/hard", b.folder + "/dir/key", b.folder + "/dir/../private/key"} {
 		for _, mode := range []string{"-s", "-O"} {
 			to := filepath.Join(t.TempDir(), "stolen")
