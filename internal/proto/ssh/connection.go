@@ -34,11 +34,16 @@ type connection struct {
 type sharedLink struct {
 	*gate.Link
 	users int // guarded by connection.mu
+	// inquiries holds an element for each question that is being asked.
+	inquiries chan struct{}
 }
 
 // linkUsers bounds the channels on one connection to the target: OpenSSH's sshd
-// allows ten (MaxSessions), and two are left for what the gateway asks itself.
-const linkUsers = 8
+// allows ten (MaxSessions), and the rest is left for what the gateway asks itself.
+const (
+	linkUsers     = 8
+	linkInquiries = 2
+)
 
 // serve serves the channels until the client leaves or the connection is ended, and
 // returns when the last of them has ended.
@@ -203,7 +208,7 @@ func (c *connection) linked(ctx context.Context, s *gate.Session) (*sharedLink, 
 	if err != nil {
 		return nil, err
 	}
-	l := &sharedLink{Link: made, users: 1}
+	l := &sharedLink{Link: made, users: 1, inquiries: make(chan struct{}, linkInquiries)}
 	c.links = append(c.links, l)
 	return l, nil
 }

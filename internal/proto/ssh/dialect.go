@@ -86,7 +86,13 @@ func (s *session) dialect(ctx context.Context) (shell.Dialect, string, bool) {
 func (s *session) inquire(ctx context.Context, about string, question []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, inquiryTimeout)
 	defer cancel()
-	conn, err := s.gate.Inquire(ctx, s.link, about, question)
+	select {
+	case s.link.inquiries <- struct{}{}:
+		defer func() { <-s.link.inquiries }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	conn, err := s.gate.Inquire(ctx, s.link.Link, about, question)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ const (
 type session struct {
 	c     *connection
 	gate  *gate.Session
-	link  *gate.Link
+	link  *sharedLink
 	agent *agentConn
 	ch    ssh.Channel
 	up    *gate.Upstream
@@ -69,7 +69,7 @@ func (c *connection) session(ctx context.Context, nc ssh.NewChannel) {
 		defer c.unlinked(link)
 		var up *gate.Upstream
 		if up, err = gs.Join(ctx, link.Link); err == nil {
-			s := &session{c: c, gate: gs, link: link.Link, agent: agent, up: up, done: make(chan struct{}),
+			s := &session{c: c, gate: gs, link: link, agent: agent, up: up, done: make(chan struct{}),
 				withdrawn: make(chan struct{}), gone: make(chan struct{})}
 			s.accept(ctx, nc)
 			return

@@ -94,7 +94,7 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 		return
 	}
 	defer up.Close()
-	s := &session{c: c, gate: gs, link: link.Link, agent: agent, up: up, withdrawn: make(chan struct{}), gone: make(chan struct{})}
+	s := &session{c: c, gate: gs, link: link, agent: agent, up: up, withdrawn: make(chan struct{}), gone: make(chan struct{})}
 	defer close(s.gone)
 	s.gate.OnEnd(s.ended)
 	s.dig(ctx, nc, to)
