@@ -123,6 +123,13 @@ func (s *Session) Run(ctx context.Context, f func() error) error {
 	return nil
 }
 
+// Nested returns a context for a protocol that serves what another one carries (a
+// tunnel): its sessions run to their end within its Serve, for the connection below is
+// the other protocol's.
+func Nested(ctx context.Context) context.Context {
+	return context.WithValue(ctx, connectionKey{}, nil)
+}
+
 // Block says that the session's goroutine may block in something else than its
 // connections. See Task.
 func (s *Session) Block() {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -63,16 +64,10 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 		_ = nc.Reject(ssh.Prohibited, "sallyport: the tunnel's destination cannot be decoded")
 		return
 	}
-	if to.tcp && c.server.cfg.Inner != nil {
-		if inner := c.server.cfg.Inner(to.place); inner != nil {
-			// One in another would be a way around the limit of a listener.
-			if _, within := ctx.Value(withinTunnel{}).(bool); within {
-				_ = nc.Reject(ssh.Prohibited, "sallyport: no tunnels within tunnels")
-				return
-			}
-			c.hand(ctx, nc, inner)
-			return
-		}
+	// One in another would be a way around the limit of a listener.
+	if _, within := ctx.Value(withinTunnel{}).(bool); within {
+		_ = nc.Reject(ssh.Prohibited, "sallyport: no tunnels within tunnels")
+		return
 	}
 	agent := &agentConn{client: c.client}
 	gs, err := c.open(ctx, agent)
@@ -82,6 +77,14 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 	}
 	defer c.over(gs)
 	defer gs.Close()
+	s := &session{c: c, gate: gs, agent: agent, withdrawn: make(chan struct{}), gone: make(chan struct{})}
+	defer close(s.gone)
+	if to.tcp && c.server.cfg.Inner != nil {
+		if inner := c.server.cfg.Inner(to.place); inner != nil {
+			s.hand(ctx, nc, to, inner)
+			return
+		}
+	}
 	link, err := c.linked(ctx, gs)
 	var up *gate.Upstream
 	if err == nil {
@@ -94,8 +97,7 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 		return
 	}
 	defer up.Close()
-	s := &session{c: c, gate: gs, link: link, agent: agent, up: up, withdrawn: make(chan struct{}), gone: make(chan struct{})}
-	defer close(s.gone)
+	s.link, s.up = link, up
 	s.gate.OnEnd(s.ended)
 	s.dig(ctx, nc, to)
 }
@@ -103,23 +105,43 @@ func (c *connection) tunnel(ctx context.Context, nc ssh.NewChannel) {
 // withinTunnel marks the context of what is served inside a tunnel.
 type withinTunnel struct{}
 
-// hand serves a tunnel by another protocol of the gateway.
-func (c *connection) hand(ctx context.Context, nc ssh.NewChannel, inner gate.Protocol) {
+// hand serves a tunnel that a rule allows by another protocol of the gateway: nothing
+// goes to the target by way of the host.
+func (s *session) hand(ctx context.Context, nc ssh.NewChannel, to tunnelRequest, inner gate.Protocol) {
+	p, ok := s.mayDig(ctx, nc, to)
+	if !ok {
+		return
+	}
 	ch, requests, err := nc.Accept()
 	if err != nil {
 		return
 	}
+	c := s.c
+	s.gate.OnEnd(func(e *gate.EndError) {
+		if forConnection(e.Reason) {
+			c.end() // with the inner protocol's sessions, which are ended for the same reason
+		}
+	})
 	go ssh.DiscardRequests(requests) // ends with the channel
 	near, far := net.Pipe()          // has the deadlines that a channel lacks
 	var copies sync.WaitGroup
 	copies.Go(func() { _, _ = io.Copy(far, ch); _ = far.Close() })
-	copies.Go(func() { _, _ = io.Copy(ch, far); _ = ch.Close() })
-	if err := inner.Serve(context.WithValue(ctx, withinTunnel{}, true), &addressed{near, c.client}, c.g); err != nil {
+	said := make(chan struct{}) // closed when the agent has been sent everything
+	copies.Go(func() { _, _ = io.Copy(ch, far); close(said) })
+	ctx = gate.Nested(context.WithValue(ctx, withinTunnel{}, true))
+	if err := inner.Serve(ctx, &addressed{near, c.client}, c.g); err != nil {
 		c.server.cfg.Log.Info("connection ended", "protocol", inner.Name(), "connection", c.id, "error", err)
 	}
 	_ = near.Close()
+	late := time.NewTimer(partingTime)
+	defer late.Stop()
+	select {
+	case <-said:
+	case <-late.C: // an agent that does not read
+	}
 	_ = ch.Close()
 	copies.Wait()
+	_ = s.gate.Effect(p.Command(), "served as "+inner.Name()+" by the gateway", 0)
 }
 
 // addressed is a pipe with the addresses of the client's connection.
@@ -134,8 +156,8 @@ func (a *addressed) LocalAddr() net.Addr { return a.client.LocalAddr() }
 // RemoteAddr implements net.Conn.
 func (a *addressed) RemoteAddr() net.Addr { return a.client.RemoteAddr() }
 
-// dig decides about a tunnel, opens it, and passes bytes until an end closes it.
-func (s *session) dig(ctx context.Context, nc ssh.NewChannel, to tunnelRequest) {
+// mayDig decides about a tunnel. A refusal is the channel's failure.
+func (s *session) mayDig(ctx context.Context, nc ssh.NewChannel, to tunnelRequest) (gate.Permit, bool) {
 	s.facts = &Facts{Kind: "tunnel", Login: s.gate.Target.Login, Hosts: []string{to.place}}
 	cmd := &gate.Command{Text: "tunnel to " + to.place, Effects: gate.EffectTunnel, Facts: s.facts, Follow: gate.FollowInput,
 		Binding: s.binding("tunnel", to.place)}
@@ -151,6 +173,15 @@ func (s *session) dig(ctx context.Context, nc ssh.NewChannel, to tunnelRequest) 
 			text = r.Line()
 		}
 		_ = nc.Reject(ssh.Prohibited, text)
+		return gate.Permit{}, false
+	}
+	return p, true
+}
+
+// dig opens a tunnel that a rule allows, and passes bytes until an end closes it.
+func (s *session) dig(ctx context.Context, nc ssh.NewChannel, to tunnelRequest) {
+	p, ok := s.mayDig(ctx, nc, to)
+	if !ok {
 		return
 	}
 	if !s.launch(p, wire.AppendOpen(nil, nc.ChannelType(), to.payload)) {
