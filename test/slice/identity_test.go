@@ -196,7 +196,7 @@ func TestRevokedSessionsEndAtOnceAndStayRevokedAfterARestart(t *testing.T) {
 	token := w.idp.Token("mobile-agent")
 	ended = g.connect(t, "open", token).slow(t, w, "revoke_token")
 	other := g.connect(t, "open", w.idp.Token("mobile-agent"))
-	if out := g.must(t, dba, "revoke", "token", tokenID(token), "--reason", "stolen"); !strings.Contains(out, "sessions ended: 1") {
+	if out := g.must(t, dba, "revoke", "token", "--reason", "stolen", "--", tokenID(token)); !strings.Contains(out, "sessions ended: 1") {
 		t.Errorf("revoke token printed %q", out)
 	}
 	cut(t, w, ended, "revoke_token", "revoked")
