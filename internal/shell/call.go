@@ -179,7 +179,7 @@ func (c *call) operands(p *Program, in *input) {
 		return
 	}
 	switch {
-	case p.Default != "" && last >= 0 && (p.Stdin == false || in.mode("recurse")):
+	case p.Default != "" && last >= 0 && (!p.Stdin || in.mode("recurse")):
 		if c.name == "rg" {
 			c.stdin() // which of the two it searches depends on what they are
 		}

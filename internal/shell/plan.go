@@ -243,9 +243,7 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 			continue
 		}
 		c.Unknown = append(c.Unknown, q.check(answer)...)
-		for _, l := range answer.Labels() {
-			c.Labels = append(c.Labels, l)
-		}
+		c.Labels = append(c.Labels, answer.Labels()...)
 		for _, place := range answer.Places {
 			if place.Real == "" || place.Kind == hostpath.Missing && place.Name == "-" {
 				continue

@@ -123,9 +123,6 @@ func (w *word) source() string {
 	return b.String()
 }
 
-// hasPattern reports whether a text would be expanded as a pattern.
-func hasPattern(s string) bool { return strings.ContainsAny(s, "*?[") }
-
 // forward quotes a text so that every shell reads it as that one word. A word
 // like "if" or "ls" needs no quotes as an argument.
 func forward(s string) string { return hostpath.Quote(s) }

@@ -166,19 +166,6 @@ func (*arena) Commit() error { return nil }
 // Close implements gate.Recording.
 func (*arena) Close() error { return nil }
 
-// recorded is the text of the events of a kind.
-func (a *arena) recorded(k gate.EventKind) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var b strings.Builder
-	for _, e := range a.events {
-		if e.Kind == k {
-			b.WriteString(e.Text + "\n")
-		}
-	}
-	return b.String()
-}
-
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
