@@ -105,8 +105,7 @@ func (s *session) finishFiles(status uint32) {
 		s.farewell()
 		return
 	}
-	b := wire.AppendExit(wire.Append(nil, wire.EOF, nil), status)
-	_ = s.gate.Answer(0, wire.Append(b, wire.Close, nil)) // an error ends the session, which says so
+	_ = s.gate.Answer(0, wire.AppendEnd(nil, status)) // an error ends the session, which says so
 }
 
 // openFiles asks for the session itself, which reads nothing yet, and starts the
@@ -126,8 +125,7 @@ func (s *session) openFiles(ctx context.Context, kind, text string) (*files, io.
 	if err := server.started(); err != nil {
 		_ = s.gate.Effect(p.Command(), "not started: "+err.Error(), 0)
 		b := wire.Append(wire.AppendReply(nil, true), wire.ErrorOutput, []byte("sallyport: the host does not serve SFTP, which file transfers need\n"))
-		b = wire.AppendExit(wire.Append(b, wire.EOF, nil), exitRefused)
-		_ = s.gate.Answer(p.Command(), wire.Append(b, wire.Close, nil))
+		_ = s.gate.Answer(p.Command(), wire.AppendEnd(b, exitRefused))
 		return nil, nil, false
 	}
 	if s.gate.Answer(p.Command(), wire.AppendReply(nil, true)) != nil {

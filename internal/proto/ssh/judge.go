@@ -133,8 +133,7 @@ func (s *session) binding(kind, command string) func() gate.Binding {
 func (s *session) refusal(r *gate.Refusal, hints []string) {
 	b := wire.AppendReply(nil, true)
 	b = wire.Append(b, wire.ErrorOutput, refusalText(r, hints))
-	b = wire.AppendExit(wire.Append(b, wire.EOF, nil), exitRefused)
-	_ = s.gate.Answer(s.commands, wire.Append(b, wire.Close, nil)) // an error ends the session, which says so
+	_ = s.gate.Answer(s.commands, wire.AppendEnd(b, exitRefused)) // an error ends the session, which says so
 }
 
 // waiting is a command that waits for a person.

@@ -223,7 +223,9 @@ func (s *stream) receive(ch ssh.Channel, requests <-chan *ssh.Request, program b
 	s.program.Store(false)
 	var end []byte
 	if program {
-		end = append(wire.Append(end, wire.EOF, nil), exit...)
+		// The exit comes before the end of the data: a client that has nothing more to
+		// send itself closes the channel at that end, and would not hear of it.
+		end = wire.Append(exit, wire.EOF, nil)
 	}
 	s.emit(wire.Append(end, wire.Close, nil), taken)
 }

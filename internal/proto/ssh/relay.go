@@ -177,8 +177,7 @@ func (r *relay) interrupted(err error) {
 	_ = r.s.gate.Effect(r.command, "stopped: "+reason, 0)
 	b := r.flush(nil)
 	b = wire.Append(b, wire.ErrorOutput, fmt.Appendf(nil, "sallyport: stopped: %s\nSALLYPORT stopped reason=%q retry=never\n", clean(reason), reason))
-	b = wire.AppendExit(wire.Append(b, wire.EOF, nil), exitRefused)
-	_ = r.s.gate.Answer(r.command, wire.Append(b, wire.Close, nil))
+	_ = r.s.gate.Answer(r.command, wire.AppendEnd(b, exitRefused))
 }
 
 // answer passes on whole frames of the target and reports whether the command has
@@ -273,8 +272,7 @@ func (r *relay) failed(payload []byte) error {
 	}
 	b := wire.AppendReply(nil, true)
 	b = wire.Append(b, wire.ErrorOutput, fmt.Appendf(nil, "sallyport: the target would not open a channel: %s\n", clean(text)))
-	b = wire.AppendExit(wire.Append(b, wire.EOF, nil), exitRefused)
-	return r.s.gate.Answer(r.command, wire.Append(b, wire.Close, nil))
+	return r.s.gate.Answer(r.command, wire.AppendEnd(b, exitRefused))
 }
 
 // exitText words how a program ended, for the recording.

@@ -305,11 +305,11 @@ func (s *session) farewell() {
 		return
 	}
 	b := wire.AppendReply(nil, true)
-	if end.Reason != gate.EndClosed {
-		b = wire.Append(b, wire.ErrorOutput, endText(end))
-		b = wire.AppendExit(b, exitRefused)
+	if end.Reason == gate.EndClosed {
+		_, _ = s.agent.Write(wire.Append(wire.Append(b, wire.EOF, nil), wire.Close, nil))
+		return
 	}
-	_, _ = s.agent.Write(wire.Append(wire.Append(b, wire.EOF, nil), wire.Close, nil))
+	_, _ = s.agent.Write(wire.AppendEnd(wire.Append(b, wire.ErrorOutput, endText(end)), exitRefused))
 }
 
 // subsystem serves sftp; others are on record and refused.

@@ -123,6 +123,13 @@ func DecodeFailure(payload []byte) (reason uint32, text string, err error) {
 	return binary.BigEndian.Uint32(payload), string(payload[4:]), nil
 }
 
+// AppendEnd appends a command's exit status, the end of its data and the close of its
+// channel, in this order: a client that has nothing more to send itself may close the
+// channel at the end of the data.
+func AppendEnd(dst []byte, status uint32) []byte {
+	return Append(Append(AppendExit(dst, status), EOF, nil), Close, nil)
+}
+
 // AppendOmitted appends what stands for n bytes of the kind in a recording.
 func AppendOmitted(dst []byte, k Kind, n uint64) []byte {
 	dst, at := Begin(dst, Omitted)
