@@ -71,6 +71,8 @@ type stream struct {
 	// program comes first.
 	begun     chan struct{}
 	beginOnce sync.Once
+	closeOnce sync.Once
+	closeErr  error // of closeOnce
 	once      sync.Once
 	// cancelled is closed by a deadline in the past or by Close.
 	cancelled chan struct{}
@@ -312,10 +314,15 @@ func (s *stream) Close() error {
 	if ch == nil {
 		return nil
 	}
-	if s.program.Swap(false) {
-		_, _ = ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"KILL"}))
-	}
-	return ch.Close()
+	// Whoever comes second waits for the first: the connection may be closed after it,
+	// and the signal must have gone out by then.
+	s.closeOnce.Do(func() {
+		if s.program.Swap(false) {
+			_, _ = ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{"KILL"}))
+		}
+		s.closeErr = ch.Close()
+	})
+	return s.closeErr
 }
 
 func (s *stream) cancel() { s.once.Do(func() { close(s.cancelled) }) }
