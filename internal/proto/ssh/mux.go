@@ -47,7 +47,7 @@ func (m *mux) Stream(context.Context) (net.Conn, error) {
 		return nil, errors.New("ssh: the connection to the host is lost")
 	default:
 	}
-	return &stream{mux: m, frames: make(chan piece), begun: make(chan struct{}), cancelled: make(chan struct{})}, nil
+	return &stream{mux: m, frames: make(chan piece), begun: make(chan struct{}), told: make(chan struct{}), cancelled: make(chan struct{})}, nil
 }
 
 // Done implements gate.Mux.
@@ -70,6 +70,7 @@ type stream struct {
 	// begun is closed when data may be passed on: the answer to the request for the
 	// program comes first.
 	begun     chan struct{}
+	told      chan struct{} // closed when Read was told that the channel was opened
 	beginOnce sync.Once
 	closeOnce sync.Once
 	closeErr  error // of closeOnce
@@ -134,6 +135,10 @@ func (s *stream) apply(f wire.Frame) error {
 		}
 		if want {
 			go func() { // ends when it is read, or with the stream
+				select {
+				case <-s.told: // that the channel was opened
+				case <-s.cancelled:
+				}
 				s.emit(wire.AppendReply(nil, ok), make(chan struct{}, 1))
 				s.begin()
 			}()
@@ -176,6 +181,7 @@ func (s *stream) open(payload []byte) error {
 	s.mu.Unlock()
 	go func() { // ends with the channel
 		s.emit(wire.Append(nil, wire.Opened, nil), make(chan struct{}, 1))
+		close(s.told)
 		if kind != "session" {
 			s.begin()
 		}
