@@ -96,6 +96,14 @@ func (c *Conn) release() {
 	}
 }
 
+// SyscallConn implements syscall.Conn, until Run has taken the connection over.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	if c.plain == nil {
+		return nil, errNoSocket
+	}
+	return c.plain.SyscallConn()
+}
+
 // Read reads what there is, and waits while there is nothing.
 func (c *Conn) Read(b []byte) (int, error) {
 	if c.plain != nil {

@@ -484,3 +484,22 @@ func TestPeerThatNeverLetsWaitDoesNotStopTheOthers(t *testing.T) {
 	await(t, floodDone, "the flooded one's end")
 	await(t, sent, "the end of the flood")
 }
+
+func TestTheSocketIsLentUntilTheLoopHasIt(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // elsewhere the loop has no connections of its own
+	}
+	l := newLoop(t)
+	c, _ := pair(t, l)
+	socket, ok := c.(syscall.Conn)
+	if !ok {
+		t.Fatal("a connection without a socket")
+	}
+	if _, err := socket.SyscallConn(); err != nil {
+		t.Error(err)
+	}
+	<-run(l, func(gate.Task) { _ = c.Close() }, c)
+	if _, err := socket.SyscallConn(); err == nil {
+		t.Error("the socket of a connection that the loop had is lent")
+	}
+}

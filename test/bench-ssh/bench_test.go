@@ -16,6 +16,12 @@ func TestPlanFollowsItsVariables(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	p, err = parse([]string{"-gateway", "x"}, env(map[string]string{"BENCH_SECONDS": "1", "BENCH_IDLE": "7"}))
+	if p, err := parse([]string{"-parts", "setup,open"}, env(nil)); err != nil || len(p.parts) != 2 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := parse([]string{"-parts", "tea"}, env(nil)); err == nil {
+		t.Errorf("%+v", p)
+	}
 	if err != nil || p.bulkBytes() != 64<<20 || p.idle != 7 || p.gateway != "x" {
 		t.Errorf("%+v, %v", p, err)
 	}

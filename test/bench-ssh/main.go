@@ -25,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -50,6 +51,8 @@ type plan struct {
 	idle int
 	// gateway is the program to measure.
 	gateway string
+	// parts are what is measured: bulk, setup, open.
+	parts []string
 	// jsonPath and tablePath are where the figures and the table are written.
 	jsonPath, tablePath string
 }
@@ -74,6 +77,7 @@ func parse(args []string, env func(string) string) (plan, error) {
 	}
 	flags := flag.NewFlagSet("bench-ssh", flag.ContinueOnError)
 	flags.StringVar(&p.gateway, "gateway", "bin/sallyport", "the sallyport program")
+	only := flags.String("parts", "bulk,setup,open", "what to measure")
 	flags.StringVar(&p.jsonPath, "json", "bench/ssh.json", "where the figures go")
 	flags.StringVar(&p.tablePath, "table", "docs/benchmarks-ssh.md", "where the table goes")
 	if err := flags.Parse(args); err != nil {
@@ -81,6 +85,12 @@ func parse(args []string, env func(string) string) (plan, error) {
 	}
 	if flags.NArg() > 0 {
 		return p, fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	p.parts = strings.Split(*only, ",")
+	for _, name := range p.parts {
+		if parts[name] == nil {
+			return p, fmt.Errorf("-parts: there is no part %q", name)
+		}
 	}
 	return p, nil
 }

@@ -3,6 +3,7 @@ package ssh
 import (
 	"bufio"
 	"net"
+	"syscall"
 )
 
 // readBuffer holds some packets of 32 KiB, so that a bulk transfer needs few system
@@ -18,10 +19,18 @@ type bufferedConn struct {
 	net.Conn
 	in   *bufio.Reader
 	full int // reads in a row that filled the small buffer
+
+	socket syscall.RawConn // nil where Conn is none
+	prompt int             // reads that are still to be acknowledged at once
 }
 
 func newBufferedConn(c net.Conn) *bufferedConn {
-	return &bufferedConn{Conn: c, in: bufio.NewReaderSize(c, smallBuffer)}
+	b := &bufferedConn{Conn: c, prompt: promptReads}
+	if s, ok := c.(syscall.Conn); ok {
+		b.socket, _ = s.SyscallConn() // nil with an error
+	}
+	b.in = bufio.NewReaderSize(promptReader{b}, smallBuffer)
+	return b
 }
 
 // Read implements io.Reader.
@@ -31,7 +40,7 @@ func (c *bufferedConn) Read(b []byte) (int, error) {
 			c.full++
 		}
 		if c.full > bulkReads {
-			c.in = bufio.NewReaderSize(c.Conn, readBuffer)
+			c.in = bufio.NewReaderSize(promptReader{c}, readBuffer)
 		}
 	}
 	return c.in.Read(b)
@@ -40,3 +49,21 @@ func (c *bufferedConn) Read(b []byte) (int, error) {
 // bulkReads is after how many large packets the connection counts as one that
 // carries bulk.
 const bulkReads = 16
+
+// promptReads are more reads than a log-in and the start of the first program take.
+const promptReads = 64
+
+// promptReader reads from the connection, and acknowledges at once what comes first.
+// OpenSSH, on either side, leaves Nagle's algorithm on until its first program: of two
+// small messages in a row it holds the second back until the first is acknowledged,
+// which a kernel puts off by 40 ms where there is nothing to answer.
+type promptReader struct{ c *bufferedConn }
+
+func (p promptReader) Read(b []byte) (int, error) {
+	n, err := p.c.Conn.Read(b)
+	if p.c.prompt > 0 && p.c.socket != nil {
+		p.c.prompt--
+		acknowledge(p.c.socket)
+	}
+	return n, err
+}
