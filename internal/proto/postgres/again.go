@@ -25,6 +25,15 @@ func (s *session) askFailed(front *expect, f *wire.Fault) error {
 		return s.gate.Err()
 	}
 	s.unasked(a)
+	if a.executes {
+		front.ask = nil
+		if changes(f.Code) {
+			s.prover.changed = true
+		} else {
+			s.prover.failure = &wire.Fault{Severity: "ERROR", Code: f.Code, Message: f.Message}
+		}
+		return nil
+	}
 	s.pop()
 	if f.Code == codeStatementName {
 		s.forget(nil)

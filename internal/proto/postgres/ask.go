@@ -36,7 +36,7 @@ func reserved(shape *sql.Shape) bool {
 const epochQuestion = "SELECT pg_catalog.current_setting('transaction_isolation'), q.e, 1 / ($1 IS NULL OR $1 = q.e)::pg_catalog.int4 FROM (" +
 	sql.EpochQuery + " OFFSET 0) AS q(e)"
 
-// question is a Watch that the target keeps as a prepared statement.
+// question is a Watch or a Guard that the target keeps as a prepared statement.
 type question struct {
 	text, name string // name is empty while the target does not have it
 	marker     []byte // what it answered when definitions were last compared; nil before
@@ -50,6 +50,7 @@ type asking struct {
 	q         *question
 	front     bool // it stands in front of a statement, and fails if the definitions are others
 	firm      bool // the marker alone proves
+	executes  bool // it stands in the text of a Query, as an EXECUTE
 	parses    byte // the target is given: 1 the question, 2 epochQuestion
 	parsed    int  // of them confirmed
 	left      int  // answers that are to come
@@ -127,21 +128,29 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept
 	if q.name == "" {
 		s.prover.names++
 		q.name = questionName + strconv.FormatUint(s.prover.names, 10)
-		dst = appendParse(dst, q.name, q.text, oidTimestamptz, oidText)
-		a.parses, a.left = 1, a.left+1
-	}
-	var marker, facts, epoch []byte
-	if front && a.firm {
-		marker = q.marker
-		if q.facts != "" {
-			facts = []byte(q.facts)
+		if front {
+			dst = appendParse(dst, q.name, q.text, oidTimestamptz, oidText)
+		} else {
+			dst = appendParse(dst, q.name, q.text)
 		}
+		a.parses, a.left = 1, a.left+1
 	}
 	answers := 2
 	if kept {
 		answers = 3
 	}
-	dst = appendRun(dst, kept, q.name, marker, facts)
+	if front {
+		var marker, facts []byte
+		if a.firm {
+			marker = q.marker
+			if q.facts != "" {
+				facts = []byte(q.facts)
+			}
+		}
+		dst = appendRun(dst, kept, q.name, marker, facts)
+	} else {
+		dst = appendRun(dst, kept, q.name)
+	}
 	a.left += answers
 	if !a.firm {
 		if s.prover.epoch == "" {
@@ -150,6 +159,7 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept
 			dst = appendParse(dst, s.prover.epoch, epochQuestion, oidText)
 			a.parses, a.left = a.parses|2, a.left+1
 		}
+		var epoch []byte
 		if front {
 			epoch = []byte(in.Catalog().Epoch())
 		}
@@ -157,6 +167,15 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept
 		a.left += answers
 	}
 	return dst, expect{typ: askTarget, command: command, ask: a, columns: -1}
+}
+
+// appendExecute appends a question that is firm to the text of a Query, which is
+// message. It then needs neither a transaction nor a message of its own,
+// and the server sends both answers at once.
+func appendExecute(message []byte, q *question, command uint64) ([]byte, *asking) {
+	message = append(message[:len(message)-1], `;EXECUTE "`...)
+	message = append(append(message, q.name...), '"', 0)
+	return wire.End(message, 1), &asking{q: q, command: command, firm: true, executes: true, left: 2}
 }
 
 // evict drops the oldest question.
@@ -277,8 +296,15 @@ func (s *session) asked(front *expect, typ byte, n int) error {
 		if err := s.out.discard(n); err != nil {
 			return s.targetError(err)
 		}
+	case wire.RowDescription:
+		if !a.executes {
+			return s.lie("unexpected message %q", typ)
+		}
+		if err := s.out.discard(n); err != nil {
+			return s.targetError(err)
+		}
 	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete:
-		if n != 0 {
+		if n != 0 || a.executes {
 			return s.lie("unexpected message %q", typ)
 		}
 		if typ == wire.ParseComplete {
@@ -290,34 +316,47 @@ func (s *session) asked(front *expect, typ byte, n int) error {
 	if a.left--; a.left > 0 {
 		return nil
 	}
-	s.pop()
+	if a.executes {
+		front.ask = nil // of the Query, ReadyForQuery is to come
+	} else {
+		s.pop()
+	}
 	return s.answered(a)
 }
 
-// askedRow reads the row of a question, or of epochQuestion: three columns each.
+// askedRow reads the row of a question, or of epochQuestion.
 func (s *session) askedRow(a *asking, body []byte) error {
-	values, ok := columns(body, 3)
+	n := 3 // of epochQuestion, or a Guard
+	if a.rows == 0 && !a.front {
+		n = 2
+	}
+	values, ok := columns(body, n)
 	if !ok || a.rows > 1 {
 		return s.lie("an unexpected row")
 	}
 	if a.rows++; a.rows == 1 {
-		a.marker, a.facts = bytes.Clone(values[1]), string(values[2])
+		a.marker, a.facts = a.q.marker, a.q.facts
+		if a.marker == nil || !bytes.Equal(a.marker, values[0]) {
+			a.marker = bytes.Clone(values[0])
+		}
+		if a.facts != string(values[1]) {
+			a.facts = string(values[1])
+		}
 	} else {
 		a.isolation, a.epoch = string(values[0]), string(values[1])
 	}
 	return nil
 }
 
-// columns splits a DataRow of n columns.
-func columns(body []byte, n int) ([][]byte, bool) {
+// columns splits a DataRow of n columns, three at most.
+func columns(body []byte, n int) (out [3][]byte, ok bool) {
 	if len(body) < 2 || int(binary.BigEndian.Uint16(body)) != n {
-		return nil, false
+		return out, false
 	}
 	body = body[2:]
-	out := make([][]byte, n)
-	for i := range out {
+	for i := range out[:n] {
 		if len(body) < 4 {
-			return nil, false
+			return out, false
 		}
 		size := int32(binary.BigEndian.Uint32(body)) //nolint:gosec // -1 is NULL
 		body = body[4:]
@@ -325,7 +364,7 @@ func columns(body []byte, n int) ([][]byte, bool) {
 			continue
 		}
 		if int(size) > len(body) {
-			return nil, false
+			return out, false
 		}
 		out[i], body = body[:size], body[size:]
 	}

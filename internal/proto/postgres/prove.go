@@ -126,6 +126,19 @@ func (s *session) marks() bool {
 	return first
 }
 
+// completes is how many statements a text has if each of them reads, and answers
+// with one CommandComplete, whether it stands alone or not; otherwise 0.
+func completes(shape *sql.Shape) int {
+	for i := range shape.Statements {
+		switch shape.Statements[i].Word {
+		case "select", "copy", "execute", "explain":
+		default:
+			return 0
+		}
+	}
+	return len(shape.Statements)
+}
+
 // proveText puts the questions about a Query around its message, which is in
 // s.msg, and returns all of them.
 func (s *session) proveText(e *expect, own *sql.Shape) []byte {
@@ -136,23 +149,28 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 	harmless, idle := reads(e.shape), s.status == wire.StatusIdle && !s.started
 	front := !harmless && (idle || ends(own))
 	behind := !copies && (harmless || !idle || ends(own))
-	q := s.question(e.shape.Watch)
 	var messages []byte
 	if front {
 		var ask expect
-		messages, ask = s.appendAsk(nil, q, e.command, true, false, s.inspector)
+		messages, ask = s.appendAsk(nil, s.question(e.shape.Guard), e.command, true, false, s.inspector)
 		e.front = ask.ask
 	}
 	size := len(s.msg)
 	if behind {
-		var ask expect
-		if drops(own) {
-			s.msg, ask = s.behindDrop(s.msg, q, e.command)
+		q := s.question(e.shape.Watch)
+		if n := completes(own); harmless && n > 0 && s.firm(q, e.command) {
+			s.msg, e.within = appendExecute(s.msg, q, e.command)
+			e.left = n
 		} else {
-			s.msg, ask = s.appendAsk(s.msg, q, e.command, false, false, nil)
+			var ask expect
+			if drops(own) {
+				s.msg, ask = s.behindDrop(s.msg, q, e.command)
+			} else {
+				s.msg, ask = s.appendAsk(s.msg, q, e.command, false, false, nil)
+			}
+			s.msg = append(s.msg, controlMessages[controlSync]...)
+			e.behind = ask.ask
 		}
-		s.msg = append(s.msg, controlMessages[controlSync]...)
-		e.behind = ask.ask
 		d := doubt{q: q, command: e.command, asked: true, writes: !harmless,
 			judged: []judged{{inspector: s.inspector, temporary: s.env.Temporary, text: s.source, message: s.msg[wire.HeaderSize : size-1], masks: s.subject.masks, shape: own}}}
 		for _, p := range s.subject.refs {
@@ -182,6 +200,18 @@ func (s *session) oweText(e expect) {
 	}
 }
 
+// late asks about a Query that failed before the question in its text was asked.
+func (s *session) late(front *expect) error {
+	msg, ask := s.appendAsk(nil, front.within.q, front.command, false, false, nil)
+	if err := front.stream.Write(append(msg, controlMessages[controlSync]...)); err != nil {
+		return s.gateError(err)
+	}
+	s.syncs++
+	s.push(ask)
+	s.push(expect{typ: wire.Sync, own: true, command: ask.command, sync: s.syncs})
+	return s.up.Flush()
+}
+
 // proveBind puts a question in front of a Bind that writes outside of a
 // transaction block, and returns the messages. Other statements are asked about
 // when they have run.
@@ -191,11 +221,10 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 	if !s.watched(shape) {
 		return bind
 	}
-	q := s.question(shape.Watch)
 	if copies := copyFollow(po.statement.shape) == gate.FollowInput; copies && s.status != wire.StatusIdle {
 		return bind
 	} else if reads(shape) || s.status != wire.StatusIdle {
-		po.doubt = &doubt{q: q, command: po.command, writes: !reads(shape), judged: []judged{po.statement.judged()}}
+		po.doubt = &doubt{q: s.question(shape.Watch), command: po.command, writes: !reads(shape), judged: []judged{po.statement.judged()}}
 		for _, p := range s.subject.refs {
 			if p != po.statement {
 				po.doubt.judged = append(po.doubt.judged, p.judged())
@@ -204,7 +233,7 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 		s.keep(bind, nil)
 		return bind
 	}
-	messages, ask := s.appendAsk(nil, q, po.command, true, true, po.statement.inspector)
+	messages, ask := s.appendAsk(nil, s.question(shape.Guard), po.command, true, true, po.statement.inspector)
 	s.push(ask)
 	s.keep(bind, ask.ask)
 	return append(messages, bind...)

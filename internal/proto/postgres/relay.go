@@ -37,6 +37,8 @@ type expect struct {
 	ask     *asking // of askTarget
 	front   *asking // of a Query: the questions around it, until they are in the queue
 	behind  *asking
+	within  *asking // of a Query: the question in its text, until it is answered
+	left    int     // statements of the text that come before it
 	marks   bool // the answers in doubt begin with this one
 	own     bool // a Sync of the gateway's own: the client is not told
 }
@@ -333,6 +335,11 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 		return nil
 	}
 	front.columns, front.rows, front.bytes, front.copying = -1, 0, 0, 0
+	if front.within != nil {
+		if front.left--; front.left == 0 {
+			front.ask, front.within = front.within, nil
+		}
+	}
 	return nil
 }
 
@@ -407,6 +414,11 @@ func (s *session) ready(front *expect, n int) error {
 		}
 	}
 	own := front.own
+	if front.within != nil && s.status == wire.StatusIdle {
+		if err := s.late(front); err != nil {
+			return err
+		}
+	}
 	s.pop()
 	if len(s.queue) == 0 {
 		s.started = false

@@ -97,7 +97,7 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 	}
 	s.subject.shape = shape
 	follow := copyFollow(in.Shape)
-	s.cmd = gate.Command{Text: in.Record(), Effects: shape.Effects, Labels: shape.Labels, Facts: shape.Facts, Follow: follow}
+	s.cmd = gate.Command{Text: in.Record(), Effects: shape.Effects, Labels: shape.Labels, Facts: shape.Facts, Follow: max(gate.FollowMessages, follow)}
 	permit, f, err := s.judge(ctx, s.status == wire.StatusIdle && !s.started)
 	if err != nil || f != nil {
 		return nil, f, err
@@ -106,7 +106,7 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 	s.syncs++
 	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1, sync: s.syncs}
 	messages := s.proveText(&e, in.Shape)
-	if follow == gate.FollowInput {
+	if follow == gate.FollowInput || e.within != nil {
 		stream, err := s.up.Open(permit, messages)
 		if err != nil {
 			return nil, nil, s.gateError(err)

@@ -99,8 +99,11 @@ type Shape struct {
 	// Watch is a question that is asked in the transaction in which the text
 	// runs, or directly behind it: as long as its answer stays the same, no
 	// definition that the text was judged by has changed. Empty for a text that
-	// reads none, and for a target without labels. See docs/masking-soundness.md.
-	Watch   string
+	// reads none, and for a target without labels. Guard is the same question, to
+	// be asked in front: it fails if the answer is not the expected one. See
+	// docs/masking-soundness.md.
+	Watch, Guard string
+
 	watched *watched // nil where nothing is labelled
 	// Runs says that functions, triggers or the like of users run, so that more
 	// can happen in the session than the text says.

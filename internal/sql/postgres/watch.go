@@ -144,16 +144,16 @@ func appendPins(edits []lex.Edit, pins []pin) []lex.Edit {
 	return edits
 }
 
-// watch makes the question that a Shape's Watch is. It is empty when nothing in
-// the text can mean anything else at another time.
+// watch makes the questions of a Shape. They are empty when nothing in the text
+// can mean anything else at another time.
 func (s *Shape) watch() {
-	s.Watch = ""
+	s.Watch, s.Guard = "", ""
 	if s.watched == nil || len(s.watched.relations) == 0 && len(s.watched.functions) == 0 && !s.watched.operators {
 		return
 	}
 	for i := range s.Statements {
 		if s.Statements[i].watchable() {
-			s.Watch = s.watched.question()
+			s.Watch, s.Guard = s.watched.question(), s.watched.guard()
 			return
 		}
 	}
@@ -175,29 +175,44 @@ func (s *Statement) watchable() bool {
 	return false
 }
 
-// question is a statement with two parameters. Its second column says when the
-// server last analysed it, and its third what the definitions outside of the
-// server's own bookkeeping are. Its first fails unless each parameter is NULL or
-// equal to its column.
+// question is a statement of two columns: when the server last analysed it, and
+// what the definitions outside of the server's own bookkeeping are. Both are text,
+// whatever the session's settings.
 //
 // The server keeps the analysis of a prepared statement until it is told that a
 // relation of it, or any schema or operator, was changed (utils/cache/plancache.c),
 // and 'now' is read when a statement is analysed (PostgreSQL documentation,
-// "Date/Time Input", "Special Values"). So the second column stays the same as
+// "Date/Time Input", "Special Values"). So the first column stays the same as
 // long as no definition behind the relations has changed, views within views
 // included, whatever snapshot the transaction has. The condition true keeps the
 // relations from being read and their privileges from being asked, but not from
 // being locked.
 func (w *watched) question() string {
-	var b strings.Builder
 	facts := w.facts()
 	if facts == "" {
-		b.WriteString("SELECT 1 / (($1 IS NULL OR $1 = 'now'::pg_catalog.timestamptz) AND $2 IS NULL)::pg_catalog.int4, " +
-			"'now'::pg_catalog.timestamptz, NULL::pg_catalog.text")
+		facts = "NULL"
 	} else {
-		b.WriteString("SELECT 1 / (($1 IS NULL OR $1 = 'now'::pg_catalog.timestamptz) AND ($2 IS NULL OR $2 = f))::pg_catalog.int4, " +
-			"'now'::pg_catalog.timestamptz, f FROM (SELECT pg_catalog.concat(" + facts + ") AS f OFFSET 0) AS q")
+		facts = "pg_catalog.concat(" + facts + ")"
 	}
+	return "SELECT pg_catalog.encode(pg_catalog.timestamptz_send('now'::pg_catalog.timestamptz), 'hex'), " + facts + "::pg_catalog.text" + w.locks()
+}
+
+// guard is a question with two parameters, the answer that it should have. Its
+// third column fails unless each of them is NULL or equal to its column, the first
+// in binary form.
+func (w *watched) guard() string {
+	const marker = "'now'::pg_catalog.timestamptz"
+	facts := w.facts()
+	if facts == "" {
+		return "SELECT " + marker + ", NULL::pg_catalog.text, 1 / (($1 IS NULL OR $1 = " + marker + ") AND $2 IS NULL)::pg_catalog.int4" + w.locks()
+	}
+	return "SELECT " + marker + ", f, 1 / (($1 IS NULL OR $1 = " + marker + ") AND ($2 IS NULL OR $2 = f))::pg_catalog.int4 " +
+		"FROM (SELECT pg_catalog.concat(" + facts + ") AS f OFFSET 0) AS q" + w.locks()
+}
+
+// locks is the condition that holds the relations without reading them.
+func (w *watched) locks() string {
+	var b strings.Builder
 	b.WriteString(" WHERE true")
 	for _, r := range w.relations {
 		b.WriteString(" OR EXISTS (SELECT FROM " + r + ")")
