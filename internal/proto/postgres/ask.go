@@ -109,12 +109,13 @@ func (s *session) behindDrop(dst []byte, q *question, command uint64) ([]byte, e
 // firm reports whether the target's marker alone can prove a command. In the
 // transaction that made it, it would not change with another analysis; and inside
 // of a transaction block a server process takes notice of what others have changed
-// with the locks that it takes, which are none without a relation.
+// with the locks that it takes, which are none after the first question without a
+// relation of the statement's.
 func (s *session) firm(q *question, command uint64) bool {
 	if q.marker == nil || q.proved >= command || q.block == s.prover.blocks {
 		return false
 	}
-	return s.status == wire.StatusIdle || strings.Contains(q.text, " OR EXISTS ")
+	return s.status == wire.StatusIdle || strings.Count(q.text, " OR EXISTS ") > 1
 }
 
 // appendAsk appends the messages of a question and returns what it owes. In front

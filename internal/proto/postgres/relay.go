@@ -39,8 +39,8 @@ type expect struct {
 	behind  *asking
 	within  *asking // of a Query: the question in its text, until it is answered
 	left    int     // statements of the text that come before it
-	marks   bool // the answers in doubt begin with this one
-	own     bool // a Sync of the gateway's own: the client is not told
+	marks   bool    // the answers in doubt begin with this one
+	own     bool    // a Sync of the gateway's own: the client is not told
 }
 
 // drive passes on what the target answers until it owes nothing more, or until

@@ -210,13 +210,17 @@ func (w *watched) guard() string {
 		"FROM (SELECT pg_catalog.concat(" + facts + ") AS f OFFSET 0) AS q" + w.locks()
 }
 
-// locks is the condition that holds the relations without reading them.
+// locks is the condition that holds the relations without reading them. A server
+// process takes notice of changes when it takes a lock that it does not hold yet
+// (LockRelationOid, storage/lmgr/lmgr.c): the last relation is one that nothing
+// else locks, so that a question takes notice in the transaction of its statement.
 func (w *watched) locks() string {
 	var b strings.Builder
 	b.WriteString(" WHERE true")
 	for _, r := range w.relations {
 		b.WriteString(" OR EXISTS (SELECT FROM " + r + ")")
 	}
+	b.WriteString(" OR EXISTS (SELECT FROM pg_catalog.pg_user_mapping)")
 	return b.String()
 }
 
