@@ -33,7 +33,9 @@ func TestCorpusQuestionsChangeNoAnswer(t *testing.T) {
 		{"DECLARE c CURSOR FOR SELECT name FROM customers"}, // no transaction block
 		{"EXECUTE kept(1)", "EXECUTE kept(2); SELECT 3"},
 		{
-			"BEGIN", "SELECT name FROM customers WHERE id = 1", "SELECT id FROM orders; SELECT name FROM customers", "COMMIT",
+			"BEGIN", "SELECT name FROM customers WHERE id = 1", "SELECT id FROM orders; SELECT name FROM customers",
+			"UPDATE customers SET notes = 'x' WHERE id = 1 RETURNING name, ssn", "DELETE FROM tickets WHERE id = -1; SELECT 1",
+			"INSERT INTO customers (id) VALUES (1)", "ROLLBACK",
 		},
 		{
 			"BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT name FROM customers WHERE id = 1", "SELECT 1 / (id - id) FROM customers",

@@ -126,12 +126,12 @@ func (s *session) marks() bool {
 	return first
 }
 
-// completes is how many statements a text has if each of them reads, and answers
-// with one CommandComplete, whether it stands alone or not; otherwise 0.
+// completes is how many statements a text has if each of them is answered with one
+// CommandComplete and does the same whatever stands behind it; otherwise 0.
 func completes(shape *sql.Shape) int {
 	for i := range shape.Statements {
 		switch shape.Statements[i].Word {
-		case "select", "copy", "execute", "explain":
+		case "select", "copy", "execute", "explain", "insert", "update", "delete", "merge":
 		default:
 			return 0
 		}
@@ -158,7 +158,9 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 	size := len(s.msg)
 	if behind {
 		q := s.question(e.shape.Watch)
-		if n := completes(own); harmless && n > 0 && s.firm(q, e.command) {
+		// In a transaction block nothing is undone that would not be undone anyway, if
+		// the question fails; outside of one there must be nothing to undo.
+		if n := completes(own); n > 0 && (harmless || s.status == wire.StatusInTx) && s.firm(q, e.command) {
 			s.msg, e.within = appendExecute(s.msg, q, e.command)
 			e.left = n
 		} else {
