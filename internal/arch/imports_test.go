@@ -8,7 +8,7 @@ import (
 )
 
 // siblings are the imports between packages under internal/ that are allowed
-// besides gate: importer → imported → why. What is not here is refused.
+// besides gate and nearest: importer → imported → why. What is not here is refused.
 func siblings() map[string]map[string]string {
 	return map[string]map[string]string{
 		"internal/store": {
@@ -32,7 +32,7 @@ func siblings() map[string]map[string]string {
 // pure are the packages that know nothing of storage or network, with the
 // imports that they may not have.
 func pure() (packages, forbidden []string) {
-	return []string{"internal/sql", "internal/shell", "internal/hostpath", "internal/mask", "internal/policy"},
+	return []string{"internal/sql", "internal/shell", "internal/hostpath", "internal/mask", "internal/policy", "internal/nearest"},
 		[]string{"net", "net/http", "net/rpc", "database/sql", "github.com/jackc/pgx/v5", "modernc.org/sqlite"}
 }
 
@@ -78,7 +78,7 @@ func importFinding(from, to string) string {
 		return "gatetest is for tests"
 	case within(from, "cmd"):
 		return ""
-	case rel == "internal/gate" || family(from) == family(rel):
+	case rel == "internal/gate" || rel == "internal/nearest" || family(from) == family(rel):
 		return ""
 	}
 	for importer, allowed := range siblings() {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // Struct tags that the decoder and the schema read:
@@ -267,7 +269,7 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 		}
 		i := slices.Index(names, key)
 		if i < 0 {
-			hint := suggest(key, names)
+			hint := nearest.Hint(key, names)
 			if hint == "" {
 				hint = "the fields here are " + strings.Join(names, ", ")
 			}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // ListenConsole is the listener that every build has.
@@ -126,7 +128,7 @@ func (p *Process) validate(doc *Document, protocols []string) (errs Errors) {
 	known := append([]string{ListenConsole}, protocols...)
 	for _, name := range slices.Sorted(maps.Keys(p.Listen)) {
 		if len(protocols) > 0 && !slices.Contains(known, name) {
-			hint := suggest(name, known)
+			hint := nearest.Hint(name, known)
 			if hint == "" {
 				hint = "this build serves " + strings.Join(known, ", ")
 			}

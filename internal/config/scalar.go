@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 func isScalar(n ast.Node) bool {
@@ -133,7 +135,7 @@ func (d *decoder) text(n ast.Node, v reflect.Value, text string, tag reflect.Str
 		return
 	}
 	if words := enumOf(tag); words != nil && !slices.Contains(words, text) {
-		hint := suggest(text, words)
+		hint := nearest.Hint(text, words)
 		if hint == "" {
 			hint = "one of " + strings.Join(words, ", ")
 		}

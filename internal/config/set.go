@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // Document is one decoded document. It is immutable.
@@ -245,7 +246,7 @@ func (b *builder) kindOf(c *chunk, body *ast.MappingNode) (Kind, *Error) {
 		}
 		k, ok := b.kinds[word.Value]
 		if !ok {
-			hint := suggest(word.Value, names)
+			hint := nearest.Hint(word.Value, names)
 			if hint == "" {
 				hint = "one of " + strings.Join(names, ", ")
 			}
@@ -337,7 +338,7 @@ func (b *builder) crossCheck() {
 				target = v.Target
 			}
 			if _, ok := s.docs[KindTarget][target]; !ok {
-				b.errs = append(b.errs, d.Errorf("target", suggest(target, targets), "there is no target %q", target))
+				b.errs = append(b.errs, d.Errorf("target", nearest.Hint(target, targets), "there is no target %q", target))
 			}
 		}
 	}
@@ -347,7 +348,7 @@ func (b *builder) crossCheck() {
 			continue
 		}
 		if _, ok := s.docs[KindCredential][t.Credential]; !ok {
-			b.errs = append(b.errs, d.Errorf("credential", suggest(t.Credential, credentials), "there is no credential %q", t.Credential))
+			b.errs = append(b.errs, d.Errorf("credential", nearest.Hint(t.Credential, credentials), "there is no credential %q", t.Credential))
 			continue
 		}
 		if built := b.target(d, t); built != nil {
@@ -361,7 +362,7 @@ func (b *builder) crossCheck() {
 func (b *builder) logins(d *Document, t *Target, built *gate.Target, credentials []string) {
 	for login, credential := range t.Logins {
 		if _, ok := b.set.docs[KindCredential][credential]; !ok {
-			b.errs = append(b.errs, d.Errorf("logins."+login, suggest(credential, credentials), "there is no credential %q", credential))
+			b.errs = append(b.errs, d.Errorf("logins."+login, nearest.Hint(credential, credentials), "there is no credential %q", credential))
 			continue
 		}
 		other := *built

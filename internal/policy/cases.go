@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // Result is what came of one test case.
@@ -176,7 +177,7 @@ func (e *environment) set(facts reflect.Value, name string, value any) error {
 		}
 	}
 	slices.Sort(names)
-	suggestion := nearest(name, names)
+	suggestion := nearest.Hint(name, names)
 	if suggestion == "" {
 		suggestion = "one of " + quoteList(names)
 	}

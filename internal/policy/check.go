@@ -11,6 +11,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // names checks the names and words of one parsed expression, before CEL's type
@@ -134,7 +135,7 @@ func (n *names) reference(e ast.Expr) {
 	roots := n.e.roots()
 	switch {
 	case !slices.Contains(roots, root):
-		suggestion := nearest(root, roots)
+		suggestion := nearest.Hint(root, roots)
 		if suggestion == "" {
 			suggestion = "a policy knows " + quoteList(roots)
 		}
@@ -174,7 +175,7 @@ func prefixed(root string, members []string) []string {
 
 func (n *names) unknown(e ast.Expr, root, member string) {
 	members := n.e.members(root)
-	suggestion := nearest(member, members)
+	suggestion := nearest.Hint(member, members)
 	if suggestion == "" {
 		if slices.Contains(n.known.Attributes, member) && root == "agent" {
 			suggestion = "write agent.attributes." + member
@@ -193,7 +194,7 @@ func (n *names) key(id int64, name, key string) {
 	if slices.Contains(n.known.Attributes, key) {
 		return
 	}
-	suggestion := nearest(key, n.known.Attributes)
+	suggestion := nearest.Hint(key, n.known.Attributes)
 	switch {
 	case suggestion != "":
 	case len(n.known.Attributes) == 0:
@@ -307,7 +308,7 @@ func (n *names) word(id int64, variable, word string) {
 	if slices.Contains(words, word) {
 		return
 	}
-	suggestion := nearest(word, words)
+	suggestion := nearest.Hint(word, words)
 	if suggestion == "" && len(words) > 0 {
 		suggestion = "one of " + quoteList(words)
 	}

@@ -15,6 +15,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // Known are the names that documents of other kinds give. A name that is not in
@@ -122,7 +123,7 @@ func (c *compiler) document() *policy {
 	env, ok := c.e.environments[d.Protocol]
 	if !ok {
 		protocols := slices.DeleteFunc(slices.Sorted(maps.Keys(c.e.environments)), func(p string) bool { return p == "" })
-		suggestion := nearest(d.Protocol, protocols)
+		suggestion := nearest.Hint(d.Protocol, protocols)
 		if suggestion == "" {
 			suggestion = "one of " + quoteList(protocols)
 		}
@@ -163,7 +164,7 @@ func (c *compiler) rule(path string, r *Rule) *rule {
 	case "block":
 		out.then = gate.Block
 	default:
-		c.fail(path+".then", nearest(r.Then, []string{"block", "hold", "allow"}), "unknown decision %q", r.Then)
+		c.fail(path+".then", nearest.Hint(r.Then, []string{"block", "hold", "allow"}), "unknown decision %q", r.Then)
 	}
 	c.masks(path, r)
 	c.approvers(path, r, out)
@@ -177,14 +178,14 @@ func (c *compiler) masks(path string, r *Rule) {
 	for _, label := range slices.Sorted(maps.Keys(r.Mask)) {
 		place := path + ".mask." + label
 		if _, ok := maskRank(r.Mask[label]); !ok {
-			suggestion := nearest(r.Mask[label], maskNames())
+			suggestion := nearest.Hint(r.Mask[label], maskNames())
 			if suggestion == "" {
 				suggestion = "one of " + quoteList(maskNames())
 			}
 			c.fail(place, suggestion, "unknown mask %q", r.Mask[label])
 		}
 		if !slices.Contains(c.known.Labels, label) {
-			suggestion := nearest(label, c.known.Labels)
+			suggestion := nearest.Hint(label, c.known.Labels)
 			if suggestion == "" {
 				suggestion = "labels come from documents of kind Labels"
 			}

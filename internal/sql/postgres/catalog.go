@@ -1,9 +1,5 @@
 package postgres
 
-import (
-	"strings"
-)
-
 // oid is PostgreSQL's object identifier.
 type oid uint32
 
@@ -257,38 +253,4 @@ func (c *Catalog) userFunctions(schema, name string) []*function {
 		}
 	}
 	return found
-}
-
-// nearest returns the name of the list that differs least from name, or empty.
-func nearest(name string, names func(yield func(string) bool)) string {
-	best, bestDistance := "", 1+len(name)/3
-	for n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n), bestDistance); d < bestDistance || d == bestDistance && best == "" {
-			best, bestDistance = n, d
-		}
-	}
-	return best
-}
-
-// distance is the edit distance of two names, at most limit+1.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) > limit || len(b)-len(a) > limit {
-		return limit + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		previous := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := previous
-			if a[i-1] != b[j-1] {
-				cost = 1 + min(previous, row[j], row[j-1])
-			}
-			previous, row[j] = row[j], cost
-		}
-	}
-	return row[len(b)]
 }

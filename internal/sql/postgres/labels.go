@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // labelSet is a set of label names of one target, by number.
@@ -181,16 +183,16 @@ func (c *Catalog) column(path string) (*Relation, int16, []string, error) {
 	rel := c.byName[qualified{parts[0], parts[1]}]
 	if rel == nil {
 		if !c.hasSchema(parts[0]) {
-			if hint := nearest(parts[0], maps.Values(c.schemas)); hint != "" {
+			if hint := nearest.Name(parts[0], maps.Values(c.schemas)); hint != "" {
 				return nil, 0, nil, fmt.Errorf("%q: there is no schema %s%s", path, parts[0], didYouMean(hint))
 			}
 		}
-		hint := nearest(parts[0]+"."+parts[1], c.relationNames())
+		hint := nearest.Name(parts[0]+"."+parts[1], c.relationNames())
 		return nil, 0, nil, fmt.Errorf("%q: there is no relation %s.%s%s", path, parts[0], parts[1], didYouMean(hint))
 	}
 	col := rel.column(parts[2])
 	if col == nil {
-		return nil, 0, nil, fmt.Errorf("%q: %s has no column %s%s", path, rel.Name(), parts[2], didYouMean(nearest(parts[2], columnNames(rel))))
+		return nil, 0, nil, fmt.Errorf("%q: %s has no column %s%s", path, rel.Name(), parts[2], didYouMean(nearest.Name(parts[2], columnNames(rel))))
 	}
 	whole, err := c.partsOf(col.typ, parts[3:])
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/nearest"
 )
 
 // labelPart is a labelled part of a column's value: a field of a composite, or a
@@ -34,7 +35,7 @@ func (c *Catalog) partsOf(o oid, path []string) (whole bool, err error) {
 		}
 		field := rel.column(path[0])
 		if field == nil {
-			return false, fmt.Errorf("%s.%s has no field %s%s", t.schema, t.name, path[0], didYouMean(nearest(path[0], columnNames(rel))))
+			return false, fmt.Errorf("%s.%s has no field %s%s", t.schema, t.name, path[0], didYouMean(nearest.Name(path[0], columnNames(rel))))
 		}
 		if len(path) == 1 {
 			return false, nil
