@@ -28,6 +28,12 @@ const labelledScript = `\set id random(1, 1000)
 SELECT id, name, card, note FROM bulk WHERE id <> :id LIMIT 1;
 `
 
+// bulks are the large results.
+var bulks = []bulk{
+	{"select-1m", "SELECT id, name, card, note FROM bulk"},
+	{"copy-1m", "COPY (SELECT id, name, card, note FROM bulk) TO STDOUT"},
+}
+
 // system is one way to the database.
 type system struct {
 	name string
@@ -109,29 +115,34 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 		}
 		return nil
 	}
-	for _, cell := range cells() {
-		err := take(b.systems, cell.workload, cell.mode, cell.clients, c.rounds(), func(s *system) (row, error) {
-			return b.pgbench(ctx, s, cell, c.roundSeconds())
-		})
-		if err != nil {
-			return nil, err
+	if c.has(partQueries) {
+		for _, cell := range cells() {
+			err := take(b.systems, cell.workload, cell.mode, cell.clients, c.rounds(), func(s *system) (row, error) {
+				return b.pgbench(ctx, s, cell, c.roundSeconds())
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
-	for _, mode := range []string{"simple", "extended", "prepared"} {
-		err := take(b.labelled(), labelledRows, mode, 8, c.rounds(), func(s *system) (row, error) {
-			return b.pgbench(ctx, s, cell{labelledRows, mode, 8}, c.roundSeconds())
-		})
-		if err != nil {
-			return nil, err
+	if c.has(partLabelled) {
+		for _, mode := range []string{"simple", "extended", "prepared"} {
+			err := take(b.labelled(), labelledRows, mode, 8, c.rounds(), func(s *system) (row, error) {
+				return b.pgbench(ctx, s, cell{labelledRows, mode, 8}, c.roundSeconds())
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
-	for _, bulk := range []struct{ workload, sql string }{
-		{"select-1m", "SELECT id, name, card, note FROM bulk"},
-		{"copy-1m", "COPY (SELECT id, name, card, note FROM bulk) TO STDOUT"},
-	} {
-		err := take(b.systems, bulk.workload, "simple", 1, c.rounds(), func(s *system) (row, error) { return readBulk(ctx, s, bulk.sql, c.bulkRows) })
-		if err != nil {
-			return nil, err
+	if c.has(partBulk) {
+		for _, bulk := range bulks {
+			err := take(b.systems, bulk.workload, "simple", 1, c.rounds(), func(s *system) (row, error) {
+				return readBulk(ctx, s, bulk.sql, c.bulkRows)
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, s := range b.systems {
@@ -139,7 +150,7 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 			continue
 		}
 		rows = append(rows, row{System: s.name, Workload: "start", ReadyMs: float64(s.ready.Microseconds()) / 1000, IdleMiB: s.idleMiB})
-		if c.idle == 0 {
+		if c.idle == 0 || !c.has(partIdle) {
 			continue
 		}
 		kib, err := idleSessions(ctx, s, c.idle)

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// bulk is one large result.
+type bulk struct{ workload, sql string }
+
 // readBulk reads a large result over the simple protocol as cheaply as can be,
 // frame by frame, and counts bytes and rows.
 func readBulk(ctx context.Context, s *system, sql string, wantRows int) (row, error) {

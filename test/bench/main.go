@@ -14,7 +14,8 @@
 // Environment: BENCH_SECONDS is the time for each figure (default 10; 1 makes a
 // smoke run of two minutes), BENCH_IDLE the number of idle sessions (default 200
 // times BENCH_SECONDS, at most 2,000), BENCH_SYSTEMS the systems
-// (direct,pgbouncer,sallyport).
+// (direct,pgbouncer,sallyport). With -only some parts of it are measured, printed
+// and not written: `make bench ARGS="-only bulk,idle"`.
 package main
 
 import (
@@ -25,6 +26,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,6 +54,8 @@ type plan struct {
 	idle int
 	// systems are measured in this order, interleaved.
 	systems []string
+	// only names the parts to measure; empty is all.
+	only []string
 	// scale is pgbench's: 100,000 accounts each.
 	scale int
 	// bulkRows is the size of the bulk results.
@@ -61,6 +65,18 @@ type plan struct {
 	// jsonPath and tablePath are where the figures and the table are written.
 	jsonPath, tablePath string
 }
+
+// The parts of a run.
+var parts = []string{partQueries, partLabelled, partBulk, partIdle}
+
+const (
+	partQueries  = "queries"
+	partLabelled = "labelled"
+	partBulk     = "bulk"
+	partIdle     = "idle"
+)
+
+func (c plan) has(part string) bool { return len(c.only) == 0 || slices.Contains(c.only, part) }
 
 func (c plan) rounds() int       { return min(3, c.seconds) }
 func (c plan) roundSeconds() int { return max(1, c.seconds/c.rounds()) }
@@ -88,12 +104,21 @@ func parse(args []string, env func(string) string) (plan, error) {
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&systems, "systems", systems, "systems to measure, separated by commas")
+	only := flags.String("only", "", "parts to measure, separated by commas ("+strings.Join(parts, ", ")+"); nothing is written then")
 	flags.IntVar(&c.scale, "scale", 10, "pgbench scale")
 	flags.StringVar(&c.gateway, "gateway", "bin/sallyport", "the sallyport program")
 	flags.StringVar(&c.jsonPath, "json", "bench/latest.json", "where the figures go")
 	flags.StringVar(&c.tablePath, "table", "docs/benchmarks.md", "where the table goes")
 	if err := flags.Parse(args); err != nil {
 		return c, err
+	}
+	if *only != "" {
+		c.only = strings.Split(*only, ",")
+	}
+	for _, part := range c.only {
+		if !slices.Contains(parts, part) {
+			return c, fmt.Errorf("unknown part %q", part)
+		}
 	}
 	c.systems = strings.Split(systems, ",")
 	for _, s := range c.systems {
@@ -126,6 +151,10 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	rows, err := measure(ctx, c, b, out)
 	if err != nil {
 		return err
+	}
+	if len(c.only) > 0 {
+		fmt.Fprintf(out, "\n%s\nmeasured in %v\n", table(rows), time.Since(began).Round(time.Second))
+		return nil
 	}
 	if err := writeReport(c, b, rows, time.Since(began)); err != nil {
 		return err
