@@ -30,8 +30,9 @@ type Conn struct {
 	uses        atomic.Int64
 	read, write side
 
-	low   int // SO_RCVLOWAT, if it was set; belongs to who reads
-	batch int // bytes that are still to come of what belongs together; belongs to who writes
+	low   int  // SO_RCVLOWAT, if it was set; belongs to who reads
+	deaf  bool // the loop is not told of what arrives; belongs to who reads
+	batch int  // bytes that are still to come of what belongs together; belongs to who writes
 }
 
 // adopt takes the descriptor away from the runtime's poller: left there, it would
@@ -117,12 +118,21 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 	defer c.release()
 	c.setLow(1)
+	c.setDeaf(false)
 	return c.take(b)
 }
+
+// pollSlice is how long Gather polls at a time, so how late it sees a deadline that
+// somebody sets meanwhile, or Close.
+const pollSlice = 2 * time.Millisecond
 
 // Gather reads like Read, but waits until n bytes are there, or for the given
 // time and no longer: then it returns what came, or the error of a deadline. So a
 // peer that sends much in small pieces costs one wake-up where it cost many.
+//
+// The wait is poll(2) on the caller's thread, and meanwhile the loop is not told of
+// what arrives: where much does, the way over the loop would cost more than the
+// reading. So a task that gathers goes on beside its loop.
 func (c *Conn) Gather(b []byte, n int, wait time.Duration) (int, error) {
 	until := time.Now().Add(wait)
 	if c.plain != nil {
@@ -136,26 +146,50 @@ func (c *Conn) Gather(b []byte, n int, wait time.Duration) (int, error) {
 		return 0, c.failed("read", net.ErrClosed)
 	}
 	defer c.release()
+	c.task.Block()
 	c.setLow(min(n, len(b)))
-	// A deadline that somebody else sets meanwhile stays.
-	at, before := c.read.distance(until), c.read.deadline.Load()
-	if (before == 0 || at < before) && c.read.deadline.CompareAndSwap(before, at) {
-		defer c.read.deadline.CompareAndSwap(at, before)
+	c.setDeaf(true)
+	for {
+		switch {
+		case c.read.state.Load()&closed != 0:
+			return 0, c.failed("read", net.ErrClosed)
+		case c.read.expired():
+			return 0, c.failed("read", os.ErrDeadlineExceeded)
+		}
+		left := time.Until(until)
+		if !pollIn(c.fd, min(left, pollSlice)) && left > pollSlice {
+			continue
+		}
+		switch got, errno := readNow(c.fd, b); {
+		case got > 0:
+			return got, nil
+		case errno == 0:
+			return 0, io.EOF
+		case errno == syscall.EINTR:
+		case errno == syscall.EAGAIN:
+			if left <= pollSlice {
+				return 0, c.failed("read", os.ErrDeadlineExceeded)
+			}
+		default:
+			return 0, c.failed("read", errno)
+		}
 	}
-	got, err := c.take(b)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return got, err
+}
+
+// setDeaf says whether the loop is told of what arrives. What came before it is told
+// again is an event then (epoll_ctl(2), EPOLL_CTL_MOD), or found by the next read.
+func (c *Conn) setDeaf(deaf bool) {
+	if c.deaf == deaf {
+		return
 	}
-	c.setLow(1)
-	switch got, errno := readNow(c.fd, b); {
-	case got > 0:
-		c.read.set(ready)
-		return got, nil
-	case errno == 0:
-		c.read.set(ready | gone)
-		return 0, io.EOF
+	c.deaf = deaf
+	events := uint32(bothWays)
+	if deaf {
+		events &^= syscall.EPOLLIN | syscall.EPOLLRDHUP
 	}
-	return 0, err
+	e := syscall.EpollEvent{Events: events, Fd: int32(c.fd)}                  //nolint:gosec // descriptors are small
+	_ = syscall.EpollCtl(c.task.poller.epfd, syscall.EPOLL_CTL_MOD, c.fd, &e) // fails only when it is closed
+	c.read.set(ready)
 }
 
 // setLow makes the socket ready from n bytes on. What was ready may not be any

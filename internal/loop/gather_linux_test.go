@@ -5,6 +5,7 @@ package loop_test
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -83,6 +84,78 @@ func TestGatherKeepsADeadlineThatEndsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestGatherEndsWhenItsConnectionIsClosed(t *testing.T) {
+	l := newLoop(t)
+	ours, _ := pair(t, l)
+	began, got := make(chan struct{}), make(chan error, 1)
+	done := run(l, func(gate.Task) {
+		close(began)
+		_, err := ours.(gatherer).Gather(make([]byte, 10), 10, patience)
+		got <- err
+	}, ours)
+	await(t, began, "the wait")
+	_ = ours.Close()
+	await(t, done, "the end")
+	if err := <-got; !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestGatherKeepsNobodyWaiting(t *testing.T) {
+	l := newLoop(t)
+	gathers, peer := pair(t, l)
+	done := run(l, func(gate.Task) {
+		defer gathers.Close()
+		if n, err := gathers.(gatherer).Gather(make([]byte, 10), 10, 2*patience); n != 10 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}, gathers)
+	other, client := pair(t, l)
+	echoes := run(l, func(gate.Task) { defer other.Close(); _ = echo(other) }, other)
+	for range 100 {
+		ask(t, client, "hello")
+	}
+	_, _ = peer.Write(make([]byte, 10))
+	await(t, done, "what was gathered")
+	_ = client.Close()
+	await(t, echoes, "the end")
+}
+
+// After a stream the loop has to be told again, whatever came meanwhile.
+func TestReadsAfterAGatherAreResumed(t *testing.T) {
+	l := newLoop(t)
+	ours, peer := pair(t, l)
+	done := run(l, func(task gate.Task) {
+		defer ours.Close()
+		b := make([]byte, 100)
+		for range 100 {
+			if _, err := ours.(gatherer).Gather(b, 2, patience); err != nil {
+				t.Error(err)
+			}
+			task.Resume()
+			if _, err := ours.Write([]byte("a")); err != nil {
+				t.Error(err)
+			}
+			if _, err := ours.Read(b); err != nil {
+				t.Error(err)
+			}
+			if _, err := ours.Write([]byte("b")); err != nil {
+				t.Error(err)
+			}
+		}
+	}, ours)
+	answer := make([]byte, 1)
+	for range 100 {
+		for _, text := range []string{"xy", "z"} {
+			_, _ = peer.Write([]byte(text))
+			if _, err := io.ReadFull(peer, answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	await(t, done, "the end")
 }
 
 func TestBatchArrivesWhole(t *testing.T) {

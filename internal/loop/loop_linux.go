@@ -135,13 +135,16 @@ func (p *poller) find(fd int32) *Conn {
 	return c
 }
 
-// add watches a connection from now on, for both directions at once.
+// bothWays is what a connection is watched for: both directions at once,
+// edge-triggered.
+const bothWays = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | 1<<31 // EPOLLET, which package syscall has as a negative number
+
+// add watches a connection from now on.
 func (p *poller) add(c *Conn) error {
 	p.mu.Lock()
 	p.conns[int32(c.fd)] = c //nolint:gosec // descriptors are small
 	p.mu.Unlock()
-	const edge = 1 << 31                                                                                             // EPOLLET, which package syscall has as a negative number
-	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edge, Fd: int32(c.fd)} //nolint:gosec // as above
+	e := syscall.EpollEvent{Events: bothWays, Fd: int32(c.fd)} //nolint:gosec // as above
 	if err := syscall.EpollCtl(p.epfd, syscall.EPOLL_CTL_ADD, c.fd, &e); err != nil {
 		p.remove(c)
 		return fmt.Errorf("loop: epoll_ctl: %w", err)

@@ -4,6 +4,7 @@ package loop
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -13,8 +14,11 @@ import (
 // runtime's monitor takes away from a call costs the wake-up of two threads.
 
 // Constants of the kernel that package syscall lacks (uapi/linux/socket.h,
-// uapi/asm-generic/socket.h).
-const msgMore = 0x8000 // MSG_MORE
+// uapi/asm-generic/socket.h, uapi/asm-generic/poll.h).
+const (
+	msgMore     = 0x8000 // MSG_MORE
+	pollinEvent = 0x1    // POLLIN
+)
 
 // readNow reads what a non-blocking socket has. b is not empty.
 func readNow(fd int, b []byte) (int, syscall.Errno) {
@@ -37,6 +41,18 @@ func writeNow(fd int, b []byte, more bool) (int, syscall.Errno) {
 		return 0, errno
 	}
 	return int(n), 0
+}
+
+// pollIn waits until a socket has as much as its SO_RCVLOWAT, or its end or an
+// error, and no longer than the given time. The scheduler is told.
+func pollIn(fd int, wait time.Duration) bool {
+	p := struct {
+		fd              int32
+		events, revents int16
+	}{fd: int32(fd), events: pollinEvent} //nolint:gosec // descriptors are small
+	t := syscall.NsecToTimespec(int64(max(0, wait)))
+	n, _, _ := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
+	return int(n) > 0
 }
 
 // waitShortly waits for events, for at most ms milliseconds, and keeps the
