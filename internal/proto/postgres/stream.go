@@ -11,7 +11,7 @@ import (
 // target pauses for longer than pieceWait: each piece is a write to the recording
 // and one to the client, whatever its size. Of a large result gatherSize is waited
 // for at a time, because each read may be a wake-up; its end waits gatherWait in
-// vain.
+// vain. A pause of up to pauseWait is no reason to go back to the loop.
 const (
 	streaming  = 64 << 10 // bytes of one answer from which on it streams
 	pieceSize  = 24 << 10
@@ -19,6 +19,7 @@ const (
 	large      = 1 << 20  // bytes of one answer from which on it is large
 	gatherSize = 64 << 10 // two of them fit the buffer
 	gatherWait = 500 * time.Microsecond
+	pauseWait  = 20 * time.Millisecond
 )
 
 // gather is called when nothing whole is buffered of a result that streams. It
@@ -35,18 +36,24 @@ func (s *session) gather() error {
 	if s.queue[0].bytes >= large {
 		size, wait = gatherSize, gatherWait
 	}
+	err := s.more(size, wait)
+	if timeout(err) {
+		if err := s.flush(); err != nil { // also notices a session that was ended meanwhile
+			return err
+		}
+		err = s.more(1, pauseWait)
+	}
+	if timeout(err) {
+		err = s.out.fill()
+	}
+	return s.targetError(err)
+}
+
+// more reads once, when size bytes have come or the time is over.
+func (s *session) more(size int, wait time.Duration) error {
 	err := s.out.gather(func(b []byte) (int, error) { return s.up.Gather(b, size, wait) })
 	s.limitStatement()
-	if err == nil {
-		return nil
-	}
-	if !timeout(err) {
-		return s.targetError(err)
-	}
-	if err := s.flush(); err != nil { // also notices a session that was ended meanwhile
-		return err
-	}
-	return s.targetError(s.out.fill())
+	return err
 }
 
 // pass passes a message of n bytes on as it is. A long one goes in pieces.
