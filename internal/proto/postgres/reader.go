@@ -14,7 +14,7 @@ import (
 // a result streams the room is wideSize.
 const (
 	bufferSize = 32 << 10
-	wideSize   = 128 << 10
+	wideSize   = 256 << 10
 )
 
 // maxMessage is the longest message of PostgreSQL itself (PQ_LARGE_MESSAGE_LIMIT

@@ -10,15 +10,14 @@ import (
 // A result that streams is passed on in pieces of at least pieceSize, unless the
 // target pauses for longer than pieceWait: each piece is a write to the recording
 // and one to the client, whatever its size. Of a large result gatherSize is waited
-// for at a time, because each read may be a wake-up; its end waits gatherWait in
-// vain. A pause of up to pauseWait is no reason to go back to the loop.
+// for at a time, because each read may be a wake-up. A pause of up to pauseWait is no
+// reason to go back to the loop.
 const (
 	streaming  = 64 << 10 // bytes of one answer from which on it streams
 	pieceSize  = 24 << 10
 	pieceWait  = time.Millisecond
-	large      = 1 << 20  // bytes of one answer from which on it is large
-	gatherSize = 64 << 10 // two of them fit the buffer
-	gatherWait = 500 * time.Microsecond
+	large      = 1 << 20   // bytes of one answer from which on it is large
+	gatherSize = 128 << 10 // two of them fit the buffer
 	pauseWait  = 20 * time.Millisecond
 )
 
@@ -32,11 +31,11 @@ func (s *session) gather() error {
 			return err
 		}
 	}
-	size, wait := 1, pieceWait
+	size := 1
 	if s.queue[0].bytes >= large {
-		size, wait = gatherSize, gatherWait
+		size = gatherSize
 	}
-	err := s.more(size, wait)
+	err := s.more(size, pieceWait)
 	if timeout(err) {
 		if err := s.flush(); err != nil { // also notices a session that was ended meanwhile
 			return err
