@@ -54,7 +54,7 @@ func TestHostileYAMLIsRefusedQuickly(t *testing.T) {
 			} else if len(errs) > maxErrors {
 				t.Errorf("%d errors", len(errs))
 			}
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 		})

@@ -113,7 +113,7 @@ func FuzzAnalyse(f *testing.F) {
 		}
 		from := time.Now()
 		p, err := analyse(line, d, Programs())
-		if took := time.Since(from); took > 5*time.Second {
+		if took := time.Since(from); took > time.Minute {
 			t.Fatalf("took %v", took)
 		}
 		if err != nil {
@@ -174,7 +174,7 @@ func TestBracesThatMultiplyEndSoon(t *testing.T) {
 	if err != nil || len(p.a.unknown) == 0 {
 		t.Errorf("2^100 words are understood: %v", err)
 	}
-	if took := time.Since(from); took > 5*time.Second {
+	if took := time.Since(from); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 }

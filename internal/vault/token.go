@@ -37,7 +37,7 @@ func (v *Vault) tokenSecret(ctx context.Context) ([]byte, error) {
 	made := make([]byte, keySize)
 	_, _ = rand.Read(made) // crypto/rand.Read never fails (Go 1.24)
 	defer clear(made)
-	err = v.Put(ctx, tokenName, gate.Credential{Username: "token masks", Password: gate.NewSecret(string(made))}, "sallyport")
+	err = v.create(ctx, tokenName, gate.Credential{Username: "token masks", Password: gate.NewSecret(string(made))}, "sallyport")
 	if err != nil && !errors.Is(err, ErrConflict) {
 		return nil, err
 	}

@@ -95,7 +95,25 @@ func (v *Vault) Put(ctx context.Context, name string, c gate.Credential, who str
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("credential %q: %w", name, err)
 	}
-	s := Sealed{Name: name, Version: last.Version + 1, Username: c.Username, Who: who,
+	return v.put(ctx, name, last.Version+1, c, who)
+}
+
+// create seals a credential if there is none of the name, otherwise it returns
+// ErrConflict.
+func (v *Vault) create(ctx context.Context, name string, c gate.Credential, who string) error {
+	last, err := v.cfg.Store.Sealed(ctx, name)
+	if err == nil {
+		err = ErrConflict
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("credential %q: %w", name, err)
+	}
+	return v.put(ctx, name, last.Version+1, c, who)
+}
+
+// put seals the given version of a credential, unless it is there already.
+func (v *Vault) put(ctx context.Context, name string, version int64, c gate.Credential, who string) error {
+	s := Sealed{Name: name, Version: version, Username: c.Username, Who: who,
 		At: v.cfg.Now().UTC().Truncate(time.Microsecond)}
 	if err := seal(ctx, v.cfg.Keys, v.cfg.StoreID, &s, &c); err != nil {
 		return fmt.Errorf("credential %q: %w", name, err)
@@ -137,7 +155,7 @@ func (v *Vault) Own(ctx context.Context, name string, generate func() (gate.Secr
 		if err != nil {
 			return gate.Secret{}, fmt.Errorf("own key %q: %w", name, err)
 		}
-		err = v.Put(ctx, name, gate.Credential{Key: key}, "the gateway")
+		err = v.create(ctx, name, gate.Credential{Key: key}, "the gateway")
 		if err != nil && !errors.Is(err, ErrConflict) {
 			return gate.Secret{}, err
 		}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -355,5 +356,31 @@ func TestOwnKeyIsMadeOnceAndKeptSealed(t *testing.T) {
 	fails := errors.New("no randomness")
 	if _, err := w.vault.Own(t.Context(), "gateway/third", func() (gate.Secret, error) { return gate.Secret{}, fails }); !errors.Is(err, fails) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+func TestOwnKeyIsTheSameForAllWhoMakeItAtOnce(t *testing.T) {
+	w := newWorld(t)
+	other := w.open(t, w.key(t, "key"), w.state.ID)
+	var keys [8]string
+	var wait sync.WaitGroup
+	for i := range keys {
+		v := w.vault
+		if i%2 == 1 {
+			v = other
+		}
+		wait.Go(func() {
+			key, err := v.Own(t.Context(), "gateway/host-key", func() (gate.Secret, error) { return gate.NewSecret(fmt.Sprintf("key %d", i)), nil })
+			if err != nil {
+				t.Error(err)
+			}
+			keys[i] = key.Reveal()
+		})
+	}
+	wait.Wait()
+	for _, k := range keys {
+		if k != keys[0] {
+			t.Errorf("%q and %q", k, keys[0])
+		}
 	}
 }

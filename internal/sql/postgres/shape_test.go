@@ -282,7 +282,7 @@ func TestHostileSizesAreBounded(t *testing.T) {
 		start := time.Now()
 		var buf Buffer
 		i, err := in.Inspect(context.Background(), corpusEnv, text, &buf)
-		if d := time.Since(start); d > 10*time.Second {
+		if d := time.Since(start); d > time.Minute {
 			t.Errorf("%s took %v", name, d)
 		} else if err == nil {
 			_, err = i.AppendSQL(nil, nil)
@@ -302,7 +302,7 @@ func TestNestedRecursiveQueriesAreBounded(t *testing.T) {
 	start := time.Now()
 	var buf Buffer
 	i, err := in.Inspect(context.Background(), corpusEnv, text, &buf)
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("took %v", d)
 	}
 	if err == nil && i.Shape.Facts.Understood {

@@ -40,7 +40,7 @@ func TestHostileTextsAreRefusedQuickly(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		// A guard against a scan that is not linear, with room for a busy machine.
-		if d := time.Since(start); d > 20*time.Second {
+		if d := time.Since(start); d > time.Minute {
 			t.Errorf("%s took %v", name, d)
 		}
 	}
