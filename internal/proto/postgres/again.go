@@ -25,19 +25,22 @@ func (s *session) askFailed(front *expect, f *wire.Fault) error {
 		return s.gate.Err()
 	}
 	s.unasked(a)
+	if f.Code == codeStatementName {
+		s.forget(nil)
+	}
 	if a.executes {
 		front.ask = nil
-		if changes(f.Code) {
+		switch {
+		case !changes(f.Code):
+			s.prover.failure = &wire.Fault{Severity: "ERROR", Code: f.Code, Message: "the statement failed with SQLSTATE " + f.Code}
+		case s.status == wire.StatusInTx: // the block has failed, with all that it wrote
+			s.prover.failure = changedFault()
+		default:
 			s.prover.changed = true
-		} else {
-			s.prover.failure = &wire.Fault{Severity: "ERROR", Code: f.Code, Message: f.Message}
 		}
 		return nil
 	}
 	s.pop()
-	if f.Code == codeStatementName {
-		s.forget(nil)
-	}
 	if !a.front {
 		// The transaction had failed before, or has now, and the statement with it.
 		if f.Code != codeFailedTx {
