@@ -155,6 +155,34 @@ func extendeds() []dialogue {
 		{"a query drops the unnamed statement", func(bad string) []step {
 			return working(send("Z", mParse("", "SELECT 1"), mSync()), send("Z", mQuery(bad)), send("Z", mBind("", ""), mExecute("", 0), mSync()))
 		}},
+		{"the same unnamed statement again and again", func(bad string) []step {
+			const text = "SELECT id, status FROM orders WHERE id = $1::int"
+			again := func(id string) [][]byte {
+				return [][]byte{mParse("", text), mDescribe('S', ""), mBind("", "", id), mDescribe('P', ""), mExecute("", 0)}
+			}
+			var steps []step
+			for i := range 12 {
+				steps = append(steps, send("Z", append(again(fmt.Sprint(i)), mSync())...))
+			}
+			steps = append(steps,
+				send("Z", slices.Concat(again("1"), again("2"), again("x"), again("3"), [][]byte{mSync()})...), // fails in the third
+				send("Z", append(again("4"), mSync())...),
+				send("1", mParse("", text), mFlush()), send("2", mBind("", "", "5"), mFlush()), send("Z", mExecute("", 0), mSync()),
+				send("Z", mParse("", bad), mSync()), send("Z", append(again("6"), mSync())...),
+				send("Z", mParse("", "SELECT nothing"), mSync()), send("Z", append(again("7"), mSync())...),
+				send("Z", mAll("SELECT 1/0"), mParse("", "SELECT nothing"), mSync()), send("Z", append(again("7"), mSync())...),
+				send("Z", mQuery("SELECT 1")), send("Z", append(again("8"), mSync())...),
+				send("Z", mClose('S', ""), mSync()), send("Z", append(again("9"), mSync())...),
+				send("Z", mQuery("BEGIN")), send("Z", append(again("10"), mSync())...), send("Z", mAll("SELECT 1/0"), mSync()),
+				send("Z", append(again("11"), mSync())...), send("Z", mQuery("ROLLBACK")), send("Z", append(again("12"), mSync())...))
+			for range 3 { // a literal that the server reads when it parses
+				steps = append(steps, send("Z", mParse("", "SELECT '2026-03-04'::date::text"), mBind("", ""), mExecute("", 0), mSync()),
+					send("Z", mParse("s", "SET datestyle = 'German'"), mBind("", "s"), mExecute("", 0), mClose('S', "s"), mSync()),
+					send("Z", mParse("", "SELECT '02.03.2026'::date::text"), mBind("", ""), mExecute("", 0), mSync()),
+					send("Z", mQuery("RESET datestyle")))
+			}
+			return working(steps...)
+		}},
 		{"a query ends an unsynced pipeline", func(string) []step {
 			return working(send("Z", mAll("SELECT 1"), mQuery("SELECT 2")))
 		}},

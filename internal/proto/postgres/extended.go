@@ -97,11 +97,39 @@ func (s *session) parse(ctx context.Context, n int) error {
 	}
 	s.msg = appendTypes(append(s.subject.message, 0), p.types)
 	s.msg = wire.End(s.msg, at)
+	e := expect{typ: wire.Parse, command: permit.Command(), shape: p.shape, text: s.source}
+	if old := s.subject.again; old != nil && p.name == "" && old.sent == p.sent && s.keeps(old, p.types) {
+		e.kept, p.binds, s.msg = true, old.binds, s.msg[:0]
+	}
 	if p.stream, err = s.up.Open(permit, s.msg); err != nil {
 		return s.gateError(err)
 	}
 	s.tell()
-	return s.owe(expect{typ: wire.Parse, command: permit.Command(), shape: p.shape, text: s.source, undo: s.setStatement(p)})
+	e.undo = s.setStatement(p)
+	return s.owe(e)
+}
+
+// customPlans is how often the server plans a statement for the parameters that it
+// is given, before it considers a plan for all (utils/cache/plancache.c,
+// choose_custom_plan).
+const customPlans = 5
+
+// keeps reports whether the target need not be told to parse its unnamed statement
+// once more: it would make the same of it. A literal may mean something else by now
+// ('now', a date under another DateStyle), and a statement that is new is planned
+// for its parameters.
+func (s *session) keeps(p *prepared, types []byte) bool {
+	return p.binds < customPlans && !quotes(p.source) && bytes.Equal(p.types, types) && s.status != wire.StatusFailed
+}
+
+// quotes reports whether a text has string literals, or could have.
+func quotes(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c == '\'' || c == '$' && (i+1 == len(text) || text[i+1] < '0' || text[i+1] > '9') {
+			return true
+		}
+	}
+	return false
 }
 
 // recall returns the statement of that name if it was made of the same text and
@@ -196,6 +224,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	if f != nil {
 		return s.fail(f)
 	}
+	p.binds++
 	po := &portal{name: pname, statement: p, command: permit.Command(), generation: s.gate.PolicyGeneration(),
 		sync: s.syncs + 1, columns: p.columns, shape: shape}
 	// The message was decoded in full and holds nothing else, so framing it

@@ -29,6 +29,7 @@ type prepared struct {
 	stream    gate.Stream
 	streamed  bool // stream is open (made by Parse)
 	columns   int  // of its result; -1 is unknown
+	binds     int  // since the target has parsed it
 	hold      bool // a cursor that outlives its transaction
 
 	runner, combined *sql.Shape // see with
@@ -142,6 +143,7 @@ func (s *session) revert(u undo) {
 			delete(s.statements, u.name)
 		} else {
 			s.statements[u.name] = u.statement
+			u.statement.binds = customPlans // a Parse that failed may have dropped it: to be parsed again
 		}
 	case 'P':
 		if u.portal == nil {

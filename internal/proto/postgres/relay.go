@@ -41,6 +41,7 @@ type expect struct {
 	left    int     // statements of the text that come before it
 	marks   bool    // the answers in doubt begin with this one
 	own     bool    // a Sync of the gateway's own: the client is not told
+	kept    bool    // a Parse that the target was not sent: it has the statement
 }
 
 // drive passes on what the target answers until it owes nothing more, or until
@@ -49,6 +50,11 @@ func (s *session) drive() error {
 	s.running.Store(true)
 	defer s.running.Store(false)
 	for len(s.queue) > 0 {
+		if s.queue[0].kept {
+			s.pop()
+			s.ans = append(s.answers(), wire.ParseComplete, 0, 0, 0, 4)
+			continue
+		}
 		if front := &s.queue[0]; front.marks && s.out.buffered() > 0 {
 			s.prover.mark, front.marks = len(s.ans), false
 		}
