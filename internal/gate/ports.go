@@ -53,9 +53,21 @@ type Loop interface {
 	Conn(c net.Conn) net.Conn
 	// Run runs f on a goroutine of its own and returns at once. From now on the
 	// waits of conns, which Conn has made, are the loop's. No other goroutine may
-	// wait for them unless f has called Task.Block.
-	Run(f func(Task), conns ...net.Conn)
+	// wait for them unless f has called Task.Block. When f returns that it rests,
+	// after a read of one of them has returned ErrRest, it is called again, by any
+	// goroutine, when that read has something to say.
+	Run(f func(Task) (rests bool), conns ...net.Conn)
 }
+
+// ErrRest is what a read returns instead of waiting, where Session.Rest allows it.
+// It is temporary, so that a tls.Conn goes on after it.
+var ErrRest net.Error = restError{}
+
+type restError struct{}
+
+func (restError) Error() string   { return "nothing to read yet" }
+func (restError) Timeout() bool   { return false }
+func (restError) Temporary() bool { return true }
 
 // Task is the goroutine of a session, as its Loop sees it.
 type Task interface {

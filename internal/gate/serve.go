@@ -82,11 +82,23 @@ func (c *connection) serve(ctx context.Context) {
 	}
 	conns := append(c.session.dialled, c.conn)
 	c.session.dialled = nil
-	c.g.cfg.Loop.Run(func(t Task) {
-		defer c.close()
+	c.g.cfg.Loop.Run(func(t Task) (rests bool) {
+		defer func() {
+			if !rests {
+				c.close()
+			}
+		}()
 		c.session.task = t
 		c.session.batch, _ = c.conn.(batcher)
-		c.guard(c.rest)
+		c.session.rester, _ = c.conn.(rester)
+		c.guard(func() error {
+			err := c.rest()
+			if rests = err == ErrRest; rests {
+				return nil
+			}
+			return err
+		})
+		return rests
 	}, conns...)
 }
 
@@ -113,7 +125,7 @@ func (c *connection) guard(f func() error) {
 
 // Run serves the rest of the session by f, in the way of Config.Loop: when Serve,
 // which must return what Run returns, has returned. f closes both connections and
-// the session.
+// the session, unless it returns ErrRest: then it is called again.
 func (s *Session) Run(ctx context.Context, f func() error) error {
 	c, ok := ctx.Value(connectionKey{}).(*connection)
 	if !ok {
@@ -145,6 +157,28 @@ func (s *Session) Resume() {
 	}
 }
 
+// rester is a connection whose next read may return ErrRest.
+type rester interface{ MayRest(may bool) }
+
+// Rest is Resume in a session that is idle: the next read of the client's connection
+// that would have to wait may return ErrRest. The function that Run was given then
+// returns it, and is called again when there is something to read: an idle session
+// needs no stack.
+func (s *Session) Rest() {
+	s.Resume()
+	if s.rester != nil {
+		s.rester.MayRest(true)
+	}
+}
+
+// Stay takes Rest back: a read may have been answered from a buffer, and the next
+// ones have to wait.
+func (s *Session) Stay() {
+	if s.rester != nil {
+		s.rester.MayRest(false)
+	}
+}
+
 // goroutines is the Loop that leaves waiting to the runtime.
 type goroutines struct{}
 
@@ -152,4 +186,4 @@ type goroutines struct{}
 func (goroutines) Conn(c net.Conn) net.Conn { return c }
 
 // Run implements Loop.
-func (goroutines) Run(f func(Task), _ ...net.Conn) { go f(nil) }
+func (goroutines) Run(f func(Task) bool, _ ...net.Conn) { go f(nil) }

@@ -36,6 +36,7 @@ type Session struct {
 
 	task    Task       // what runs the session; set by Run
 	batch   batcher    // the client's raw connection, if it is one
+	rester  rester     // the same
 	dialled []net.Conn // raw connections to the target, until Run
 
 	recMu sync.Mutex // guards rec against an answer from a stream's goroutine

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
 
 var errNoSocket = errors.New("loop: not a socket")
@@ -32,6 +34,7 @@ type Conn struct {
 
 	low   int  // SO_RCVLOWAT, if it was set; belongs to who reads
 	deaf  bool // the loop is not told of what arrives; belongs to who reads
+	rests bool // the next read returns gate.ErrRest instead of waiting; belongs to who reads
 	batch int  // bytes that are still to come of what belongs together; belongs to who writes
 }
 
@@ -203,15 +206,20 @@ func (c *Conn) setLow(n int) {
 	c.read.set(ready)
 }
 
+// MayRest says whether the next read may return gate.ErrRest instead of waiting.
+func (c *Conn) MayRest(may bool) { c.rests = may && c.plain == nil }
+
 // take is Read between use and release.
 func (c *Conn) take(b []byte) (int, error) {
+	rests := c.rests
+	c.rests = false
 	for {
 		if c.read.expired() {
 			return 0, c.failed("read", os.ErrDeadlineExceeded)
 		}
 		if !c.read.clear() {
-			if err := c.read.wait(); err != nil {
-				return 0, c.failed("read", err)
+			if err := c.idle(rests); err != nil {
+				return 0, err
 			}
 			continue
 		}
@@ -231,13 +239,25 @@ func (c *Conn) take(b []byte) (int, error) {
 		case errno == syscall.EINTR:
 			c.read.set(ready)
 		case errno == syscall.EAGAIN:
-			if err := c.read.wait(); err != nil {
-				return 0, c.failed("read", err)
+			if err := c.idle(rests); err != nil {
+				return 0, err
 			}
 		default:
 			return 0, c.failed("read", errno)
 		}
 	}
+}
+
+// idle waits, or says that the task is to rest.
+func (c *Conn) idle(rests bool) error {
+	if rests && !c.task.free {
+		c.task.parked = &c.read
+		return gate.ErrRest
+	}
+	if err := c.read.wait(); err != nil {
+		return c.failed("read", err)
+	}
+	return nil
 }
 
 // Write writes all of b, and waits while the socket takes no more.

@@ -50,6 +50,9 @@ func (l *Loop) Close() {
 	l.closePollers()
 	close(l.watch.stop)
 	<-l.watch.ended
+	for _, p := range l.pollers {
+		p.idle.end()
+	}
 }
 
 func (l *Loop) closePollers() {
@@ -67,14 +70,13 @@ func (l *Loop) Conn(c net.Conn) net.Conn {
 }
 
 // Run runs f on a goroutine of its own and returns. See gate.Loop.
-func (l *Loop) Run(f func(gate.Task), conns ...net.Conn) {
+func (l *Loop) Run(f func(gate.Task) bool, conns ...net.Conn) {
 	p := l.pollers[l.next.Add(1)%uint32(len(l.pollers))]
-	t := &task{poller: p}
+	t := &task{poller: p, f: f}
 	if err := t.adopt(conns); err != nil {
 		go f(blockingTask{}) // one of them is no socket: the runtime's poller serves
 		return
 	}
-	t.begin(f)
 	go (&runner{p: p}).resume(t) // ends at f's first wait
 }
 
@@ -88,6 +90,8 @@ type poller struct {
 
 	mu    sync.Mutex
 	conns map[int32]*Conn // guarded by mu; by descriptor
+
+	idle bench // coroutines that run nobody
 
 	// events[at:n] is not yet handled. It belongs to the runner that owns the
 	// poller.
@@ -259,10 +263,7 @@ func (r *runner) resume(t *task) {
 		r.state.Store(replaced)
 	}
 	t.runner, t.turns = r, 0
-	for {
-		if _, more := t.next(); !more || t.waits() {
-			break
-		}
+	for t.step() && !t.waits() {
 	}
 	r.owner = r.owner && r.state.CompareAndSwap(inTask, polling)
 }

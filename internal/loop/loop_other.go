@@ -21,4 +21,4 @@ func (l *Loop) Close() {}
 func (l *Loop) Conn(c net.Conn) net.Conn { return c }
 
 // Run runs f on a goroutine of its own and returns. See gate.Loop.
-func (l *Loop) Run(f func(gate.Task), _ ...net.Conn) { go f(blockingTask{}) }
+func (l *Loop) Run(f func(gate.Task) bool, _ ...net.Conn) { go f(blockingTask{}) }

@@ -56,9 +56,10 @@ func pair(t *testing.T, l *loop.Loop) (ours, peer net.Conn) {
 // run runs f in the loop and returns a channel that closes when f has returned.
 func run(l *loop.Loop, f func(gate.Task), conns ...net.Conn) <-chan struct{} {
 	done := make(chan struct{})
-	l.Run(func(t gate.Task) {
+	l.Run(func(t gate.Task) bool {
 		defer close(done)
 		f(t)
+		return false
 	}, conns...)
 	return done
 }

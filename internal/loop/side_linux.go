@@ -96,7 +96,7 @@ func (s *side) wait() error {
 	}
 	if t := s.conn.task; !t.free {
 		t.parked = s
-		t.yield(struct{}{})
+		t.co.yield(struct{}{})
 		return s.verdict()
 	}
 	if s.wakes == nil {

@@ -100,9 +100,17 @@ func (p *Server) Serve(ctx context.Context, client net.Conn, g *gate.Gateway) er
 	}
 	_ = client.SetDeadline(time.Time{})
 	handed = true
-	return s.gate.Run(ctx, func() error {
-		defer p.close(s)
-		s.gate.OnEnd(s.interrupt)
+	begun := false
+	return s.gate.Run(ctx, func() (err error) {
+		defer func() {
+			if err != gate.ErrRest {
+				p.close(s)
+			}
+		}()
+		if !begun {
+			begun = true
+			s.gate.OnEnd(s.interrupt)
+		}
 		return s.run(ctx)
 	})
 }

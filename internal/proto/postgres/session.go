@@ -131,9 +131,13 @@ func (s *session) hello(key cancelKey) []byte {
 	return wire.AppendReadyForQuery(b, wire.StatusIdle)
 }
 
-// run serves the client until it leaves or the session ends.
+// run serves the client until it leaves or the session ends, or until it has nothing
+// to say for now (gate.ErrRest).
 func (s *session) run(ctx context.Context) error {
 	err := s.serve(ctx)
+	if err == gate.ErrRest {
+		return err
+	}
 	end := s.gate.Err()
 	if end == nil && (err == nil || errors.Is(err, errTerminate)) {
 		return nil
@@ -148,6 +152,10 @@ func (s *session) serve(ctx context.Context) error {
 			s.idle()
 		}
 		typ, n, err := s.in.header()
+		s.gate.Stay()
+		if err == gate.ErrRest {
+			return err
+		}
 		if err != nil {
 			return s.clientError(err)
 		}
@@ -224,7 +232,7 @@ func (s *session) message(ctx context.Context, typ byte, n int) error {
 
 // idle gives back what a busy session holds.
 func (s *session) idle() {
-	s.gate.Resume()
+	s.gate.Rest()
 	s.in.release()
 	s.out.release()
 	if s.msg != nil {
