@@ -15,6 +15,10 @@
 // to say so is found by a watch within some milliseconds and treated alike, so
 // nothing that a session does can stop the others.
 //
+// A session that is idle has no goroutine at all: where it allows it ([Conn.MayRest])
+// a read returns instead of waiting, and the session is called again, on any free
+// coroutine, when there is something to read. Its stack was a third of its memory.
+//
 // The package knows no protocol and decides nothing. It works on Linux (amd64,
 // arm64); elsewhere the runtime's own poller serves. The interfaces are those of epoll(7), used
 // edge-triggered: a read that fills less than its buffer has emptied the socket

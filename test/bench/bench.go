@@ -17,6 +17,9 @@ const (
 	// unlabelled is the same process with a second target: the same database without
 	// labels.
 	unlabelled = "sallyport, no labels"
+	// masking is the direct connection with the gateway's masks in the text: what the
+	// database's own work for them costs.
+	masking = "direct, masks in its text"
 )
 
 // labelledRows is the workload that compares the two: rows of the table with the
@@ -27,12 +30,6 @@ const labelledRows = "labelled-rows"
 const labelledScript = `\set id random(1, 1000)
 SELECT id, name, card, note FROM bulk WHERE id <> :id LIMIT 1;
 `
-
-// bulks are the large results.
-var bulks = []bulk{
-	{"select-1m", "SELECT id, name, card, note FROM bulk"},
-	{"copy-1m", "COPY (SELECT id, name, card, note FROM bulk) TO STDOUT"},
-}
 
 // system is one way to the database.
 type system struct {
@@ -52,6 +49,8 @@ type system struct {
 	ready   time.Duration
 	idleMiB float64
 	stop    func() error
+	// masks is that bulk results are asked for with the gateway's masks.
+	masks bool
 }
 
 // row is one figure of the result. The names are the published ones.
@@ -137,8 +136,8 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 	}
 	if c.has(partBulk) {
 		for _, bulk := range bulks {
-			err := take(b.systems, bulk.workload, "simple", 1, c.rounds(), func(s *system) (row, error) {
-				return readBulk(ctx, s, bulk.sql, c.bulkRows)
+			err := take(b.bulkSystems(), bulk.workload, "simple", 1, c.rounds(), func(s *system) (row, error) {
+				return readBulk(ctx, s, bulk.text(s), c.bulkRows)
 			})
 			if err != nil {
 				return nil, err
@@ -174,6 +173,26 @@ func (b *bed) labelled() []*system {
 		}
 	}
 	return nil
+}
+
+// bulkSystems are the systems, and for comparison those without masks and without a
+// gateway.
+func (b *bed) bulkSystems() []*system {
+	var all []*system
+	for _, s := range b.systems {
+		other := *s
+		switch s.name {
+		case direct:
+			other.name, other.masks = masking, true
+			all = append(all, s, &other)
+		case sallyport:
+			other.name, other.database = unlabelled, unlabelledTarget
+			all = append(all, &other, s)
+		default:
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // medianRow takes the median of each figure by itself.

@@ -102,6 +102,13 @@ func TestSecondsScaleRoundsAndSessions(t *testing.T) {
 			t.Errorf("BENCH_SECONDS=%s: %d rounds of %d s, %d sessions, error %v; want %v", seconds, c.rounds(), c.roundSeconds(), c.idle, err, want)
 		}
 	}
+	c, err := parse([]string{"-only", "bulk,idle"}, environment(nil))
+	if err != nil || c.has(partQueries) || !c.has(partBulk) {
+		t.Errorf("-only bulk,idle: error %v, %v", err, c.only)
+	}
+	if _, err := parse([]string{"-only", "bulk,other"}, environment(nil)); err == nil {
+		t.Error("-only bulk,other: accepted")
+	}
 	for _, bad := range []map[string]string{{"BENCH_SECONDS": "0"}, {"BENCH_SECONDS": "x"}, {"BENCH_IDLE": "-1"}, {"BENCH_SYSTEMS": "direct,other"}} {
 		if _, err := parse(nil, environment(bad)); err == nil {
 			t.Errorf("%v: accepted", bad)
@@ -114,11 +121,12 @@ func TestTableComparesWithDirect(t *testing.T) {
 		{System: direct, Workload: "select-only", Mode: "simple", Clients: 8, TPS: 1000, P50us: 50},
 		{System: sallyport, Workload: "select-only", Mode: "simple", Clients: 8, TPS: 800, P50us: 90, CPUusPerTxn: 31},
 		{System: direct, Workload: "copy-1m", Mode: "simple", Clients: 1, TPS: 2, MBps: 200},
+		{System: masking, Workload: "copy-1m", Mode: "simple", Clients: 1, TPS: 1.9, MBps: 190},
 		{System: sallyport, Workload: "copy-1m", Mode: "simple", Clients: 1, TPS: 1.9, MBps: 190},
 		{System: sallyport, Workload: "idle", Clients: 2000, KiBPerSession: 20.5},
 	})
 	for _, want := range []string{
-		"| select-only | simple | 8 | sallyport | 800 | 0.80 | 90 | +40 |", "| copy-1m | sallyport | 190.0 | 0.95 |", "| sallyport | each of 2000 idle sessions | 20.5 KiB |",
+		"| select-only | simple | 8 | sallyport | 800 | 0.80 | 90 | +40 |", "| copy-1m | sallyport | 190.0 | 0.95 | 1.00 |", "| sallyport | each of 2000 idle sessions | 20.5 KiB |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table lacks %q:\n%s", want, text)

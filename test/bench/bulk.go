@@ -10,7 +10,26 @@ import (
 )
 
 // bulk is one large result.
-type bulk struct{ workload, sql string }
+type bulk struct{ workload, begin, end string }
+
+var bulks = []bulk{
+	{"select-1m", "SELECT id, name, card, note FROM ", ""},
+	{"copy-1m", "COPY (SELECT id, name, card, note FROM ", ") TO STDOUT"},
+}
+
+// maskedBulk is what stands for the table in the text that the gateway sends
+// (internal/sql/postgres/mask.go).
+const maskedBulk = `( SELECT "id", "name", CASE WHEN "card" IS NOT NULL THEN CAST ( CASE WHEN pg_catalog.length ( "card" :: pg_catalog.text ) ` +
+	`OPERATOR(pg_catalog.>=) 8 THEN '****' OPERATOR(pg_catalog.||) pg_catalog."right" ( "card" :: pg_catalog.text , 4 ) ELSE '****' END AS text ) ` +
+	`ELSE CAST ( NULL AS text ) END AS "card", "note" FROM "public"."bulk" ) AS "bulk"`
+
+// text is the statement for a system.
+func (b bulk) text(s *system) string {
+	if s.masks {
+		return b.begin + maskedBulk + b.end
+	}
+	return b.begin + "bulk" + b.end
+}
 
 // readBulk reads a large result over the simple protocol as cheaply as can be,
 // frame by frame, and counts bytes and rows.
