@@ -376,6 +376,29 @@ func TestAnswersInEveryStateAreThoseOfPostgreSQL(t *testing.T) {
 	}
 }
 
+// TestWritesMayEndAnywhereInAMessage: where a session rests it has read nothing of a
+// message, or goes on where it was, whatever TLS has buffered meanwhile.
+func TestWritesMayEndAnywhereInAMessage(t *testing.T) {
+	w := the(t)
+	b := bareThrough(t, w.gw, "open", w.token(t, reporter))
+	query := mQuery("SELECT 'in pieces'")
+	for _, first := range [][][]byte{
+		{mSync()}, {mSync(), mSync(), mSync(), mSync()},
+		{mQuery("SELECT 123")}, // 16 bytes, as much as an idle session reads at first
+	} {
+		for cut := range query {
+			b.send(append(first, query[:cut])...)
+			if got := b.until(strings.Repeat("Z", len(first))); !strings.HasSuffix(got, "Z(I)") {
+				t.Fatalf("what came before %d bytes: %q", cut, got)
+			}
+			b.send(query[cut:])
+			if got := b.until("Z"); !strings.Contains(got, `D["in pieces"]`) || !strings.HasSuffix(got, "Z(I)") {
+				t.Fatalf("the query after %d bytes, after %d messages: %q", cut, len(first), got)
+			}
+		}
+	}
+}
+
 // converse plays the steps, up to one that is not answered.
 func converse(b *bare, steps []step) []string {
 	b.patience = 5 * time.Second
