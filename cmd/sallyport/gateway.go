@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -322,32 +321,6 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 	})
 	ready()
 	return group.Wait()
-}
-
-// trim gives memory back to the system when a busy time is over: after a second
-// without a command or a new session. Log-ins and large answers leave the heap
-// larger than idle sessions need, and nothing else would collect it for minutes.
-func trim(ctx context.Context, g *gate.Gateway) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var last uint64
-	trimmed := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		n := g.Counters().Connections.Load()
-		for d := range g.Counters().Decided {
-			n += g.Counters().Decided[d].Load()
-		}
-		if n == last && !trimmed {
-			debug.FreeOSMemory()
-		}
-		trimmed = n == last
-		last = n
-	}
 }
 
 // issuersOf returns the Issuer documents, with files relative to the

@@ -37,7 +37,7 @@ func (s *Session) Link(ctx context.Context, login MuxLogin) (*Link, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	l := &Link{of: s.SessionInfo}
-	err := s.g.reach(ctx, s.Target, goroutines{}.Conn, func(raw net.Conn, c *Credential) (err error) {
+	err := s.g.reach(ctx, s.Target, s.g.cfg.Loop.Conn, func(raw net.Conn, c *Credential) (err error) {
 		l.mux, err = login(ctx, raw, s.Target, c)
 		return err
 	})

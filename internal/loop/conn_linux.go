@@ -21,7 +21,7 @@ var errNoSocket = errors.New("loop: not a socket")
 // Before that it is the connection it was made of. Like any net.Conn it may be
 // used by several goroutines; at most one reads and one writes at a time.
 type Conn struct {
-	plain *net.TCPConn // nil once a loop has it
+	plain *plain // nil once a loop has it
 
 	fd            int
 	task          *task
@@ -41,13 +41,9 @@ type Conn struct {
 // adopt takes the descriptor away from the runtime's poller: left there, it would
 // wake a thread for every event of ours.
 func (c *Conn) adopt(t *task) error {
-	raw, err := c.plain.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var fd uintptr
 	var errno syscall.Errno
-	err = raw.Control(func(old uintptr) {
+	err := c.plain.socket.Control(func(old uintptr) {
 		fd, _, errno = syscall.RawSyscall(syscall.SYS_FCNTL, old, syscall.F_DUPFD_CLOEXEC, 0)
 	})
 	if err == nil && errno != 0 {
@@ -105,7 +101,7 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if c.plain == nil {
 		return nil, errNoSocket
 	}
-	return c.plain.SyscallConn()
+	return c.plain.socket, nil
 }
 
 // Read reads what there is, and waits while there is nothing.
@@ -263,7 +259,9 @@ func (c *Conn) idle(rests bool) error {
 // Write writes all of b, and waits while the socket takes no more.
 func (c *Conn) Write(b []byte) (int, error) {
 	if c.plain != nil {
-		return c.plain.Write(b)
+		more := c.batch > len(b)
+		c.batch = max(0, c.batch-len(b))
+		return c.plain.write(b, more)
 	}
 	if !c.use() {
 		return 0, c.failed("write", net.ErrClosed)

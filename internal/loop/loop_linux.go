@@ -64,7 +64,9 @@ func (l *Loop) closePollers() {
 // Conn readies a fresh connection for Run. Until then it works as c itself.
 func (l *Loop) Conn(c net.Conn) net.Conn {
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return &Conn{plain: tcp, fd: -1}
+		if socket, err := tcp.SyscallConn(); err == nil {
+			return &Conn{plain: &plain{tcp, socket}, fd: -1}
+		}
 	}
 	return c
 }

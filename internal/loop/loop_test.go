@@ -504,3 +504,73 @@ func TestTheSocketIsLentUntilTheLoopHasIt(t *testing.T) {
 		t.Error("the socket of a connection that the loop had is lent")
 	}
 }
+
+func TestAConnectionThatNoLoopHasReadsAndWritesAsAnyOther(t *testing.T) {
+	l := newLoop(t)
+	c, peer := pair(t, l)
+	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // more than a socket takes at once
+	written := make(chan error, 1)
+	go func() {
+		_, err := c.Write(sent)
+		written <- err
+	}()
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, sent) {
+		t.Fatal("what was written did not arrive", err)
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Write(sent[:100]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, got[:100]); err != nil || !bytes.Equal(got[:100], sent[:100]) {
+		t.Fatal("what was sent was not read", err)
+	}
+	if n, err := c.Read(nil); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	_ = c.SetDeadline(time.Unix(1, 0))
+	if _, err := c.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a read after its deadline:", err)
+	}
+	if _, err := c.Write(sent); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a write after its deadline:", err)
+	}
+	_ = c.SetDeadline(time.Time{})
+	_ = peer.Close()
+	if _, err := c.Read(got); !errors.Is(err, io.EOF) {
+		t.Error("a read after the peer has closed:", err)
+	}
+	_ = c.Close()
+	if _, err := c.Read(got); !errors.Is(err, net.ErrClosed) {
+		t.Error("a read after the end:", err)
+	}
+	if _, err := c.Write(sent); !errors.Is(err, net.ErrClosed) {
+		t.Error("a write after the end:", err)
+	}
+}
+
+func TestAReadIsWokenByDataDeadlineAndClose(t *testing.T) {
+	for name, wake := range map[string]func(ours, peer net.Conn){
+		"data":     func(_, peer net.Conn) { _, _ = peer.Write([]byte("x")) },
+		"deadline": func(ours, _ net.Conn) { _ = ours.SetReadDeadline(time.Unix(1, 0)) },
+		"close":    func(ours, _ net.Conn) { _ = ours.Close() },
+		"reset": func(_, peer net.Conn) {
+			_ = peer.(*net.TCPConn).SetLinger(0)
+			_ = peer.Close()
+		},
+	} {
+		c, peer := pair(t, newLoop(t))
+		read := make(chan error, 1)
+		go func() {
+			_, err := c.Read(make([]byte, 1))
+			read <- err
+		}()
+		wake(c, peer)
+		if err := <-read; (err == nil) != (name == "data") {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = c.Close()
+	}
+}

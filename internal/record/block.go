@@ -135,11 +135,7 @@ func (b *block) unpack(dst, stored []byte) ([]byte, error) {
 func packBlock(dst, raw []byte, b block) []byte {
 	dst = dst[:cap(dst)]
 	b.magic, b.codec, b.raw = frameBlock, codecS2, uint32(len(raw))
-	stored := s2.Encode(dst[blockHead:], raw)
-	if len(stored) >= len(raw) {
-		b.codec = codecRaw
-		stored = dst[blockHead : blockHead+copy(dst[blockHead:], raw)]
-	}
+	stored := s2.Encode(dst[blockHead:], raw) // what cannot be compressed grows by some bytes
 	b.stored, b.crc = uint32(len(stored)), crc32.Checksum(stored, castagnoli)
 	b.putHeader(dst)
 	return dst[:blockHead+len(stored)]

@@ -22,6 +22,7 @@ type bufferedConn struct {
 
 	socket syscall.RawConn // nil where Conn is none
 	prompt int             // reads that are still to be acknowledged at once
+	batch  batcher         // nil where Conn is none
 }
 
 func newBufferedConn(c net.Conn) *bufferedConn {
@@ -29,6 +30,7 @@ func newBufferedConn(c net.Conn) *bufferedConn {
 	if s, ok := c.(syscall.Conn); ok {
 		b.socket, _ = s.SyscallConn() // nil with an error
 	}
+	b.batch, _ = c.(batcher)
 	b.in = bufio.NewReaderSize(promptReader{b}, smallBuffer)
 	return b
 }
@@ -45,6 +47,22 @@ func (c *bufferedConn) Read(b []byte) (int, error) {
 	}
 	return c.in.Read(b)
 }
+
+// writeBuffer is the buffer of the SSH library's writes. Packets have other lengths:
+// their bytes are 4 more than a multiple of 16.
+const writeBuffer = 4096
+
+// Write implements io.Writer. The library writes a large packet in two pieces, a full
+// buffer and the rest: the peer need not be woken for the first.
+func (c *bufferedConn) Write(b []byte) (int, error) {
+	if len(b) == writeBuffer && c.batch != nil {
+		c.batch.Batch(len(b) + 1)
+	}
+	return c.Conn.Write(b)
+}
+
+// batcher is a connection that can be told that the next n bytes belong together.
+type batcher interface{ Batch(n int) }
 
 // bulkReads is after how many large packets the connection counts as one that
 // carries bulk.
