@@ -30,7 +30,7 @@ func (p *plain) Read(b []byte) (n int, err error) {
 	})
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, p.failed("read", err)
 	case errno != 0:
 		return 0, p.failed("read", errno)
 	case n == 0:
@@ -56,12 +56,19 @@ func (p *plain) write(b []byte, more bool) (done int, err error) {
 		}
 		return true
 	})
-	if err == nil && done < len(b) {
-		err = p.failed("write", errno)
+	switch {
+	case err != nil:
+		return done, p.failed("write", err)
+	case done < len(b):
+		return done, p.failed("write", errno)
 	}
-	return done, err
+	return done, nil
 }
 
-func (p *plain) failed(op string, errno syscall.Errno) error {
-	return &net.OpError{Op: op, Net: "tcp", Source: p.LocalAddr(), Addr: p.RemoteAddr(), Err: errno}
+// failed words an error as that of an ordinary read or write.
+func (p *plain) failed(op string, err error) error {
+	if raw, ok := err.(*net.OpError); ok { //nolint:errorlint // it is the socket's own
+		err = raw.Err
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: p.LocalAddr(), Addr: p.RemoteAddr(), Err: err}
 }

@@ -228,6 +228,12 @@ func (s *stream) receive(ch ssh.Channel, requests <-chan *ssh.Request, program b
 	case <-s.cancelled:
 	}
 	data.Wait()
+	if program {
+		// What a host sends after the end of the data is passed on as well, whether or
+		// not it came before we had seen that end.
+		s.pump(ch, wire.Output)
+		s.pump(ch.Stderr(), wire.ErrorOutput)
+	}
 	s.program.Store(false)
 	var end []byte
 	if program {

@@ -1,6 +1,7 @@
 package scp
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +13,11 @@ import (
 const (
 	// window is how many requests are under way when a file is carried.
 	window = 32
-	// chunk is how much of a file one request carries.
-	chunk = 32 << 10
+	// chunk is how much of a file one request carries. With the rest of the request, a
+	// handle of 256 bytes at most in it, it fits one packet of an SSH channel.
+	chunk = 32<<10 - 512
+	// backlog is how much is read and written at once.
+	backlog = 128 << 10
 )
 
 // packets holds answers with the content of files.
@@ -26,7 +30,7 @@ var packets = sync.Pool{New: func() any {
 // were made, as OpenSSH's server does. It belongs to one goroutine; another one
 // reads the answers.
 type remote struct {
-	to      io.Writer
+	to      *bufio.Writer
 	next    uint32
 	asked   []asked
 	answers chan *[]byte
@@ -43,9 +47,9 @@ type asked struct {
 // newRemote agrees on the version. The goroutine that it starts ends when from
 // does.
 func newRemote(to io.Writer, from io.Reader) (*remote, error) {
-	r := &remote{to: to, answers: make(chan *[]byte, window+1), ended: make(chan struct{})}
+	r := &remote{to: bufio.NewWriterSize(to, backlog), answers: make(chan *[]byte, window+1), ended: make(chan struct{})}
 	go r.read(from)
-	if _, err := to.Write(sftp.AppendInit(nil)); err != nil {
+	if _, err := r.to.Write(sftp.AppendInit(nil)); err != nil {
 		return nil, fmt.Errorf("scp: write: %w", err)
 	}
 	packet, err := r.packet()
@@ -79,7 +83,16 @@ func (r *remote) read(from io.Reader) {
 	}
 }
 
+// packet waits for an answer, and has what was asked for sent before.
 func (r *remote) packet() (*[]byte, error) {
+	select {
+	case b := <-r.answers:
+		return b, nil
+	default:
+	}
+	if err := r.flush(); err != nil {
+		return nil, err
+	}
 	select {
 	case b := <-r.answers:
 		return b, nil
@@ -93,7 +106,8 @@ func (r *remote) packet() (*[]byte, error) {
 	}
 }
 
-// send makes a request; full says that an answer must be taken first.
+// send makes a request, which goes out when an answer is waited for or with flush;
+// full says that an answer must be taken first.
 func (r *remote) send(q sftp.Request) error {
 	r.next++
 	r.scratch = sftp.AppendRequest(r.scratch, r.next, q)
@@ -101,6 +115,13 @@ func (r *remote) send(q sftp.Request) error {
 		return fmt.Errorf("scp: write: %w", err)
 	}
 	r.asked = append(r.asked, asked{r.next, q})
+	return nil
+}
+
+func (r *remote) flush() error {
+	if err := r.to.Flush(); err != nil {
+		return fmt.Errorf("scp: write: %w", err)
+	}
 	return nil
 }
 

@@ -33,7 +33,7 @@ type transfer struct {
 func Serve(ctx context.Context, cmd *Command, client io.ReadWriter, cfg sftp.Config, toServer io.WriteCloser, fromServer io.Reader) (status int, err error) {
 	fromRelay, relayOut := io.Pipe()
 	relayIn, toRelay := io.Pipe()
-	relay := sftp.New(cfg, relayOut, toServer)
+	relay := sftp.New(cfg, bufio.NewWriterSize(relayOut, backlog), toServer)
 	ran := make(chan error, 1)
 	go func() {
 		err := relay.Run(ctx, relayIn, fromServer)
@@ -48,7 +48,7 @@ func Serve(ctx context.Context, cmd *Command, client io.ReadWriter, cfg sftp.Con
 		<-relay.Ended()
 		_ = relayIn.CloseWithError(io.ErrUnexpectedEOF)
 	}()
-	t := &transfer{cmd: cmd, in: bufio.NewReaderSize(client, chunk), out: bufio.NewWriterSize(client, chunk)}
+	t := &transfer{cmd: cmd, in: bufio.NewReaderSize(client, backlog), out: bufio.NewWriter(client)}
 	t.server, err = newRemote(toRelay, fromRelay)
 	if err == nil {
 		err = t.run()

@@ -210,6 +210,11 @@ func (t *transfer) receive(size uint64, handle []byte) (failed string, err error
 	}
 	for offset := uint64(0); offset < size; {
 		n := min(size-offset, chunk)
+		if uint64(t.in.Buffered()) < n { //nolint:gosec // not negative
+			if err := t.server.flush(); err != nil {
+				return "", err
+			}
+		}
 		if _, err := io.ReadFull(t.in, buf[:n]); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF

@@ -71,6 +71,9 @@ func (h *Host) Batch(ctx context.Context, qs ...Request) ([]Response, error) {
 			return nil, fmt.Errorf("write server: %w", err)
 		}
 	}
+	if err := h.r.flushServer(); err != nil {
+		return nil, err
+	}
 	timer := time.NewTimer(h.timeout)
 	defer timer.Stop()
 	answers := make([]Response, len(qs))

@@ -80,7 +80,7 @@ func (r *Relay) finish(ctx context.Context, c *Command, o outcome, grant Grant) 
 	if err := r.inOrder(ctx); err != nil {
 		return err
 	}
-	return r.toClient(frame)
+	return r.toClient(frame, true)
 }
 
 const tooMany = "too many files are open"
@@ -251,5 +251,5 @@ func (r *Relay) service(ctx context.Context, c *Command) error {
 			}
 		}
 	}
-	return r.toClient(r.engine.Answer(c, rebuilt(answer)))
+	return r.toClient(r.engine.Answer(c, rebuilt(answer)), true)
 }

@@ -63,6 +63,12 @@ func (r *Reader) Next() ([]byte, error) {
 	return packet, nil
 }
 
+// Whole reports whether Next returns without reading.
+func (r *Reader) Whole() bool {
+	have := r.end - r.start
+	return have >= 4 && uint64(have-4) >= uint64(binary.BigEndian.Uint32(r.buf[r.start:])) //nolint:gosec // not negative
+}
+
 // fill reads until n bytes are there.
 func (r *Reader) fill(n int) error {
 	if r.start == r.end {

@@ -96,7 +96,19 @@ type reply struct {
 	r  Response
 }
 
-// New returns a Relay that writes to the client and to the server.
+// flusher is a writer that may keep packets back until Flush.
+type flusher interface{ Flush() error }
+
+// flush has a writer pass on what it has kept back.
+func flush(w io.Writer) error {
+	if f, ok := w.(flusher); ok {
+		return f.Flush()
+	}
+	return nil
+}
+
+// New returns a Relay that writes to the client and to the server. A writer with a
+// method Flush() error may keep packets back; it is called before the Relay waits.
 func New(cfg Config, client, server io.Writer) *Relay {
 	if cfg.Handles == 0 {
 		cfg.Handles = DefaultHandles
@@ -112,9 +124,22 @@ func New(cfg Config, client, server io.Writer) *Relay {
 // closes the stream from the server and calls Finish. ctx ends waits, not reads.
 func (r *Relay) Run(ctx context.Context, fromClient, fromServer io.Reader) error {
 	go r.serve(fromServer)
+	err := r.run(ctx, fromClient)
+	if late := r.flushServer(); err == nil {
+		err = late
+	}
+	return err
+}
+
+func (r *Relay) run(ctx context.Context, fromClient io.Reader) error {
 	in := NewReader(fromClient)
 	defer in.Close()
 	for {
+		if !in.Whole() {
+			if err := r.flushServer(); err != nil {
+				return err
+			}
+		}
 		packet, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -159,6 +184,9 @@ func (r *Relay) inOrder(ctx context.Context) error {
 func (r *Relay) await(ctx context.Context, done func() bool) error {
 	if done() {
 		return nil
+	}
+	if err := r.flushServer(); err != nil {
+		return err
 	}
 	timer := time.NewTimer(r.cfg.Timeout)
 	defer timer.Stop()
@@ -218,8 +246,12 @@ func (r *Relay) take(ctx context.Context, packet []byte) error {
 		if err := r.inOrder(ctx); err != nil {
 			return err
 		}
-		return r.toClient(step.Frame)
+		return r.toClient(step.Frame, true)
 	case StepCommand:
+		// What was asked for before does not wait for a decision about this.
+		if err := r.flushServer(); err != nil {
+			return err
+		}
 		return r.perform(ctx, step.Command)
 	default:
 		return clientError("a packet that means nothing")
@@ -231,7 +263,17 @@ func (r *Relay) serve(from io.Reader) {
 	defer close(r.ended)
 	in := NewReader(from)
 	defer in.Close()
+	defer func() {
+		if err := r.flushClient(); r.endErr == nil {
+			r.endErr = err
+		}
+	}()
 	for {
+		if !in.Whole() {
+			if r.endErr = r.flushClient(); r.endErr != nil {
+				return
+			}
+		}
 		packet, err := in.Next()
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
@@ -271,7 +313,7 @@ func (r *Relay) takeServer(packet []byte) error {
 	}
 	switch step.Kind {
 	case StepAnswer:
-		if err := r.toClient(step.Frame); err != nil {
+		if err := r.toClient(step.Frame, false); err != nil {
 			return err
 		}
 		if !step.Greeting {
@@ -290,11 +332,33 @@ func (r *Relay) takeServer(packet []byte) error {
 	}
 }
 
-func (r *Relay) toClient(f Frame) error {
+// toClient answers the client; last says that no other answer is at hand.
+func (r *Relay) toClient(f Frame, last bool) error {
 	r.clientMu.Lock()
 	defer r.clientMu.Unlock()
-	if err := write(r.client, f); err != nil {
+	err := write(r.client, f)
+	if err == nil && last {
+		err = flush(r.client)
+	}
+	if err != nil {
 		return fmt.Errorf("write client: %w", err)
+	}
+	return nil
+}
+
+func (r *Relay) flushClient() error {
+	r.clientMu.Lock()
+	defer r.clientMu.Unlock()
+	if err := flush(r.client); err != nil {
+		return fmt.Errorf("write client: %w", err)
+	}
+	return nil
+}
+
+// flushServer belongs to Run's goroutine, as all writes to the server do.
+func (r *Relay) flushServer() error {
+	if err := flush(r.server); err != nil {
+		return fmt.Errorf("write server: %w", err)
 	}
 	return nil
 }
