@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -163,6 +164,10 @@ func dial(t *testing.T, cfg Config, p *policy) *peer {
 	return connect(t, cfg, p, in, from)
 }
 
+// lazy is a writer that passes nothing on before Flush: a Relay that forgets it waits
+// for ever.
+func lazy(w io.Writer) io.Writer { return bufio.NewWriterSize(w, 1<<20) }
+
 // connect runs a relay between a new client and the given server.
 func connect(t *testing.T, cfg Config, p *policy, toServer io.WriteCloser, fromServer io.Reader) *peer {
 	t.Helper()
@@ -175,7 +180,7 @@ func connect(t *testing.T, cfg Config, p *policy, toServer io.WriteCloser, fromS
 	}
 	clientIn, toClient := io.Pipe()
 	fromClient, clientOut := io.Pipe()
-	r := New(cfg, toClient, toServer)
+	r := New(cfg, lazy(toClient), lazy(toServer))
 	c := &peer{t: t, to: clientOut, from: NewReader(clientIn), runErr: make(chan error, 1), policy: p}
 	go func() {
 		err := r.Run(context.Background(), fromClient, fromServer)

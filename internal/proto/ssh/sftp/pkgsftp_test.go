@@ -31,7 +31,7 @@ func otherClient(t *testing.T, p *policy) *other.Client {
 	}
 	clientIn, toClient := io.Pipe()
 	fromClient, clientOut := io.Pipe()
-	r := New(Config{Judge: p, Observer: p, Resolver: ByServer{}, Timeout: 20 * time.Second}, toClient, in)
+	r := New(Config{Judge: p, Observer: p, Resolver: ByServer{}, Timeout: 20 * time.Second}, lazy(toClient), lazy(in))
 	ran := make(chan error, 1)
 	go func() {
 		err := r.Run(context.Background(), fromClient, from)
