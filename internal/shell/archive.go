@@ -23,6 +23,12 @@ func (c *call) tar(p *Program, from int) {
 	if !ok {
 		return
 	}
+	if when, given := in.has("--mtime"); given && (when.form != static || strings.HasPrefix(when.text, ".") || strings.HasPrefix(when.text, "/")) {
+		// The name of a file, whose time is taken.
+		if !c.use(Stat, &when, nil, "--mtime", true) {
+			return
+		}
+	}
 	archive, named := in.has("-f")
 	here, moved := in.has("-C")
 	if moved && (in.mode("list") || in.mode("extract") && !in.mode("stdout")) && here.form == dynamic {
@@ -85,6 +91,10 @@ func (c *call) tarCreate(in *input, archive word, named, moved bool) {
 		kind = Follow
 	}
 	for _, i := range in.operands {
+		if strings.HasPrefix(c.args[i].prefix(), "@") {
+			c.fail(c.args[i].source(), "some tars take it for an archive to add", "begin it with ./")
+			return
+		}
 		if !c.use(kind, &c.args[i], nil, "", i >= in.ended) {
 			return
 		}
@@ -99,6 +109,8 @@ func (c *call) compress(p *Program, from int) {
 		return
 	}
 	c.effect(p.Effects)
+	// Some of them read options behind the files, others take them for files.
+	safe := len(in.operands) > 0 && in.operands[0] > from && c.args[in.operands[0]-1].is("--")
 	reads := in.mode("stdout") || in.mode("test") || strings.Contains(c.name, "cat")
 	files := 0
 	for _, i := range in.operands {
@@ -107,19 +119,20 @@ func (c *call) compress(p *Program, from int) {
 			continue
 		}
 		files++
+		if !safe && strings.HasPrefix(w.prefix(), "-") {
+			c.fail(w.source(), "behind a file it is an option to some and a file to others", "write options first, or -- before the files")
+			return
+		}
 		if w.form == dynamic {
 			c.fail(w.source(), "the path is known only when it runs", "write the path out")
 			return
 		}
-		// gzip tries other endings for a name that is not there.
 		first := len(c.a.asked)
-		if !c.use(Read, w, nil, "", i >= in.ended) {
+		if !c.use(Read, w, nil, "", safe) {
 			return
 		}
-		for j := first; j < len(c.a.asked); j++ {
-			c.a.asked[j].present = true
-		}
-		if !reads && !c.use(Delete, w, nil, "", i >= in.ended) {
+		c.a.present(first)
+		if !reads && !c.use(Delete, w, nil, "", safe) {
 			return
 		}
 	}
@@ -129,6 +142,21 @@ func (c *call) compress(p *Program, from int) {
 	if files < len(in.operands) || files == 0 {
 		c.stdin()
 	}
+}
+
+// present: the paths that are asked about from an index on must be there. gzip
+// tries other endings for a name that is not.
+func (a *analysis) present(first int) {
+	for i := range a.asked[first:] {
+		a.asked[first+i].present = true
+	}
+}
+
+// zgrep understands zgrep, which reads through gzip.
+func (c *call) zgrep(p *Program, from int) {
+	first := len(c.a.asked)
+	c.standard(p, from)
+	c.a.present(first)
 }
 
 // copy understands cp, mv, ln and install: what they read, and the place where

@@ -37,6 +37,7 @@ func (a *analysis) assign(as *syntax.Assign, bare bool, s *state, node *simple) 
 		kept := value
 		if value.form == dynamic {
 			kept = fuzz(value.number)
+			kept.said = len(value.parts) == 1 && said(value.parts[0].body)
 		}
 		s.set(name, kept)
 	}
@@ -63,7 +64,15 @@ func (a *analysis) array(as *syntax.Assign, s *state, node *simple) {
 		a.fail(out.name+"=", "a variable of this name can change what the shell or programs do", "use another name, in small letters")
 		return
 	}
-	s.set(out.name, word{})
+	known := word{whole: true}
+	for _, w := range out.array {
+		if w.form == dynamic || w.form == each {
+			known.alternatives = nil
+			break
+		}
+		known.alternatives = append(known.alternatives, w)
+	}
+	s.set(out.name, known)
 	node.assigns = append(node.assigns, out)
 }
 
@@ -102,8 +111,10 @@ func (a *analysis) harmlessVariable(name, value string) bool {
 		// tzset(3): a colon or a slash at the beginning names a file.
 		return strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+/,:.") == "" &&
 			!strings.HasPrefix(value, ":") && !strings.HasPrefix(value, "/") && !strings.Contains(value, "..")
-	case "LANG", "LANGUAGE", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME":
+	case "LANGUAGE":
 		return plain
+	case "LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME":
+		return plain && ByteLocale(value)
 	case "COLUMNS", "LINES":
 		return digits(value)
 	case "NO_COLOR", "CLICOLOR":
@@ -114,6 +125,23 @@ func (a *analysis) harmlessVariable(name, value string) bool {
 		return value == "" || value == "cat"
 	case "GIT_OPTIONAL_LOCKS":
 		return value == "0"
+	}
+	return false
+}
+
+// ByteLocale reports whether in a locale each byte that a shell, sed or awk takes for
+// a sign of its language is one. In some character sets (GBK, Big5, Shift JIS) the
+// backslash is also the second half of a letter, and a program reads another script
+// than the one that was judged.
+func ByteLocale(value string) bool {
+	name, charset, has := strings.Cut(value, ".")
+	if !has {
+		return name == "" || name == "C" || name == "POSIX" || strings.HasPrefix(name, "en_") && len(name) == 5
+	}
+	charset, _, _ = strings.Cut(charset, "@")
+	switch strings.ToLower(charset) {
+	case "utf-8", "utf8":
+		return true
 	}
 	return false
 }

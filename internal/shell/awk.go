@@ -108,8 +108,19 @@ func (s *awkScanner) next() (string, error) {
 			}
 		case c == '"':
 			return `"`, s.delimited('"')
-		case c == '/' && s.regexp():
-			return "/", s.delimited('/')
+		case c == '/':
+			switch s.slash() {
+			case expression:
+				return "/", s.delimited('/')
+			case either:
+				return "", errors.New("a slash behind " + short(s.previous) + " divides in one awk and not in another: put what is before it in parentheses")
+			}
+			s.pos++
+			if strings.HasPrefix(s.text[s.pos:], "=") {
+				s.pos++
+				return "/=", nil
+			}
+			return "÷", nil
 		case c >= '0' && c <= '9' || c == '.':
 			return s.number()
 		case isNameRune(rune(c)):
@@ -131,20 +142,41 @@ func (s *awkScanner) next() (string, error) {
 	return "", nil
 }
 
-// regexp reports whether a slash begins a regular expression: after an operand it
-// divides. Every awk decides so, by the token before.
-func (s *awkScanner) regexp() bool {
+// slash is what a slash begins by the token before it.
+type slash uint8
+
+const (
+	// either: one awk divides where another begins a regular expression, as after
+	// length, a regular expression, ++, and words that only some awks know.
+	either slash = iota
+	division
+	expression
+)
+
+// slash says what a slash begins here: after an operand it divides. It is refused
+// where awks (gawk, mawk, the original awk, busybox) do not agree, because what is
+// text to one of them is code to another.
+func (s *awkScanner) slash() slash {
 	switch p := s.previous; {
-	case p == `"`, p == "/", p == ")", p == "]", p == "++", p == "--":
-		return false
-	case p != "" && (isNameRune(rune(p[0])) || p[0] == '.'):
-		return awkBefore[p]
+	case p == "++", p == "--", p == "/":
+		return either
+	case p == `"`, p == ")", p == "]":
+		return division
+	case p != "" && (p[0] >= '0' && p[0] <= '9' || p[0] == '.'):
+		return division
+	case awkBefore[p]:
+		return expression
+	case isWord(p):
+		if awkWords[p] || awkFunctions[p] || s.functions[p] {
+			return either
+		}
+		return division
 	}
-	return true
+	return expression
 }
 
-// awkBefore are the words after which an expression begins.
-var awkBefore = set("print printf return in else do case exit delete")
+// awkBefore are the words after which an expression begins in every awk.
+var awkBefore = set("print printf return in else do exit")
 
 // name reads a word.
 func (s *awkScanner) name() string {
@@ -274,7 +306,7 @@ func (s *awkScanner) check(t string) error {
 		if t == "(" && isWord(s.previous) && !s.callable(s.previous) {
 			return errors.New(s.previous + "(: the function is not understood")
 		}
-		if t == "(" && (s.previous == "if" || s.previous == "while" || s.previous == "for" || s.previous == "switch") {
+		if t == "(" && (s.previous == "if" || s.previous == "while" || s.previous == "for") {
 			if s.conditions == len(s.conditional) {
 				return errors.New("it is nested too deeply")
 			}

@@ -26,7 +26,6 @@ var refused = map[string][2]string{
 	"shopt":    {"it changes how the rest of the line is read", ""},
 	"unset":    {"it changes what names mean", ""},
 	"getopts":  {"it assigns variables at run time", ""},
-	"mapfile":  {"it assigns arrays, and can run text", "use while read"},
 	"fc":       {"it runs text from the history", ""},
 	"history":  {"it shows and changes what was typed", ""},
 	"bind":     {"it runs text on keys", ""},
@@ -67,6 +66,12 @@ func (c *call) builtin() (ok, bad state, is bool) {
 		c.flags("-L", "-P")
 	case "read":
 		ok = c.read()
+		return ok, ok, true
+	case "mapfile", "readarray":
+		if c.a.dialect != Bash {
+			return s, s, false
+		}
+		ok = c.mapfile()
 		return ok, ok, true
 	case "test":
 		c.test(c.args)
@@ -285,12 +290,32 @@ func (c *call) read() state {
 	}
 	for ; i < len(c.args); i++ {
 		name := c.args[i].text
+		if c.args[i].is("_") && c.a.dialect != Zsh {
+			continue // for what is not wanted; the shell sets it anew by itself
+		}
 		if c.args[i].form != static || !syntax.ValidName(name) || !c.a.assignable(name) {
 			c.fail(c.args[i].source(), "a variable of this name can change what the shell or programs do", "use another name, in small letters")
 			return s
 		}
 		s.set(name, fuzz(false))
 	}
+	return s
+}
+
+// mapfile understands mapfile -t NAME: the array is data.
+func (c *call) mapfile() state {
+	s := c.s.clone()
+	c.effect(0)
+	c.stdin()
+	args := c.args
+	if len(args) > 0 && args[0].is("-t") {
+		args = args[1:]
+	}
+	if len(args) != 1 || args[0].form != static || !syntax.ValidName(args[0].text) || !c.a.assignable(args[0].text) {
+		c.fail("", "only mapfile -t NAME is understood", "use while read")
+		return s
+	}
+	s.set(args[0].text, word{whole: true})
 	return s
 }
 
@@ -302,11 +327,13 @@ func (c *call) set() state {
 		w := &c.args[i]
 		if w.form == static && (w.text == "-o" || w.text == "+o") && i+1 < len(c.args) && c.args[i+1].form == static &&
 			slices.Contains([]string{"pipefail", "errexit", "nounset"}, c.args[i+1].text) {
+			c.a.pipefail = c.a.pipefail || c.args[i+1].is("pipefail")
 			i++
 			continue
 		}
 		if w.form != static || len(w.text) < 2 || w.text[0] != '-' || strings.Trim(w.text[1:], "euf") != "" {
 			if w.form == static && strings.HasPrefix(w.text, "-") && strings.TrimLeft(w.text[1:], "eu") == "o" && i+1 < len(c.args) && c.args[i+1].is("pipefail") {
+				c.a.pipefail = true
 				i++
 				continue
 			}
@@ -367,7 +394,7 @@ func (c *call) nested(i int, shell bool) {
 	inner := &call{a: c.a, s: c.s, name: name, args: slices.Clone(c.args[i+1:]), typed: c.args[i]}
 	if shell {
 		if _, _, is := inner.builtin(); is {
-			if slices.Contains([]string{"cd", "set", "read", "exit"}, name) {
+			if slices.Contains([]string{"cd", "set", "read", "mapfile", "readarray", "exit"}, name) {
 				c.fail(name, "it is not followed through "+c.name, "write "+name+" alone")
 			}
 			c.a.program(name)

@@ -75,6 +75,54 @@ func (c *call) standard(p *Program, from int) {
 	c.effect(p.Effects)
 	c.add(p, from)
 	c.grepFeed(p, in)
+	c.filterFeed(p, in)
+}
+
+// filterFeed notes that a filter passes on names that it is fed, line by line.
+func (c *call) filterFeed(p *Program, in *input) {
+	up := c.s.feed
+	if up == nil || !up.nul && up.end == nil || c.feed != nil {
+		return
+	}
+	zero := slices.ContainsFunc(in.given, func(g given) bool { return g.name == "-z" })
+	if zero != up.nul {
+		return
+	}
+	allowed, patterns := feedFilters[c.name], 0
+	if c.name == "grep" {
+		patterns = 1
+		if in.mode("none") {
+			return
+		}
+	}
+	if allowed == nil || len(in.operands) != patterns {
+		return
+	}
+	for _, g := range in.given {
+		if !allowed[g.name] && g.name != "-z" {
+			return
+		}
+	}
+	if up.nul {
+		c.feed = &feed{roots: up.roots, nul: true}
+		return
+	}
+	if slices.ContainsFunc(c.args, func(w word) bool { return w.is("--") }) {
+		return
+	}
+	c.feed = &feed{roots: up.roots, end: up.end}
+	c.feedWords = func() []word { return append(slices.Clone(c.args), lit("-z")) }
+}
+
+// feedFilters are the filters that print some of the lines that they read, as they
+// are, with the options under which they do, and that take -z for lines that end in
+// NUL.
+var feedFilters = map[string]map[string]bool{
+	"sort": set("-r -u -n -V -f -R -h --reverse --unique"),
+	"uniq": set("-u -d"),
+	"head": set("-n --lines"),
+	"tail": set("-n --lines"),
+	"grep": set("-v -i -E -F -w"),
 }
 
 // grepFeed notes that grep -l prints names of files.
@@ -220,6 +268,17 @@ func (c *call) stdin() {
 // use understands a value by its kind. Safe says that a dash at its beginning
 // makes no option of it.
 func (c *call) use(k Kind, w *word, values []string, what string, safe bool) bool {
+	switch {
+	case w.process != nil && (k == Read || k == Follow):
+		w.process.read = true
+		c.effect(0)
+		return true
+	case k == Read && w.is("/dev/stdin"):
+		// Whatever it is, it was opened to be read, and judged then.
+		c.stdin()
+		c.effect(0)
+		return true
+	}
 	switch k {
 	case Text:
 		return c.text(w, what) && c.dashes(w, safe)
@@ -237,7 +296,7 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 		c.fail(what+w.source(), "this argument is not understood", "leave it out")
 		return false
 	}
-	if (k == Write || k == Create) && (w.is("/dev/null") || w.is("/dev/stdout") || w.is("/dev/stderr")) {
+	if (k == Write || k == Create) && (w.is("/dev/null") || (w.is("/dev/stdout") || w.is("/dev/stderr")) && !c.s.turned) {
 		c.effect(0)
 		return true
 	}
@@ -309,7 +368,8 @@ func (c *call) formed(k Kind, w *word, what string) bool {
 	bad := false
 	switch t := w.text; k {
 	case Setting:
-		bad = strings.Contains(t, "=")
+		// A slash parts names as a dot does, and two dots would lead elsewhere.
+		bad = strings.Trim(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.*/-") != "" || strings.Contains(t, "..") || strings.HasPrefix(t, "/")
 	case Name:
 		bad = strings.ContainsAny(t, "/=") || strings.HasPrefix(t, ".")
 	case Header:

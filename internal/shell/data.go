@@ -303,85 +303,6 @@ func (c *call) dd(p *Program, from int) {
 	}
 }
 
-// ps understands ps. The letter e without a dash, and the formats that show
-// environments, are refused.
-func (c *call) ps(p *Program, from int) {
-	c.effect(0)
-	for i := from; i < len(c.args); i++ {
-		w := &c.args[i]
-		if w.form != static {
-			if w.form == dynamic && w.number {
-				continue
-			}
-			c.fail(w.source(), "the argument is known only when it runs", "write it out")
-			return
-		}
-		text := w.text
-		value := ""
-		switch {
-		case strings.HasPrefix(text, "--"):
-			name, v, has := strings.Cut(text, "=")
-			if !psLong[name] {
-				c.fail(name, "the option is not in the table of those that are understood", "")
-				return
-			}
-			if value = v; !has && psValued[name] {
-				if i++; i < len(c.args) {
-					value = c.psValue(i)
-				}
-			}
-		case strings.HasPrefix(text, "-"):
-			letters := text[1:]
-			at := strings.IndexAny(letters, "oOpCuUgGtsqN")
-			if at >= 0 {
-				if value = letters[at+1:]; value == "" && letters[at] != 'N' {
-					if i++; i < len(c.args) {
-						value = c.psValue(i)
-					}
-				}
-				letters = letters[:at]
-			}
-			if strings.Trim(letters, "eAaxdfFlyjLmTHwcM") != "" {
-				c.fail(text, "the option is not in the table of those that are understood", "")
-				return
-			}
-		case digitsOnly(strings.ReplaceAll(text, ",", "")):
-		default:
-			letters := text
-			if at := strings.IndexAny(letters, "oOpkt"); at >= 0 {
-				if value = letters[at+1:]; value == "" {
-					if i++; i < len(c.args) {
-						value = c.psValue(i)
-					}
-				}
-				letters = letters[:at]
-			}
-			if strings.Trim(letters, "auxwfljvrhTHLmcnsSgX") != "" {
-				c.fail(text, "the letters are not in the table of those that are understood", "")
-				return
-			}
-		}
-		if strings.Contains(strings.ToLower(value), "env") {
-			c.fail(value, "environments of processes are not shown", "")
-			return
-		}
-	}
-}
-
-// psValue is the value of an option of ps in a word of its own.
-func (c *call) psValue(i int) string {
-	w := &c.args[i]
-	if w.form == dynamic && w.split || w.form == pattern || w.form == each || strings.HasPrefix(w.prefix(), "-") {
-		c.fail(w.source(), "the value is known only when it runs", `write it out, or put it in "..."`)
-	}
-	return w.source()
-}
-
-var (
-	psLong   = set("--sort --no-headers --no-heading --headers --pid --ppid --format --forest --cols --columns --width --user --User --group --tty --quick-pid --deselect --version --lines --rows")
-	psValued = set("--sort --pid --ppid --format --cols --columns --width --user --User --group --tty --quick-pid --lines --rows")
-)
-
 // ip understands the verbs of ip that show.
 func (c *call) ip(p *Program, from int) {
 	in, ok := c.parse(p, from)
@@ -404,7 +325,7 @@ func (c *call) ip(p *Program, from int) {
 		c.fail("", "an object is needed", "")
 	case !objects[words[0]]:
 		c.fail(words[0], "the object is not in the table of those that are understood", "")
-	case len(words) > 1 && !slices.Contains([]string{"show", "list", "lst", "ls", "sh", "get"}, words[1]) || len(words) > 1 && words[1] == "get" && words[0][0] != 'r':
+	case len(words) > 1 && !slices.Contains([]string{"show", "list", "lst", "ls", "sh", "s", "get"}, words[1]) || len(words) > 1 && words[1] == "get" && words[0][0] != 'r':
 		c.fail(strings.Join(words, " "), "only show, list and route get are understood", "")
 	}
 }

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,17 +121,21 @@ func sequence(b *syntax.BraceExp) ([]string, bool) {
 	if len(b.Elems) < 2 || len(b.Elems) > 3 {
 		return nil, false
 	}
-	if from, to := b.Elems[0].Lit(), b.Elems[1].Lit(); len(b.Elems) == 2 && len(from) == 1 && len(to) == 1 && from >= "a" && from <= to && to <= "z" {
+	if from, to := b.Elems[0].Lit(), b.Elems[1].Lit(); len(b.Elems) == 2 && len(from) == 1 && len(to) == 1 && from <= to && (from >= "a" && to <= "z" || from >= "A" && to <= "Z") {
 		var letters []string
 		for c := from[0]; c <= to[0]; c++ {
 			letters = append(letters, string(rune(c)))
 		}
 		return letters, true
 	}
+	width := 0 // with leading zeros, all are as wide as the widest
 	for i, e := range b.Elems {
 		v := e.Lit()
-		if !digits(v) {
+		if !digits(strings.TrimLeft(v, "0")) && strings.Trim(v, "0") != "" || v == "" || len(v) > 9 {
 			return nil, false
+		}
+		if i < 2 && len(v) > 1 && v[0] == '0' {
+			width = max(len(b.Elems[0].Lit()), len(b.Elems[1].Lit()))
 		}
 		n[i], _ = strconv.Atoi(v)
 	}
@@ -139,13 +144,13 @@ func sequence(b *syntax.BraceExp) ([]string, bool) {
 	}
 	var values []string
 	for i := n[0]; i <= n[1]; i += n[2] {
-		values = append(values, strconv.Itoa(i))
+		values = append(values, fmt.Sprintf("%0*d", width, i))
 		if len(values) > 256 {
 			return nil, false
 		}
 	}
 	for i := n[0]; n[1] < n[0] && i >= n[1]; i -= n[2] {
-		values = append(values, strconv.Itoa(i))
+		values = append(values, fmt.Sprintf("%0*d", width, i))
 		if len(values) > 256 {
 			return nil, false
 		}
@@ -182,7 +187,7 @@ func (a *analysis) pieces(parts []syntax.WordPart, s *state, quoted bool) []piec
 		case *syntax.ArithmExp:
 			all = append(all, a.arithmetic(x, s, quoted))
 		case *syntax.ProcSubst:
-			a.fail(x.Op.String(), "process substitution runs in the background", "use a pipeline")
+			all = append(all, a.process(x, s))
 		case *syntax.ExtGlob:
 			a.fail(x.Op.String(), "extended patterns are not understood", "use *, ? and [...]")
 		default:
@@ -291,6 +296,11 @@ func ansi(s string) (string, bool) {
 // expand makes words of pieces. With fields, unquoted values are split and
 // patterns expanded.
 func (a *analysis) expand(pieces []piece, s *state, fields bool) []word {
+	for _, p := range pieces {
+		if p.part != nil && p.part.process != nil && len(pieces) == 1 {
+			return []word{{form: dynamic, parts: []part{{text: p.part.text}}, process: p.part.process}}
+		}
+	}
 	for i := range pieces {
 		if pieces[i].value != nil {
 			return a.choose(pieces, i, s, fields)
@@ -317,6 +327,15 @@ func (a *analysis) choose(pieces []piece, i int, s *state, fields bool) []word {
 		rest := append([]piece{}, pieces...)
 		var with []piece
 		sole := len(meaningful(pieces)) == 1
+		if alternative.below {
+			// A name below this place: by itself, and one word whatever is in it.
+			if !sole {
+				return []word{a.dynamic(pieces, fields)}
+			}
+			pieces[i].quoted = true
+			w.alternatives = append(w.alternatives, alternative)
+			continue
+		}
 		switch alternative.form {
 		case static:
 			if fields && !pieces[i].quoted && (alternative.text == "" || strings.ContainsAny(alternative.text, " \t\n*?[\\")) {

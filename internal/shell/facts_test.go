@@ -55,7 +55,10 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 			return len(c.Unknown) == 1 && strings.Contains(c.Unknown[0].String(), "nosuchprogram")
 		}},
 		{"ls --no-such-option", "unknown", func(c *Command) bool { return strings.Contains(c.Unknown[0].String(), "--no-such-option") }},
-		{"f() { ls; }; f", "unknown", func(c *Command) bool { return strings.Contains(c.Unknown[0].String(), "function") }},
+		{"f() { ls; }; f", "read", func(c *Command) bool { return slices.Contains(c.Facts.Programs, "ls") && c.Text == ":; { { ls; }; }" }},
+		{"f() { rm \"$1\"; }; f canary/v1.txt", "read,delete", nil},
+		{"f() { f; }; f", "unknown", func(c *Command) bool { return strings.Contains(c.Unknown[0].String(), "function") }},
+		{"for x in a; do f() { ls; }; f; done", "unknown", func(c *Command) bool { return strings.Contains(c.Unknown[0].String(), "function") }},
 	} {
 		cmd, err := b.settle(t, c.line, Bash)
 		if err != nil {

@@ -202,7 +202,7 @@ func (c *call) gitCommand(name string, i int) {
 				c.fail(g.name, "its value is known only when it runs", "write it out, as one word")
 				return
 			}
-			if text := g.value.source(); strings.Contains(text, "%G") || strings.Contains(text, "%(signature") {
+			if text := gitPlaceholder.Replace(g.value.source()); strings.Contains(text, "%G") || strings.Contains(text, "%(signature") {
 				c.fail(g.name, "signatures are checked by another program", "")
 				return
 			}
@@ -231,6 +231,10 @@ func (c *call) gitCommand(name string, i int) {
 		c.fail(strings.Join(words, " "), "this form of it may write", "")
 	}
 }
+
+// gitPlaceholder takes away what may stand between the percent sign and the name of
+// a placeholder (git-log(1), pretty formats).
+var gitPlaceholder = strings.NewReplacer("%+", "%", "%-", "%", "% ", "%")
 
 // gitOperands understands revisions and paths: data, for what git reads is the
 // repository, which is asked for as a whole. Outside of it git reads only with

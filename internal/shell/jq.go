@@ -2,6 +2,7 @@ package shell
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,9 @@ func (c *call) jq(p *Program, from int) {
 	var pairs [][2]int
 	words := c.args
 	var plain []word
-	positional := false
+	// data is where --args stands: the operands behind it are data, those before it
+	// files.
+	data := -1
 	for i := from; i < len(words); i++ {
 		w := &words[i]
 		if w.form == static && (w.text == "--arg" || w.text == "--argjson" || w.text == "--slurpfile" || w.text == "--rawfile") {
@@ -58,8 +61,8 @@ func (c *call) jq(p *Program, from int) {
 			i += 2
 			continue
 		}
-		if w.is("--args") || w.is("--jsonargs") {
-			positional = true
+		if data < 0 && (w.is("--args") || w.is("--jsonargs")) {
+			data = len(plain)
 		}
 		plain = append(plain, *w)
 	}
@@ -76,25 +79,29 @@ func (c *call) jq(p *Program, from int) {
 		return
 	}
 	filter := &inner.args[in.operands[0]]
-	if !inner.constant(filter, nil, "the filter") {
-		return
+	filters := []word{*filter}
+	if filter.form == each && !filter.spaced {
+		filters = filter.alternatives
 	}
-	if err := jqSafe(filter.text); err != nil {
-		inner.fail("filter", err.Error(), "")
-		return
+	for i := range filters {
+		if !inner.constant(&filters[i], nil, "the filter") {
+			return
+		}
+		if err := jqSafe(filters[i].text); err != nil {
+			inner.fail("filter", err.Error(), "")
+			return
+		}
+	}
+	if filter.form != each {
+		*filter = filters[0]
 	}
 	own := word{form: homely, text: "/.jq"}
 	inner.use(Read, &own, nil, "", true)
-	if positional {
-		for _, i := range in.operands[1:] {
-			inner.text(&inner.args[i], "")
-		}
-		inner.stdin()
-	} else {
-		in.modes = append(in.modes, "none")
-		in.operands = in.operands[1:]
-		inner.operands(p, in)
-	}
+	in.modes = append(in.modes, "none")
+	in.operands = slices.DeleteFunc(in.operands[1:], func(i int) bool {
+		return data >= 0 && i > data && inner.text(&inner.args[i], "")
+	})
+	inner.operands(p, in)
 	c.put(words, pairs, inner.args, from)
 }
 

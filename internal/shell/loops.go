@@ -23,7 +23,16 @@ func (a *analysis) every(c *syntax.ForClause, s state, out *statement) state {
 		a.fail(node.name, "a variable of this name can change what programs do", "use another name")
 	}
 	for _, item := range iter.Items {
+		if w, is := a.elements(item, &s); is {
+			node.items = append(node.items, w)
+			continue
+		}
 		node.items = append(node.items, a.word(item, &s)...)
+	}
+	if len(node.items) == 1 && a.assignable(node.name) {
+		if after, is := a.names(c, node.items[0], &s, out); is {
+			return after
+		}
 	}
 	inner := s.clone()
 	inner.inLoop = true
@@ -62,12 +71,24 @@ func (a *analysis) items(words []word, s *state) word {
 // widen forgets the variables that a loop assigns, because an earlier turn may
 // have assigned them.
 func widen(s *state, loop syntax.Node) {
-	syntax.Walk(loop, func(n syntax.Node) bool {
+	nodes := []syntax.Node{loop}
+	for _, body := range s.functions {
+		nodes = append(nodes, body)
+	}
+	for _, n := range nodes {
+		widenBy(s, n)
+	}
+}
+
+func widenBy(s *state, node syntax.Node) {
+	syntax.Walk(node, func(n syntax.Node) bool {
 		switch x := n.(type) {
 		case *syntax.Assign:
 			if x.Name != nil {
 				number := isNumber(s.vars[x.Name.Value]) && !x.Append && isArithmetic(x.Value)
-				s.set(x.Name.Value, fuzz(number))
+				value := fuzz(number)
+				value.said = says(s.vars[x.Name.Value]) || !computed(x.Value)
+				s.set(x.Name.Value, value)
 			}
 		case *syntax.WordIter:
 			s.set(x.Name.Value, fuzz(false))
@@ -86,6 +107,20 @@ func widen(s *state, loop syntax.Node) {
 		}
 		return true
 	})
+}
+
+// computed reports whether a value is a number, or nothing but one expansion.
+func computed(w *syntax.Word) bool {
+	if w == nil || len(w.Parts) != 1 {
+		return false
+	}
+	switch p := w.Parts[0].(type) {
+	case *syntax.ArithmExp, *syntax.CmdSubst, *syntax.ParamExp:
+		return true
+	case *syntax.DblQuoted:
+		return computed(&syntax.Word{Parts: p.Parts})
+	}
+	return digits(w.Lit())
 }
 
 // isArithmetic reports whether a value is nothing but an arithmetic expansion.

@@ -45,11 +45,14 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 	for i := from; i < len(c.args); i++ {
 		w := &c.args[i]
 		prefix := w.prefix()
+		if !p.Data {
+			w.one()
+		}
 		if i >= in.ended {
 			in.operands = append(in.operands, i)
 			continue
 		}
-		if w.is("--") {
+		if w.is("--") && !p.Endless {
 			in.ended = i + 1
 			continue
 		}
@@ -69,7 +72,7 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 				for j := i + 1; j < len(c.args); j++ {
 					in.operands = append(in.operands, j)
 				}
-				in.ended = i
+				in.ended = i + 1 // the first may still be taken for an option
 				return in, true
 			}
 			continue
@@ -104,6 +107,14 @@ func (c *call) option(p *Program, in *input, options map[string]*Option, i int) 
 		return i, true
 	}
 	return c.letters(in, options, i, text)
+}
+
+// one quotes what only the run knows behind text that is known, as in date -d @$(...):
+// one word is meant, and one is sent.
+func (w *word) one() {
+	if w.form == dynamic && w.split && w.prefix() != "" {
+		quoteAll(w)
+	}
 }
 
 func digitsOnly(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -142,6 +153,7 @@ func (c *call) named(in *input, options map[string]*Option, i int, name, head st
 // separate takes the next word as an option's value. One that looks like an
 // option is refused: if the table were wrong about the value, it would be one.
 func (c *call) separate(in *input, o *Option, name string, i int) bool {
+	c.args[i].one()
 	prefix := c.args[i].prefix()
 	if len(prefix) > 1 && prefix[0] == '-' && !digitsOnly(prefix[1:]) && name != "-e" && name != "--regexp" {
 		c.fail(name, "its value looks like an option", "write the two as one word")

@@ -1,6 +1,8 @@
 package shell
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -20,6 +22,9 @@ func (a *analysis) parameter(x *syntax.ParamExp, s *state, quoted bool) []piece 
 	if !knownParameter(name) {
 		a.fail("$"+name, "this parameter is not understood", "")
 		return nil
+	}
+	if pieces, is := a.positional(x, s, quoted); is {
+		return pieces
 	}
 	if x.Length {
 		return []piece{expansion("${#"+name+"}", quoted, true)}
@@ -165,6 +170,8 @@ func (a *analysis) operand(w *syntax.Word, s *state) (string, bool) {
 			switch {
 			case !p.quoted && strings.ContainsRune("*?[]!-", r), r >= '0' && r <= '9', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', strings.ContainsRune("_./:,=+%@", r):
 				b.WriteRune(r)
+			case r == ' ' && !p.quoted:
+				b.WriteByte(' ')
 			case r == '-', r == ' ', r == '!', r == '#':
 				b.WriteByte('\\')
 				b.WriteRune(r)
@@ -224,7 +231,8 @@ func (a *analysis) arithmeticExpr(e syntax.ArithmExpr, s *state, depth int) (str
 		return "-" + inner, ok && !x.Post && x.Op == syntax.Minus && !strings.HasPrefix(inner, "-")
 	case *syntax.BinaryArithm:
 		switch x.Op {
-		case syntax.Add, syntax.Sub, syntax.Mul, syntax.Quo, syntax.Rem, syntax.Eql, syntax.Neq, syntax.Lss, syntax.Gtr, syntax.Leq, syntax.Geq:
+		case syntax.Add, syntax.Sub, syntax.Mul, syntax.Quo, syntax.Rem, syntax.Eql, syntax.Neq, syntax.Lss, syntax.Gtr, syntax.Leq, syntax.Geq,
+			syntax.AndArit, syntax.OrArit, syntax.TernQuest, syntax.TernColon:
 		default:
 			return "", false
 		}
@@ -246,8 +254,8 @@ func (a *analysis) arithmeticWord(w *syntax.Word, s *state) (string, bool) {
 		if digits(p.Value) {
 			return p.Value, true
 		}
-		if syntax.ValidName(p.Value) && isNumber(s.vars[p.Value]) {
-			return p.Value, true
+		if syntax.ValidName(p.Value) {
+			return a.numeral(p.Value, p.Value, s)
 		}
 	case *syntax.ParamExp:
 		switch {
@@ -258,8 +266,18 @@ func (a *analysis) arithmeticWord(w *syntax.Word, s *state) (string, bool) {
 			return "${#" + p.Param.Value + "}", true
 		case p.Length:
 			return "", false
-		case p.Param.Value == "#" || p.Param.Value == "?" || isNumber(s.vars[p.Param.Value]):
+		case p.Param.Value == "#" && !s.called || p.Param.Value == "?":
 			return "${" + p.Param.Value + "}", true
+		case syntax.ValidName(p.Param.Value):
+			return a.numeral(p.Param.Value, "${"+p.Param.Value+"}", s)
+		}
+	case *syntax.CmdSubst:
+		if inner := conversion(p); inner != nil {
+			return a.arithmeticWord(&syntax.Word{Parts: []syntax.WordPart{inner}}, s)
+		}
+		if made := a.substitution(p, s, true); made.part != nil && !said(made.part.body) && a.dialect != Zsh {
+			made.part.quoted = true
+			return a.converted(*made.part), true
 		}
 	case *syntax.ArithmExp:
 		if !p.Bracket && !p.Unsigned {
@@ -268,6 +286,67 @@ func (a *analysis) arithmeticWord(w *syntax.Word, s *state) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// numeral writes a variable in an expression: as it stands if it is a number for
+// sure, and converted if only the run knows. Text that is known and no number is
+// refused: it would be evaluated.
+func (a *analysis) numeral(name, text string, s *state) (string, bool) {
+	value, assigned := s.vars[name]
+	switch {
+	case isNumber(value):
+		return text, true
+	case assigned && value.form == dynamic && !value.whole && !value.said && a.dialect != Zsh:
+		return a.converted(part{text: "${" + name + ":-0}", expansion: true, quoted: true}), true
+	}
+	return "", false
+}
+
+// conversion is what a numeral in our own text is made of; nil if it is none.
+func conversion(p *syntax.CmdSubst) syntax.WordPart {
+	if len(p.Stmts) != 1 {
+		return nil
+	}
+	or, is := p.Stmts[0].Cmd.(*syntax.BinaryCmd)
+	if !is || or.Op != syntax.OrStmt || len(or.X.Redirs) != 1 {
+		return nil
+	}
+	call, is := or.X.Cmd.(*syntax.CallExpr)
+	if !is || len(call.Args) != 3 || call.Args[0].Lit() != "printf" || call.Args[1].Lit() != "%d" || len(call.Args[2].Parts) != 1 {
+		return nil
+	}
+	quoted, is := call.Args[2].Parts[0].(*syntax.DblQuoted)
+	if !is || len(quoted.Parts) != 1 {
+		return nil
+	}
+	switch inner := quoted.Parts[0].(type) {
+	case *syntax.CmdSubst:
+		return inner
+	case *syntax.ParamExp:
+		if inner.Exp != nil && inner.Exp.Op == syntax.DefaultUnsetOrNull && inner.Exp.Word.Lit() == "0" {
+			bare := *inner
+			bare.Exp = nil
+			return &bare
+		}
+	}
+	return nil
+}
+
+// said reports whether commands print text as it stands in the line or in a file, which
+// nobody calculates with.
+func said(l *list) bool {
+	if l == nil || len(l.items) == 0 {
+		return false
+	}
+	only, is := l.items[len(l.items)-1].node.(*simple)
+	return is && len(only.words) > 0 && slices.Contains([]string{"echo", "printf", "cat", "head", "tail"}, only.words[0].text)
+}
+
+// converted writes text that only the run knows as a number in an expression. What
+// is no number becomes a parenthesis, an error where a shell would evaluate it.
+func (a *analysis) converted(p part) string {
+	a.numerals = append(a.numerals, p)
+	return fmt.Sprintf("\x01%d\x01", len(a.numerals)-1)
 }
 
 func allNumbers(words []word) bool {

@@ -46,6 +46,15 @@ type analysis struct {
 	split bool
 	// whole: the word that is read now is not split into several.
 	whole bool
+	// processes are the process substitutions of the simple command that is read, and
+	// pipefail says that set -o pipefail stands somewhere.
+	processes []*process
+	processed bool
+	calls     int
+	pipefail  bool
+	// numerals are the texts that stand in expressions as numbers; an expression has
+	// their indexes between \x01, which no line has.
+	numerals []part
 }
 
 // asked is a question for the host with what its answer must be.
@@ -99,6 +108,9 @@ func analyse(line []byte, dialect Dialect, table *Table) (*Plan, error) {
 	s := start()
 	p := &Plan{a: a, file: file, lang: lang}
 	p.body = a.statements(file.Stmts, &s)
+	if a.pipefail && a.processed {
+		a.fail("<(", "with pipefail its end would count", "leave one of them out")
+	}
 	return p, nil
 }
 

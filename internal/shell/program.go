@@ -105,6 +105,8 @@ type Program struct {
 	Words bool
 	// First: the first operand ends the options.
 	First bool
+	// Endless: a word of two dashes does not end the options.
+	Endless bool
 	// Data: whatever the arguments are, options too, the program only computes.
 	Data bool
 	// Response: an argument that begins with @ names a file of arguments.

@@ -48,6 +48,9 @@ func (a *analysis) redirect(r *syntax.Redirect, s *state, out *statement) {
 	case syntax.DplOut, syntax.DplIn:
 		target := a.plain(r.Word, s)
 		if target.form == static && (target.text == "-" || len(target.text) == 1 && target.text[0] >= '0' && target.text[0] <= '9') {
+			if target.text != "1" && target.text != "2" && target.text != "-" && (answers(fd) || fd == "" && r.Op == syntax.DplOut) {
+				s.turned = true
+			}
 			out.redirs = append(out.redirs, redirect{op: fd + r.Op.String() + target.text})
 			return
 		}
@@ -65,6 +68,9 @@ func (a *analysis) redirect(r *syntax.Redirect, s *state, out *statement) {
 	}
 }
 
+// answers: a descriptor on which programs answer.
+func answers(fd string) bool { return fd == "1" || fd == "2" }
+
 // network reports whether bash would open a connection in place of a file (bash
 // manual, section 3.6).
 func (a *analysis) network(target *word) bool {
@@ -79,12 +85,21 @@ func (a *analysis) network(target *word) bool {
 // input reads < file.
 func (a *analysis) input(fd string, r *syntax.Redirect, s *state, out *statement) {
 	target := a.plain(r.Word, s)
+	if target.process != nil {
+		if fd != "" && fd != "0" || s.depth > 1 || len(out.redirs) > 0 || out.input != nil {
+			a.fail("< <(", "process substitution is understood as the input of a command by itself, before any other redirection", "use a pipeline")
+		}
+		a.processes = a.processes[:len(a.processes)-1]
+		s.piped, out.input = true, target.process
+		return
+	}
 	if a.network(&target) {
 		return
 	}
 	if fd == "" || fd == "0" {
 		s.piped = true
 	}
+	s.turned = s.turned || answers(fd)
 	a.effects |= gate.EffectRead
 	a.path(&target, s, hostpath.Question{Use: hostpath.Read, Follow: true}, "<")
 	out.redirs = append(out.redirs, redirect{op: fd + "<", target: &target})
@@ -96,8 +111,16 @@ func (a *analysis) output(op string, r *syntax.Redirect, s *state, out *statemen
 	if a.network(&target) {
 		return
 	}
+	if n := map[string]string{"/dev/stdout": "1", "/dev/stderr": "2"}[target.text]; n != "" && target.form == static {
+		if s.turned {
+			a.fail(target.text, "an earlier redirection may have made it a file that was opened to be read", "")
+		}
+		// By its name the system would open it anew, whatever it is open for.
+		out.redirs = append(out.redirs, redirect{op: strings.TrimRight(op, ">|") + ">&" + n})
+		return
+	}
 	out.redirs = append(out.redirs, redirect{op: op, target: &target})
-	if target.is("/dev/null") || target.is("/dev/stdout") || target.is("/dev/stderr") {
+	if target.is("/dev/null") {
 		return
 	}
 	a.effects |= gate.EffectWrite
@@ -110,6 +133,7 @@ func (a *analysis) document(fd string, r *syntax.Redirect, s *state, out *statem
 	if fd == "" || fd == "0" {
 		s.piped = true
 	}
+	s.turned = s.turned || answers(fd)
 	h := &here{}
 	out.redirs = append(out.redirs, redirect{op: fd + "<<", here: h})
 	if r.Op == syntax.WordHdoc {
@@ -142,6 +166,10 @@ func (a *analysis) document(fd string, r *syntax.Redirect, s *state, out *statem
 	pieces := a.pieces([]syntax.WordPart{&syntax.DblQuoted{Parts: hereParts(r.Hdoc.Parts)}}, s, true)
 	w := a.dynamic(pieces, false)
 	h.parts = w.parts
+	if n := len(h.parts); n > 0 && !strings.HasSuffix(h.parts[n-1].text, "\n") {
+		a.fail("<<", "its text does not end with its line", "")
+		return
+	}
 	h.literal = true
 	for _, p := range h.parts {
 		h.literal = h.literal && !p.expansion && p.body == nil

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/hostpath"
@@ -50,6 +51,10 @@ func (r *renderer) list(l *list) {
 		if i > 0 {
 			r.separate()
 		}
+		if st.input != nil {
+			r.fed(st, &list{items: l.items[i+1:]})
+			return
+		}
 		r.statement(st)
 	}
 }
@@ -77,6 +82,10 @@ func (r *renderer) flush() bool {
 func (r *renderer) statement(st *statement) {
 	if st.not {
 		r.b.WriteString("! ")
+	}
+	if len(st.processes) > 0 {
+		r.processed(st)
+		return
 	}
 	if st.node != nil {
 		st.node.render(r)
@@ -118,6 +127,10 @@ func (r *renderer) document(h *here) {
 }
 
 func (n *simple) render(r *renderer) {
+	if n.block != nil {
+		n.block.render(r)
+		return
+	}
 	for i, as := range n.assigns {
 		if i > 0 {
 			r.b.WriteByte(' ')
@@ -216,10 +229,23 @@ func (n *regular) render(r *renderer) {
 	r.b.WriteString(" =~ " + n.expression + " ]]")
 }
 
-func (n *counting) render(r *renderer) { r.b.WriteString("((" + n.text + "))") }
+func (n *counting) render(r *renderer) { r.b.WriteString("((" + r.numbers(n.text) + "))") }
+
+// numbers puts the numerals of an expression in their places.
+func (r *renderer) numbers(text string) string {
+	pieces := strings.Split(text, "\x01")
+	for i := 1; i < len(pieces); i += 2 {
+		n, _ := strconv.Atoi(pieces[i])
+		inner := renderer{plan: r.plan, answers: r.answers}
+		inner.part(r.plan.a.numerals[n], false)
+		r.failed += inner.failed
+		pieces[i] = "$(printf %d " + inner.b.String() + " 2>/dev/null || echo '(')"
+	}
+	return strings.Join(pieces, "")
+}
 
 func (n *counted) render(r *renderer) {
-	r.b.WriteString("for ((" + n.head + ")); do ")
+	r.b.WriteString("for ((" + r.numbers(n.head) + ")); do ")
 	r.list(n.body)
 	r.separate()
 	r.b.WriteString("done")
@@ -315,9 +341,9 @@ func (r *renderer) part(p part, here bool) {
 			r.b.WriteByte('"')
 		}
 	case p.expansion && quote:
-		r.b.WriteString(`"` + p.text + `"`)
+		r.b.WriteString(`"` + r.numbers(p.text) + `"`)
 	case p.expansion:
-		r.b.WriteString(p.text)
+		r.b.WriteString(r.numbers(p.text))
 	case here:
 		r.b.WriteString(strings.NewReplacer(`\`, `\\`, "$", `\$`, "`", "\\`").Replace(p.text))
 	default:

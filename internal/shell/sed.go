@@ -230,6 +230,8 @@ func (s *sedScanner) appended() error {
 	s.skip(" \t")
 	if strings.HasPrefix(s.text[s.pos:], "\\\n") {
 		s.pos += 2
+	} else if first, _, more := strings.Cut(s.text[s.pos:], "\n"); more && strings.HasPrefix(first, `\`) && strings.Trim(first[1:], " \t") == "" {
+		return errors.New("blanks behind a backslash")
 	}
 	from := s.pos
 	s.line()

@@ -53,6 +53,8 @@ func specials(name string) func(*call, *Program, int) {
 		return (*call).copy
 	case "compress":
 		return (*call).compress
+	case "zgrep":
+		return (*call).zgrep
 	case "unzip":
 		return (*call).unzip
 	case "query":
@@ -161,7 +163,7 @@ func (c *call) sums(p *Program, from int) {
 	// The names in the list are known to the host alone. Checking tells no more
 	// of a file than whether it has the sum that the list gives, so the list
 	// must not be the agent's own: from standard input it is refused.
-	if len(in.operands) == 0 || slices.ContainsFunc(in.operands, func(i int) bool { return c.args[i].is("-") }) {
+	if len(in.operands) == 0 || slices.ContainsFunc(in.operands, func(i int) bool { return c.args[i].is("-") || c.args[i].is("/dev/stdin") || c.args[i].process != nil }) {
 		c.fail("-c", "a list from standard input can test any file", "name the list")
 		return
 	}

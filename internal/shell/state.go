@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"mvdan.cc/sh/v3/syntax"
+
 	"github.com/sallyport-gateway/sallyport/internal/hostpath"
 )
 
@@ -17,6 +19,7 @@ const (
 	maxAsked        = 384       // questions for the host
 	maxVariables    = 128       // variables of a line
 	maxBraces       = 256       // words that the braces of one word make
+	maxCalls        = 64        // calls of functions
 	maxWork         = 1 << 14   // values of loops' variables and of braces that are tried
 	maxText         = 120 << 10 // the text; Linux takes no argument over 128 KiB (MAX_ARG_STRLEN)
 )
@@ -27,12 +30,20 @@ type state struct {
 	vars map[string]word
 	// dirs are the directories that the command may run in: each a chain of cd.
 	dirs [][]hostpath.Step
+	// functions are those that the line has defined, and args the arguments of the one
+	// whose body is read; called says that one is.
+	functions map[string]*syntax.Stmt
+	args      []string
+	called    bool
 	// noglob after set -f.
 	noglob bool
 	// piped: standard input is not the channel's.
 	piped bool
 	// feed is what standard input consists of, if it is names of known files.
 	feed *feed
+	// turned: a redirection made standard output or error something that was opened
+	// to be read. The names /dev/stdout and /dev/stderr would open it anew, to write.
+	turned bool
 	// inLoop: cd would add up.
 	inLoop bool
 	depth  int
@@ -74,7 +85,9 @@ func merge(a, b state) state {
 		if v, ok := a.vars[name]; ok && same(v, w) {
 			continue
 		}
-		out.set(name, fuzz(isNumber(a.vars[name]) && isNumber(w)))
+		v := fuzz(isNumber(a.vars[name]) && isNumber(w))
+		v.said = says(a.vars[name]) || says(w)
+		out.set(name, v)
 	}
 	for name := range a.vars {
 		if _, ok := b.vars[name]; !ok {
@@ -89,6 +102,9 @@ func merge(a, b state) state {
 	out.noglob = a.noglob && b.noglob
 	return out
 }
+
+// says reports whether a variable's value is text that nobody calculates with.
+func says(w word) bool { return w.said || w.form != dynamic && !isNumber(w) }
 
 func same(a, b word) bool {
 	if a.form != b.form || a.text != b.text || a.glob != b.glob || a.home != b.home || a.number != b.number || len(a.alternatives) != len(b.alternatives) {

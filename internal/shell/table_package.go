@@ -12,7 +12,7 @@ var packagePrograms = []Program{
 	{Name: "rpm", Options: opts("-q,--query!query -a,--all -i,--info -l,--list -f,--file -c,--configfiles -d,--docfiles -R,--requires --provides --whatprovides --whatrequires --changelog --last --qf,--queryformat=rpmformat -V,--verify!query"), Operands: args("text..."), Special: "query"},
 	{Name: "apk", Options: opts("-v,--verbose -q,--quiet"), Operands: args("const(info|list|search|policy|version) text...")},
 	{Name: "pip", Aliases: []string{"pip3"}, Options: opts("-V,--version --disable-pip-version-check"), Add: []string{"--disable-pip-version-check"}, Commands: []Program{
-		verb("list", "", "--format=text -o,--outdated --not-required --local --user"), verb("show", "text...", "-f,--files -v,--verbose"), verb("freeze", "", "--all --local --user"), verb("check", ""),
+		verb("list", "", "--format=text --not-required --local --user"), verb("show", "text...", "-f,--files -v,--verbose"), verb("freeze", "", "--all --local --user"), verb("check", ""),
 	}, Alone: true},
 	// npm makes its folder in the home directory whatever it is asked.
 	{Name: "npm", Commands: []Program{{Name: "ls", Aliases: []string{"list"}, Effects: gate.EffectRead | gate.EffectWrite, Options: opts("-g,--global --depth=text --json --long -a,--all --parseable"), Operands: args("text...")}}},

@@ -39,7 +39,7 @@ var servicePrograms = []Program{
 	{Name: "hostnamectl", Options: opts("--no-pager --json=text --static --pretty --transient"), Operands: args("const(status)")},
 	{Name: "timedatectl", Options: opts("--no-pager -p=text --value -a"), Operands: args("const(status|show|timesync-status|list-timezones)")},
 	{Name: "loginctl", Add: []string{"--no-pager"}, Options: opts("--no-pager --no-legend -a,--all -l,--full"), Operands: args("const(list-sessions|list-users|list-seats|show-session|show-user|session-status|user-status) text...")},
-	{Name: "resolvectl", Options: opts("--no-pager"), Operands: args("const(status|statistics|dns|domain) text...")},
+	{Name: "resolvectl", Options: opts("--no-pager"), Operands: args("const(status|statistics|dns|domain) text")},
 	{Name: "systemd-analyze", Options: opts("--no-pager"), Operands: args("const(time|blame|critical-chain) text...")},
 	docker("docker"), docker("podman"),
 	{Name: "crictl", Commands: []Program{
@@ -74,11 +74,11 @@ func docker(name string) Program {
 	return Program{Name: name, Commands: append([]Program{
 		verb("ps", "", list), verb("images", "text...", list), verb("inspect", "text...", inspect),
 		verb("logs", "text", "-f,--follow --since=text --until=text -n,--tail=text -t,--timestamps --details"),
-		verb("stats", "text...", "-a,--all --no-stream --no-trunc --format=text"), verb("top", "text text..."), verb("port", "text text"),
+		verb("stats", "text...", "-a,--all --no-stream --no-trunc --format=text"), verb("top", "text const(aux|auxf|axf|-ef|-aux)"), verb("port", "text text"),
 		verb("diff", "text"), verb("history", "text", "-H,--human --no-trunc -q,--quiet --format=text"),
 		verb("version", "", "-f,--format=text"), verb("info", "", "-f,--format=text"),
 		verb("events", "", "--since=text --until=text -f,--filter=text --format=text"),
-		group("container", verb("logs", "text", "--tail=text --since=text -t -f"), verb("stats", "text...", "--no-stream --format=text -a"), verb("top", "text text..."), verb("port", "text text"), verb("diff", "text")),
+		group("container", verb("logs", "text", "--tail=text --since=text -t -f"), verb("stats", "text...", "--no-stream --format=text -a"), verb("top", "text const(aux|auxf|axf|-ef|-aux)"), verb("port", "text text"), verb("diff", "text")),
 		group("image", verb("history", "text", "--no-trunc -q --format=text")), group("network"), group("volume"), group("context", verb("show", "")),
 		{Name: "system", Commands: []Program{verb("df", "", "-v,--verbose --format=text"), verb("info", "", "-f,--format=text")}},
 		{Name: "node", Commands: []Program{verb("ls", "", list), verb("ps", "text...", list), verb("inspect", "text...", inspect, "--pretty")}},

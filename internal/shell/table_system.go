@@ -34,7 +34,7 @@ var systemPrograms = []Program{
 	{Name: "lscpu", Options: opts(usual, "-a,--all -b,--online -B,--bytes -c,--offline -C,--caches[=text] -e,--extended[=text] -J,--json -p,--parse[=text] -x,--hex -y,--physical --output-all -V -h")},
 	{Name: "lsblk", Options: opts(usual, "-a,--all -b,--bytes -d,--nodeps -D,--discard -e=text -f,--fs -i,--ascii -I=text -J,--json -l,--list -m,--perms -n,--noheadings -o,--output=text -O,--output-all -p,--paths -P,--pairs -r,--raw -s,--inverse -S,--scsi -t,--topology -T,--tree[=text] -x,--sort=text -z,--zoned -M,--merge -V -h"), Operands: args("stat...")},
 	{Name: "lsmem", Options: opts(usual, "-a,--all -b,--bytes -J,--json -n,--noheadings -o,--output=text -P -r --summary[=text]")},
-	{Name: "lspci", Aliases: []string{"lsusb"}, Options: opts("-v -vv -vvv -n -nn -k -t -s=text -d=text -m -mm -D -q -b")},
+	{Name: "lspci", Aliases: []string{"lsusb"}, Options: opts("-v -vv -vvv -n -nn -k -t -s=text -d=text -m -mm -D -b")},
 	{Name: "lsmod"},
 	{Name: "lsof", Options: opts("-a -b -c=text -d=text -F[=text] -h,-? -i[=text] -l -n -N -O -p=text -P -R -s[=text] -t -T[=text] -u=text -U -v -V -w -X"), Operands: args("stat...")},
 	{Name: "findmnt", Options: opts(usual, "-A,--all -a,--ascii -b,--bytes -C,--nocanonicalize -c,--canonicalize -D,--df -d,--direction=text -e,--evaluate -f,--first-only -i,--invert -J,--json -k,--kernel -l,--list -M,--mountpoint=stat -m,--mtab -n,--noheadings -O,--options=text -o,--output=text -P,--pairs -r,--raw -R,--submounts -S,--source=text -s,--fstab -T,--target=stat -t,--types=text -u,--notruncate -U,--uniq -v,--nofsroot -V -h --real --pseudo --output-all"), Operands: args("text text")},

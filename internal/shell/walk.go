@@ -17,6 +17,10 @@ type statement struct {
 	not    bool
 	node   node
 	redirs []redirect
+	// processes are the process substitutions among its words; input is the one that
+	// it reads as its standard input.
+	processes []*process
+	input     *process
 }
 
 // node is what a statement runs.
@@ -28,6 +32,8 @@ type (
 		assigns []assign
 		words   []word
 		feed    *feed
+		// block is what a call of a function does, in place of words.
+		block *nested
 	}
 	// binary is x && y, x || y or x | y.
 	binary struct {
@@ -129,16 +135,37 @@ func (a *analysis) statement(st *syntax.Stmt, s state, l *list) (ok, bad state) 
 		a.fail("command line", "a part of it is empty", "")
 	}
 	inner := s
+	before := a.processes
+	a.processes = nil
 	for _, r := range st.Redirs {
 		a.redirect(r, &inner, out)
-		inner.feed = nil
+		if inner.feed = nil; out.input != nil {
+			inner.feed = feedOf(out.input.body)
+		}
 	}
 	ok, bad = a.command(st.Cmd, inner, out)
+	a.finish(out, before)
 	ok.piped, bad.piped, ok.feed, bad.feed = s.piped, s.piped, s.feed, s.feed
 	if st.Negated {
 		ok, bad = bad, ok
 	}
 	return ok, bad
+}
+
+// feedOf are the names of files that a list prints, if it prints nothing else.
+func feedOf(l *list) *feed {
+	if len(l.items) != 1 || l.items[0].not || len(l.items[0].redirs) > 0 {
+		return nil
+	}
+	switch n := l.items[0].node.(type) {
+	case *simple:
+		return n.feed
+	case *binary:
+		if n.op == "|" {
+			return feedOf(&list{items: []*statement{n.y}})
+		}
+	}
+	return nil
 }
 
 // command reads what a statement runs.
@@ -183,7 +210,8 @@ func (a *analysis) command(cmd syntax.Command, s state, out *statement) (ok, bad
 	case *syntax.DeclClause:
 		return a.declare(c, s, out)
 	case *syntax.FuncDecl:
-		a.fail("function", "a name that means something else later in the line", "write the commands out")
+		after := a.define(c, s, out)
+		return after, after
 	case *syntax.ArithmCmd:
 		text, ok := a.counting(c.X, &s)
 		if !ok || c.Unsigned {
@@ -232,9 +260,7 @@ func (a *analysis) binary(c *syntax.BinaryCmd, s state, out *statement) (ok, bad
 		}
 		right := s.clone()
 		right.piped, right.feed = true, nil
-		if left, is := x.items[0].node.(*simple); is && len(x.items[0].redirs) == 0 && !x.items[0].not {
-			right.feed = left.feed
-		}
+		right.feed = feedOf(x)
 		ok2, bad2 := a.statement(c.Y, right, y)
 		after := merge(s, merge(ok2, bad2))
 		after.piped, after.feed = s.piped, s.feed
@@ -284,7 +310,12 @@ func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
 		l.keyword = "until"
 	}
 	out.node = l
+	fed := inner.feed
+	inner.feed = nil
 	l.condition = a.statements(c.Cond, &inner)
+	if fed != nil && !c.Until {
+		a.readNames(fed, l.condition, &inner)
+	}
 	after := inner.clone()
 	l.body = a.statements(c.Do, &inner)
 	after = merge(after, inner)
@@ -327,14 +358,26 @@ func (a *analysis) timed(c *syntax.TimeClause, s state, out *statement) (ok, bad
 		return s, s
 	}
 	a.program("time")
+	s.depth++
 	ok, bad = a.statement(c.Stmt, s, l)
+	ok.depth, bad.depth = s.depth-1, s.depth-1
 	node.body = l.items[0]
 	return ok, bad
 }
 
 // declare reads export and its like: only harmless variables.
 func (a *analysis) declare(c *syntax.DeclClause, s state, out *statement) (ok, bad state) {
-	out.node = &simple{}
+	node := &simple{}
+	out.node = node
+	if c.Variant.Value == "declare" && a.dialect == Bash {
+		for _, arg := range c.Args {
+			if arg.Name == nil && arg.Value != nil && arg.Value.Lit() == "-a" {
+				continue
+			}
+			a.assign(arg, true, &s, node)
+		}
+		return s, s
+	}
 	if c.Variant.Value != "export" {
 		a.fail(c.Variant.Value, "it changes what variables mean", "assign with NAME=VALUE")
 		return s, s
@@ -395,6 +438,11 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 		// Written without its quotes it would be the keyword.
 		a.fail("time", "quoted, it is another program than the shell's own", "do not quote it")
 		return *s, *s
+	}
+	if body := s.function(&words[0]); body != nil {
+		block, after := a.inline(body, name, words[1:], s, node)
+		node.block = block
+		return after, after
 	}
 	c := &call{a: a, s: s, name: name, args: words[1:], typed: words[0]}
 	ok, bad, changed := c.builtin()

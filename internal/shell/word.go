@@ -41,6 +41,12 @@ type word struct {
 	split bool
 	// number: a dynamic word that is a decimal number.
 	number bool
+	// said: text that stands in the line or in a file, which nobody calculates with.
+	said bool
+	// process is the process substitution that the word is.
+	process *process
+	// whole: a variable that is an array.
+	whole bool
 	// asked are the questions that a pattern's names come from.
 	asked []int
 	// below: anything at or below the path is meant.
@@ -58,6 +64,8 @@ type part struct {
 	quoted bool
 	// body is the commands of a command substitution.
 	body *list
+	// process is a process substitution.
+	process *process
 }
 
 func lit(text string) word { return word{form: static, text: text} }

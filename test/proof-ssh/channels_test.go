@@ -196,6 +196,7 @@ func TestChannelRequestsAreRefusedButForWhatACommandNeeds(t *testing.T) {
 		{"a variable that runs code", "env", text("BASH_ENV", "/tmp/x"), false},
 		{"a variable that shells read", "env", text("LC_X", "() { :; }; touch /tmp/x"), false},
 		{"a language that is a path", "env", text("LANG", "../../tmp/x"), false},
+		{"a language with backslashes in its letters", "env", text("LC_ALL", "zh_CN.GBK"), false},
 		{"a variable of git", "env", text("GIT_SSH_COMMAND", "touch /tmp/x"), false},
 		{"a search path", "env", text("PATH", "/tmp"), false},
 		{"X11", "x11-req", join([]byte{0}, text("MIT-MAGIC-COOKIE-1", "00"), number(0)), false},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/mask"
 	"github.com/sallyport-gateway/sallyport/internal/proto/ssh/wire"
+	"github.com/sallyport-gateway/sallyport/internal/shell"
 )
 
 const (
@@ -213,7 +215,8 @@ var (
 func (s *session) setEnv(payload []byte) bool {
 	var v struct{ Name, Value string }
 	if s.started || len(s.env) >= maxEnv || ssh.Unmarshal(payload, &v) != nil ||
-		len(v.Value) > maxEnvValue || !safeEnv.MatchString(v.Name) || !safeValue.MatchString(v.Value) {
+		len(v.Value) > maxEnvValue || !safeEnv.MatchString(v.Name) || !safeValue.MatchString(v.Value) ||
+		v.Name != "LANGUAGE" && strings.HasPrefix(v.Name, "L") && !shell.ByteLocale(v.Value) {
 		return false
 	}
 	s.env = append(s.env, [2]string{v.Name, v.Value})

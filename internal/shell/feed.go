@@ -1,0 +1,85 @@
+package shell
+
+import (
+	"slices"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// readNames understands the condition of while read NAME behind a command that prints
+// names of known files: the variable is one of them. The names end in NUL on the way,
+// because a line of a name with a newline in it could name any file.
+func (a *analysis) readNames(f *feed, condition *list, s *state) {
+	if a.dialect != Bash || len(condition.items) != 1 || len(condition.items[0].redirs) > 0 || condition.items[0].not {
+		return
+	}
+	read, is := condition.items[0].node.(*simple)
+	if !is || len(read.words) < 2 || !read.words[0].is("read") || !f.nul && f.end == nil {
+		return
+	}
+	words := slices.DeleteFunc(slices.Clone(read.words[1:]), func(w word) bool { return w.is("-r") })
+	delimited := len(words) == 3 && words[0].is("-d") && words[1].is("")
+	if delimited {
+		words = words[2:]
+	}
+	if len(words) != 1 || words[0].form != static || !syntax.ValidName(words[0].text) || delimited != f.nul {
+		return
+	}
+	if !f.nul {
+		f.end()
+	}
+	read.assigns = []assign{{name: "IFS", value: lit("")}}
+	read.words = append(lits("read", "-r", "-d", ""), words[0])
+	s.set(words[0].text, foundBelow(f.roots))
+}
+
+// names reads for NAME in $(find ...), where the command prints names of known files,
+// as a loop that reads them; false if it is not that.
+func (a *analysis) names(c *syntax.ForClause, item word, s *state, out *statement) (state, bool) {
+	if a.dialect != Bash || s.depth > 1 || len(item.parts) != 1 || item.parts[0].body == nil || len(out.redirs) > 0 || out.input != nil {
+		return state{}, false
+	}
+	f := feedOf(item.parts[0].body)
+	name := c.Loop.(*syntax.WordIter).Name.Value
+	if f == nil || f.nul || f.end == nil {
+		return state{}, false
+	}
+	f.end()
+	inner := s.clone()
+	inner.inLoop = true
+	widen(&inner, c)
+	inner.set(name, foundBelow(f.roots))
+	before := inner.clone()
+	body := a.statements(c.Do, &inner)
+	a.processed = true
+	out.input = &process{body: item.parts[0].body}
+	out.node = &loop{keyword: "while",
+		condition: &list{items: []*statement{{node: &simple{assigns: []assign{{name: "IFS", value: lit("")}}, words: append(lits("read", "-r", "-d", ""), lit(name))}}}},
+		body:      &list{items: []*statement{{node: &nested{"{", "}", body}, redirs: []redirect{{op: "<&" + keptInput}}}}}}
+	after := merge(before, inner)
+	after.set(name, fuzz(false))
+	after.inLoop = s.inLoop
+	return after, true
+}
+
+// elements are the words of "${NAME[@]}", where the line has set the array to words
+// that are known.
+func (a *analysis) elements(w *syntax.Word, s *state) (word, bool) {
+	if len(w.Parts) != 1 {
+		return word{}, false
+	}
+	quoted, is := w.Parts[0].(*syntax.DblQuoted)
+	if !is || quoted.Dollar || len(quoted.Parts) != 1 {
+		return word{}, false
+	}
+	x, is := quoted.Parts[0].(*syntax.ParamExp)
+	if !is || x.Index == nil || x.Param == nil {
+		return word{}, false
+	}
+	value := s.vars[x.Param.Value]
+	index, is := x.Index.(*syntax.Word)
+	if !is || index.Lit() != "@" || !value.whole || len(value.alternatives) == 0 || len(a.element(x, s, true)) != 1 {
+		return word{}, false
+	}
+	return word{form: each, alternatives: value.alternatives, parts: []part{{text: "${" + x.Param.Value + "[@]}", expansion: true, quoted: true}}}, true
+}
