@@ -53,6 +53,7 @@ type relationExtras struct {
 	policies    []policy
 	indexes     []index
 	checks      []check
+	partition   *partitionKey    // of a partitioned table
 	referencing []foreignKey     // of others to this one, those that act
 	references  []reference      // of this one to others
 	defaults    map[int16]string // by attnum: default or generation expression
@@ -82,6 +83,10 @@ type trigger struct {
 	function oid
 	events   uint16 // pg_trigger.tgtype
 	when     string // the whole definition when it has a WHEN clause
+	// builtin is the name of a function of PostgreSQL itself, empty for a user's;
+	// arguments are what it is given.
+	builtin   string
+	arguments []string
 }
 
 // Bits of pg_trigger.tgtype (catalog/pg_trigger.h).
@@ -107,6 +112,12 @@ type index struct {
 	unique  bool // unique or exclusion
 	columns []int16
 	exprs   []string // expressions and predicate
+}
+
+// partitionKey is what says in which partition a row lies.
+type partitionKey struct {
+	columns []int16
+	exprs   string
 }
 
 type check struct {

@@ -155,6 +155,9 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		a.touchType(t.typ)
 	}
 	if !found && it.rel != nil && isSystemColumn(name) {
+		if name == "tableoid" {
+			a.tableOID(it.rel)
+		}
 		if !it.target {
 			a.systemColumns = append(a.systemColumns, systemColumn{it.rel.oid, name})
 		}

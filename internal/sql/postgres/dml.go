@@ -24,6 +24,7 @@ func (a *analysis) target(rv *pg_query.RangeVar) (*item, *Relation) {
 	it.rel, it.schema = rel, rel.schema
 	it.cols = a.relationColumns(rel)
 	a.noteName(rv)
+	a.partitioned(rel)
 	return it, rel
 }
 
@@ -124,6 +125,7 @@ func (a *analysis) assignments(list []*pg_query.Node, it *item, rel *Relation, s
 	a.indirections(list, sc)
 	for _, n := range list {
 		value := n.GetResTarget().GetVal()
+		a.assignsInto(rel, n.GetResTarget())
 		u := useValue
 		if value.GetColumnRef() != nil {
 			u = use{useKindShow, "", ""} // a mask may be written

@@ -17,13 +17,15 @@ var functionsText string
 type builtin struct {
 	effects gate.Effects
 	others  bool // shows content that cannot be masked
+	volume  bool // shows how much was written
 }
 
 // builtins is the reviewed table of pg_catalog functions by name.
 var builtins = sync.OnceValue(func() map[string]builtin {
 	classes := map[string]builtin{
 		"read": {effects: gate.EffectRead}, "others": {effects: gate.EffectRead, others: true},
-		"write": {effects: gate.EffectWrite}, "delete": {effects: gate.EffectDelete},
+		"volume": {effects: gate.EffectRead, volume: true},
+		"write":  {effects: gate.EffectWrite}, "delete": {effects: gate.EffectDelete},
 		"tunnel": {effects: gate.EffectTunnel}, "execute": {effects: gate.EffectExecute}, "admin": {effects: gate.EffectAdmin},
 	}
 	table := make(map[string]builtin, 2000)
@@ -168,6 +170,9 @@ func (a *analysis) builtinFunction(name string, userToo bool) {
 	a.add(b.effects)
 	if b.others {
 		a.refuseAll(name+"()", "shows content that cannot be masked", "select from the tables themselves")
+	}
+	if b.volume {
+		a.refuseAll(name+"()", "shows how much was written, which depends on the labelled values that an update replaces", "leave it out")
 	}
 }
 

@@ -58,6 +58,7 @@ type Inspector struct {
 	policies  map[oid]*policySummary
 	views     map[oid]*view
 	cache     *shapeCache
+	fallible  map[oid][]fallible
 	labelled  map[string]bool // names of labelled columns
 	// referenced is used while labels propagate.
 	referenced map[oid][]oid
@@ -130,7 +131,7 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	in := &Inspector{
 		cat: cat, parser: o.Parser, database: o.Database, limits: o.Limits, labels: labels,
 		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{},
-		writes: map[oid]*summary{}, policies: map[oid]*policySummary{}, views: map[oid]*view{}, cache: newShapeCache(),
+		writes: map[oid]*summary{}, policies: map[oid]*policySummary{}, views: map[oid]*view{}, fallible: map[oid][]fallible{}, cache: newShapeCache(),
 	}
 	for name, e := range o.Functions {
 		in.functions[normalSignature(name)] = e

@@ -170,6 +170,7 @@ func newLabelTable(cat *Catalog, marks map[string][]string) (*labelTable, error)
 			t.add(rel, num, 1<<i)
 		}
 	}
+	t.labelStatistics(cat)
 	return t, errors.Join(errs...)
 }
 
@@ -270,7 +271,7 @@ func (in *Inspector) propagate(ctx context.Context) error {
 		if rel == nil {
 			continue
 		}
-		if in.propagateGenerated(ctx, rel) {
+		if in.propagateTriggers(rel) || in.propagateGenerated(ctx, rel) {
 			work = append(work, rel.oid)
 		}
 		for _, o := range in.referenced[rel.oid] {
@@ -353,12 +354,65 @@ func (in *Inspector) propagateGenerated(ctx context.Context, rel *Relation) bool
 // an index name.
 func (in *Inspector) indexLabels(rel *Relation, x index) labelSet {
 	var set labelSet
-	labels := in.labels.of(rel)
-	for i := range rel.columns {
-		c := &rel.columns[i]
-		if l := labels.column(c.num); l != 0 && slices.ContainsFunc(x.exprs, func(e string) bool { return strings.Contains(e, c.name) }) {
-			set |= l
-		}
+	for _, e := range x.exprs {
+		set |= in.namedIn(e, rel)
 	}
 	return set
+}
+
+// propagateTriggers labels columns into which a trigger of PostgreSQL itself
+// writes the words of labelled ones.
+func (in *Inspector) propagateTriggers(rel *Relation) bool {
+	changed := false
+	for _, t := range rel.extras().triggers {
+		if !strings.HasPrefix(t.builtin, "tsvector_update_trigger") || len(t.arguments) < 3 {
+			continue
+		}
+		to := rel.column(t.arguments[0])
+		for _, name := range t.arguments[2:] {
+			if from := rel.column(name); from != nil && to != nil {
+				if s := in.labels.of(rel).column(from.num); s != 0 && in.labels.add(rel, to.num, s) {
+					changed = true
+				}
+			}
+		}
+	}
+	return changed
+}
+
+// statisticColumns are columns of PostgreSQL's statistics that tell how much was
+// written: an update writes only what differs from the old row, and leaves the
+// indexes alone if nothing in them changes.
+var statisticColumns = map[string][]string{
+	"pg_stat_%_tables":             {"n_tup_hot_upd", "n_tup_newpage_upd"},
+	"pg_stat_xact_%_tables":        {"n_tup_hot_upd", "n_tup_newpage_upd"},
+	"pg_statio_%_tables":           {"idx_blks_read", "idx_blks_hit"},
+	"pg_statio_%_indexes":          {"idx_blks_read", "idx_blks_hit"},
+	"pg_stat_wal":                  {"wal_records", "wal_fpi", "wal_bytes", "wal_buffers_full", "wal_write", "wal_sync"},
+	"pg_stat_replication":          {"sent_lsn", "write_lsn", "flush_lsn", "replay_lsn"},
+	"pg_stat_replication_slots":    {"spill_bytes", "stream_bytes", "total_bytes"},
+	"pg_replication_slots":         {"restart_lsn", "confirmed_flush_lsn", "safe_wal_size"},
+	"pg_stat_wal_receiver":         {"receive_start_lsn", "written_lsn", "flushed_lsn", "latest_end_lsn"},
+	"pg_stat_subscription":         {"received_lsn", "latest_end_lsn"},
+	"pg_replication_origin_status": {"remote_lsn", "local_lsn"},
+}
+
+// labelStatistics masks the statistics that tell of labelled values.
+func (t *labelTable) labelStatistics(cat *Catalog) {
+	if t.all == 0 {
+		return
+	}
+	for pattern, columns := range statisticColumns {
+		for _, kind := range []string{"all", "sys", "user"} {
+			rel := cat.byName[qualified{"pg_catalog", strings.Replace(pattern, "%", kind, 1)}]
+			if rel == nil {
+				continue
+			}
+			for _, name := range columns {
+				if c := rel.column(name); c != nil {
+					t.add(rel, c.num, t.all)
+				}
+			}
+		}
+	}
 }

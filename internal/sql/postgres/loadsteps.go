@@ -1,6 +1,11 @@
 package postgres
 
-import "slices"
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // userSchemas leaves out what initdb made and other sessions' temporary
 // objects.
@@ -40,6 +45,12 @@ func (l *loader) relationSteps() []step {
 			if child != nil && parent != nil { // indexes of partitions are here too
 				child.extend().parents = append(child.extend().parents, parent.oid)
 				parent.extend().children = append(parent.extend().children, child.oid)
+			}
+			return nil
+		}},
+		{"partition keys", `SELECT partrelid, partattrs, coalesce(pg_catalog.pg_get_expr(partexprs, partrelid), '') FROM pg_catalog.pg_partitioned_table`, 3, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				rel.extend().partition = &partitionKey{columns: r.nums(1), exprs: r.text(2)}
 			}
 			return nil
 		}},
@@ -108,11 +119,18 @@ func (l *loader) constraintSteps() []step {
 func (l *loader) hookSteps() []step {
 	c := l.cat
 	return []step{
-		{"triggers", `SELECT t.tgrelid, t.tgname, t.tgfoid, t.tgtype, CASE WHEN t.tgqual IS NOT NULL THEN pg_catalog.pg_get_triggerdef(t.oid) END FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`, 5, func(r record) error {
+		{"triggers", `SELECT t.tgrelid, t.tgname, t.tgfoid, t.tgtype, CASE WHEN t.tgqual IS NOT NULL THEN pg_catalog.pg_get_triggerdef(t.oid) END, (SELECT proname FROM pg_catalog.pg_proc p WHERE p.oid = t.tgfoid AND p.oid < 16384), pg_catalog.encode(t.tgargs, 'hex') FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal`, 7, func(r record) error {
 			if rel := c.relations[r.oid(0)]; rel != nil {
 				t := trigger{name: r.name(1), function: r.oid(2), events: uint16(r.int(3))}
 				if !r.null(4) {
 					t.when = r.text(4)
+				}
+				if !r.null(5) {
+					args, err := hex.DecodeString(r.text(6))
+					if err != nil {
+						return fmt.Errorf("arguments of trigger %s: %w", t.name, err)
+					}
+					t.builtin, t.arguments = r.name(5), strings.Split(string(args), "\x00")
 				}
 				rel.extend().triggers = append(rel.extend().triggers, t)
 			}

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -25,6 +24,7 @@ func (a *analysis) readRelation(rel *Relation) {
 	a.explained(rel)
 	switch rel.kind {
 	case 'r', 'p', 'S':
+		a.partitioned(rel)
 	case 'v', 'm':
 		v := a.view(rel)
 		if rel.kind == 'v' {
@@ -210,7 +210,7 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 	}
 	more := rel.extras()
 	if !a.plans {
-		a.triggers(rel, event)
+		a.triggers(rel, event, columns)
 	}
 	a.ruleActions(rel, event)
 	switch rel.kind {
@@ -252,7 +252,7 @@ func (a *analysis) sameColumns(parent, child *Relation, columns []int16) []int16
 	return out
 }
 
-func (a *analysis) triggers(rel *Relation, event uint16) {
+func (a *analysis) triggers(rel *Relation, event uint16, columns []int16) {
 	for _, t := range rel.extras().triggers {
 		// ON CONFLICT DO UPDATE and row movement between partitions fire the
 		// others too, so every row trigger of an insert or update counts.
@@ -269,6 +269,7 @@ func (a *analysis) triggers(rel *Relation, event uint16) {
 			if t.function >= firstUserOID {
 				a.unknown()
 			}
+			a.triggerOutcome(rel, t, event, columns)
 			continue
 		}
 		e, ok := a.in.reviewed(f)
@@ -321,80 +322,4 @@ func (a *analysis) cascades(rel *Relation, event uint16, seen map[change]bool) {
 			a.changes(other, triggerUpdate, []int16{}, seen)
 		}
 	}
-}
-
-// constraints refuses writes whose success depends on labelled values of other
-// rows or of the same row.
-func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
-	a.references(rel, columns)
-	labels := a.in.labels.of(rel)
-	if labels.any() == 0 {
-		return
-	}
-	touches := func(nums []int16) bool {
-		return columns == nil || slices.ContainsFunc(nums, func(n int16) bool { return slices.Contains(columns, n) })
-	}
-	for _, x := range rel.extras().indexes {
-		// An insert that leaves the labelled column out puts NULL in it, which
-		// equals nothing.
-		for _, n := range x.columns {
-			l := labels.column(n)
-			if l == 0 || !x.unique {
-				continue
-			}
-			written := touches([]int16{n})
-			if event == triggerUpdate {
-				written = touches(x.columns)
-			}
-			if written || a.hasDefault(rel, n) && event == triggerInsert {
-				a.refuse(l, a.columnName(rel, n), "is unique, so the answer to this write would show whether a value exists", "leave the column out")
-			}
-		}
-		if x.unique && len(x.exprs) > 0 && (slices.Contains(x.columns, 0) || touches(x.columns)) {
-			a.refuse(a.in.indexLabels(rel, x), rel.Name(), "has the unique index "+x.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
-		}
-	}
-	for _, c := range rel.extras().checks {
-		if !touches(c.columns) && event == triggerUpdate {
-			continue
-		}
-		var l labelSet
-		for _, n := range c.columns {
-			l |= labels.column(n)
-		}
-		if event == triggerInsert || len(c.columns) == 1 {
-			continue // only the agent's own values are checked
-		}
-		a.refuse(l, rel.Name(), "has the check "+c.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
-	}
-}
-
-// references refuses writes that a foreign key checks against labelled values.
-func (a *analysis) references(rel *Relation, columns []int16) {
-	for _, k := range rel.extras().references {
-		other := a.in.cat.relations[k.relation]
-		if other == nil {
-			continue
-		}
-		for i, n := range k.columns {
-			if columns != nil && !slices.Contains(columns, n) || i >= len(k.others) {
-				continue
-			}
-			if l := a.in.labels.of(other).column(k.others[i]); l != 0 {
-				a.refuse(l, a.columnName(rel, n), "refers to "+a.columnName(other, k.others[i])+", so the answer to this write would show whether a value exists", "leave the column out")
-			}
-		}
-	}
-}
-
-func (a *analysis) hasDefault(rel *Relation, num int16) bool {
-	c := rel.columnByNum(num)
-	return c != nil && c.hasDef && !c.generated
-}
-
-func (a *analysis) columnName(rel *Relation, num int16) string {
-	if c := rel.columnByNum(num); c != nil {
-		return rel.Name() + "." + c.name
-	}
-	return rel.Name()
 }

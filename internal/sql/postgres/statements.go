@@ -413,6 +413,7 @@ func (a *analysis) createTable(s *pg_query.CreateStmt) Statement {
 	a.creates(s.GetRelation())
 	a.add(gate.EffectSchema)
 	if len(s.GetInhRelations()) > 0 || s.GetPartbound() != nil || s.GetOfTypename() != nil {
+		a.facts.createdPermanent = true // its parent changes too
 		a.refuseAll("CREATE TABLE", "can make a child of a relation with labelled columns", "ask an administrator")
 	}
 	for _, n := range s.GetTableElts() {

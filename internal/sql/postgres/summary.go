@@ -194,6 +194,12 @@ func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation
 		for _, e := range x.exprs {
 			// Index expressions are printed as a list.
 			in.expression(ctx, a, "index "+x.name, "ROW("+e+")", rel)
+			in.mayFail(ctx, rel, "the index "+x.name, "ROW("+e+")")
+		}
+	}
+	for i := range rel.columns {
+		if c := &rel.columns[i]; c.generated {
+			in.mayFail(ctx, rel, "the generated column "+c.name, rel.more.defaults[c.num])
 		}
 	}
 	for _, t := range rel.more.triggers {
@@ -209,6 +215,18 @@ func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation
 	}
 	if s := a.summary(); s != nil {
 		in.writes[o] = s
+	}
+}
+
+// mayFail remembers an expression over labelled columns that is not known to give
+// a value for all of theirs.
+func (in *Inspector) mayFail(ctx context.Context, rel *Relation, what, expr string) {
+	if in.labels.of(rel).any() == 0 {
+		return
+	}
+	a := in.defining()
+	if in.expression(ctx, a, what, expr, rel); a.forced != 0 || a.opaque {
+		in.fallible[rel.oid] = append(in.fallible[rel.oid], fallible{what, expr})
 	}
 }
 
@@ -282,7 +300,7 @@ func (in *Inspector) namedIn(definition string, rel *Relation) labelSet {
 	labels := in.labels.of(rel)
 	for i := range rel.columns {
 		c := &rel.columns[i]
-		if strings.Contains(c.name, `"`) || strings.Contains(definition, c.name) || strings.Contains(definition, ".*") {
+		if definitionNames(definition, c.name) {
 			set |= labels.column(c.num)
 		}
 	}
