@@ -19,6 +19,11 @@
 // gateway works; [Gateway] only starts it, as a child process with the documents
 // in the folder postgres.
 //
+// The project's own cases are in cases.jsonl and more.jsonl; its tests run them in
+// some minutes. held.jsonl and wider.jsonl are judged by
+//
+//	make corpus CASES=test/corpus/postgres/wider.jsonl
+//
 // The messages are those of PostgreSQL's protocol 3.0:
 // https://www.postgresql.org/docs/current/protocol.html.
 package corpus

@@ -179,6 +179,7 @@ func (s *session) message(ctx context.Context, typ byte, n int) error {
 	}
 	switch typ {
 	case wire.Query, wire.Parse, wire.Bind, wire.Describe, wire.Execute:
+		s.dateTemporaries(ctx)
 		if err := s.askTemporaries(); err != nil {
 			return err
 		}

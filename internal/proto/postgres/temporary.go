@@ -39,6 +39,9 @@ type temporaries struct {
 	made  map[string]bool // by texts since the session was asked; true if they failed unless they made it
 	own   map[uint32]bool
 	rows  []sql.TemporaryRow
+	views bool           // some of them are views
+	now   *sql.Inspector // of the newest snapshot, if there are views or the session is to be asked
+	asked *sql.Inspector // what now was when the session printed the views' queries
 	by    *sql.Inspector // that has read rows into the session's Env; nil before
 }
 
@@ -114,7 +117,11 @@ func (s *session) viewOf(ctx context.Context, in *sql.Inspector) (*sql.Temporary
 	}
 	free := len(s.gate.Target.Marks) == 0
 	s.gate.Block() // the parser is another process
-	return in.NewTemporary(ctx, t.rows, func(relation uint32) bool { return free || t.own[relation] })
+	var path []string
+	if in == t.asked {
+		path = append([]string{}, s.env.SearchPath...)
+	}
+	return in.NewTemporary(ctx, t.rows, path, func(relation uint32) bool { return free || t.own[relation] })
 }
 
 // envOf returns the context in which another snapshot judges what was judged with
@@ -129,6 +136,20 @@ func (s *session) envOf(ctx context.Context, in *sql.Inspector, judged *sql.Temp
 	return env, err == nil
 }
 
+// dateTemporaries has the session asked again if it has temporary views and the
+// definitions have changed: a view's query is printed in the names of now.
+func (s *session) dateTemporaries(ctx context.Context) {
+	t := s.temp
+	if t == nil || !t.views && !t.stale || s.skip || s.status == wire.StatusFailed {
+		return
+	}
+	var err error
+	if t.now, err = s.current(ctx); err != nil {
+		t.now = nil // no view can be used, and the statement is told
+	}
+	t.stale = t.stale || t.now != t.asked
+}
+
 // askTemporaries asks the session for its temporary relations if they may have
 // changed. It is called between two messages of the client. In a transaction that
 // has failed nothing can be asked, and nothing is needed.
@@ -136,6 +157,7 @@ func (s *session) askTemporaries() error {
 	if s.temp == nil || !s.temp.stale || s.skip || s.status == wire.StatusFailed {
 		return nil
 	}
+	s.temp.asked = s.temp.now
 	s.prover.replay = nil // what comes of it is asked about now, so it cannot be run again
 	if err := s.settle(); err != nil || s.skip || s.status == wire.StatusFailed {
 		return err
@@ -242,7 +264,9 @@ func (s *session) knowTemporaries(rows []sql.TemporaryRow, failed bool) {
 		return
 	}
 	own := map[uint32]bool{}
+	t.views = false
 	for i := range rows {
+		t.views = t.views || rows[i].IsView()
 		sure, made := t.made[rows[i].Name]
 		if t.own[rows[i].Relation] || made && (sure || !s.code.ever) {
 			own[rows[i].Relation] = true

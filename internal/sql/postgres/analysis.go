@@ -60,6 +60,7 @@ type analysis struct {
 	again         int                   // inside this many repeated readings
 	steps         int                   // in repeated readings
 	outside       bool                  // reading a definition: no edits, no refusals
+	session       bool                  // a definition of the session's own, which can name its temporary relations
 	opaque        bool                  // something shows what cannot be traced
 	onView        func(*Relation) *view // while definitions are read
 	onRelation    func(*Relation)

@@ -18,8 +18,12 @@ type target struct {
 // bounded notes an UPDATE or DELETE that may reach every row. Whether a condition
 // is always true cannot be decided in general, so a condition counts only if it
 // compares a column of the changed relation, by itself, with something that does
-// not depend on that relation.
+// not depend on that relation. The rows of a session's own temporary tables are
+// nobody else's.
 func (a *analysis) bounded(where *pg_query.Node, it *item, rel *Relation, sources []*pg_query.Node) {
+	if rel.isOwnTable() {
+		return
+	}
 	if where == nil || !a.bounds(where, a.targetOf(it, rel, sources)) {
 		a.facts.unbounded = true
 	}
@@ -146,7 +150,7 @@ func (a *analysis) boundsSubLink(s *pg_query.SubLink, t *target) bool {
 	vars := rangeVars(s.GetSubselect())
 	for _, rv := range vars {
 		if a.isRelation(rv, t.rel) {
-			return false
+			return s.GetSubLinkType() == pg_query.SubLinkType_ANY_SUBLINK && t.anyAlone(s.GetTestexpr()) && len(vars) == 1 && a.someOf(s.GetSubselect().GetSelectStmt(), rv)
 		}
 	}
 	switch s.GetSubLinkType() {
@@ -158,8 +162,28 @@ func (a *analysis) boundsSubLink(s *pg_query.SubLink, t *target) bool {
 	return false
 }
 
+// someOf reports whether a plain query over one relation leaves rows out: by its
+// condition, or because it gives a fixed number of them.
+func (a *analysis) someOf(s *pg_query.SelectStmt, rv *pg_query.RangeVar) bool {
+	if from := s.GetFromClause(); len(from) != 1 || from[0].GetRangeVar() != rv || s.GetOp() > pg_query.SetOperation_SETOP_NONE {
+		return false
+	}
+	alias := rv.GetRelname()
+	if x := rv.GetAlias(); x != nil {
+		alias = x.GetAliasname()
+	}
+	if c := s.GetLimitCount(); c.GetAConst().GetIval() != nil || c.GetParamRef() != nil {
+		return true
+	}
+	inner := &target{it: &item{alias: alias}, rel: a.relation(rv)}
+	return s.GetWhereClause() != nil && a.bounds(s.GetWhereClause(), inner)
+}
+
 func (a *analysis) boundsComparison(e *pg_query.A_Expr, t *target) bool {
 	l, r := e.GetLexpr(), e.GetRexpr()
+	if k := e.GetKind(); k == pg_query.A_Expr_Kind_AEXPR_DISTINCT && (isNull(l) || isNull(r)) {
+		return t.boundsNull(&pg_query.NullTest{Arg: l, Nulltesttype: pg_query.NullTestType_IS_NOT_NULL}, false)
+	}
 	if x, y := l.GetRowExpr().GetArgs(), r.GetRowExpr().GetArgs(); len(x) > 0 && len(x) == len(y) {
 		for i := range x {
 			if a.compares(x[i], y[i], t) || a.compares(y[i], x[i], t) {
@@ -170,6 +194,8 @@ func (a *analysis) boundsComparison(e *pg_query.A_Expr, t *target) bool {
 	}
 	return (a.compares(l, r, t) || a.compares(r, l, t)) && !a.matchesAll(e)
 }
+
+func isNull(n *pg_query.Node) bool { return n.GetAConst().GetIsnull() }
 
 // compares is a column of the target against what does not depend on it.
 func (a *analysis) compares(column, with *pg_query.Node, t *target) bool {

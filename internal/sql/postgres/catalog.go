@@ -65,6 +65,7 @@ type temporaryExtras struct {
 	writes   *summary // what writing rows runs
 	unusable bool     // nobody knows what it holds
 	open     bool     // its columns are not known
+	view     *view    // what a view's query does
 }
 
 // Column is one live column.

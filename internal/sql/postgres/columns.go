@@ -28,7 +28,7 @@ func (a *analysis) columnRef(c *pg_query.ColumnRef, sc *scope, u use) taint {
 	}
 	names := strs(fields)
 	t, found := a.lookup(names, sc)
-	if len(names) > 1 && !namesColumnOfAll(names, sc) {
+	if len(names) > 1 && !namesColumnOfAll(names, sc) && !(found && a.namesSystemColumn(names, sc)) {
 		// x.f where f is no column of x calls the function f on the row of x.
 		a.attribute(names[len(names)-1])
 		if row, ok := a.wholeRow(names[:len(names)-1], sc); ok {
@@ -128,6 +128,24 @@ func namesColumnOfAll(names []string, sc *scope) bool {
 		}
 	}
 	return found
+}
+
+// namesSystemColumn reports whether x.f is a system column: every x that is
+// visible is a relation, and those have them before any function on their rows.
+func (a *analysis) namesSystemColumn(names []string, sc *scope) bool {
+	qualifier := names[len(names)-2]
+	found := false
+	for s := sc; s != nil; s = s.parent {
+		for _, it := range s.items {
+			if it.alias == qualifier && !it.hidden {
+				if it.rel == nil || it.rel.isView() || it.open {
+					return false
+				}
+				found = true
+			}
+		}
+	}
+	return found && isSystemColumn(names[len(names)-1])
 }
 
 // itemColumn finds a column of one item.

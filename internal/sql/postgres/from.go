@@ -115,7 +115,7 @@ func qualifyUnknown(rv *pg_query.RangeVar) string {
 // relationColumns returns the columns of a relation with their labels.
 func (a *analysis) relationColumns(rel *Relation) []outCol {
 	out := make([]outCol, len(rel.columns))
-	if rel.isView() && !rel.isSystem() {
+	if rel.isView() && !rel.isSystem() && !rel.isTemporary() {
 		a.view(rel) // its labels come from its definition
 	}
 	labels := a.in.labels.of(rel)

@@ -198,6 +198,11 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 		for i := range rel.columns {
 			a.touchType(rel.columns[i].typ)
 		}
+		if v := rel.extras().view; v != nil {
+			for _, base := range v.bases {
+				a.changes(base, event, v.baseColumns(rel, columns), seen)
+			}
+		}
 		return
 	}
 	a.policies(rel)

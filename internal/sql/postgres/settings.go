@@ -59,7 +59,9 @@ func harmless(name string) setting {
 		"check_function_bodies", "restrict_nonsystem_relation_kind":
 		return anyValue
 	case "client_encoding":
-		return oneOf("utf8", "utf-8", "unicode")
+		// UNICODE is another name for it, which the server would report as it is
+		// given: it is written as UTF8.
+		return oneOf("utf8", "utf-8")
 	case "standard_conforming_strings", "escape_string_warning":
 		return oneOf(onValues...)
 	case "backslash_quote":
@@ -201,6 +203,7 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 		}
 		switch {
 		case ok && name == "statement_timeout" && a.env.StatementTimeout > 0 && a.noTimeout(s.GetArgs(), values):
+		case ok && name == "client_encoding" && strings.EqualFold(values, "unicode") && a.sendInstead(s.GetArgs(), "'UTF8'"):
 		case !ok || rule == nil || !rule(a.env, values):
 			a.add(gate.EffectAdmin)
 		}
@@ -232,11 +235,16 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 // noTimeout sends the pinned timeout in place of none, which pg_dump and many a
 // script ask for before they begin.
 func (a *analysis) noTimeout(args []*pg_query.Node, value string) bool {
-	if value != "0" || len(args) != 1 || a.tokens == nil || args[0].GetAConst() == nil {
+	return value == "0" && a.sendInstead(args, strconv.FormatInt(a.env.StatementTimeout.Milliseconds(), 10))
+}
+
+// sendInstead sends another constant in place of the only one.
+func (a *analysis) sendInstead(args []*pg_query.Node, text string) bool {
+	if len(args) != 1 || a.tokens == nil || args[0].GetAConst() == nil {
 		return false
 	}
 	at := a.tokens.TokenAt(int(args[0].GetAConst().GetLocation()))
-	a.change(edit{from: at, to: at + 1, always: true, pieces: []editPiece{{text: strconv.FormatInt(a.env.StatementTimeout.Milliseconds(), 10)}}})
+	a.change(edit{from: at, to: at + 1, always: true, pieces: []editPiece{{text: text}}})
 	return true
 }
 

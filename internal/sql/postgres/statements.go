@@ -405,6 +405,14 @@ func (a *analysis) createView(s *pg_query.ViewStmt) Statement {
 	a.creates(s.GetView())
 	a.add(gate.EffectSchema)
 	a.nested(s.GetQuery(), nil)
+	a.temporaries = true // one that reads temporary relations is temporary itself
+	if a.in.labels.all == 0 && isTemporaryName(s.GetView()) {
+		if a.made == nil {
+			a.made = map[string]*Relation{}
+		}
+		name := s.GetView().GetRelname()
+		a.made[name] = &Relation{schema: temporarySchema, name: name, kind: 'v', more: &relationExtras{temporaryExtras: temporaryExtras{open: true, unusable: true}}}
+	}
 	return Statement{Word: "create view"}
 }
 
@@ -446,11 +454,12 @@ func (a *analysis) columnDefinition(n *pg_query.Node) {
 func (a *analysis) truncate(s *pg_query.TruncateStmt) Statement {
 	a.word("truncate")
 	a.add(gate.EffectDelete)
-	a.facts.unbounded = true
 	for _, n := range s.GetRelations() {
-		if rel := a.resolve(n.GetRangeVar()); rel != nil {
+		rel := a.resolve(n.GetRangeVar())
+		if rel != nil {
 			a.writes(rel, triggerTruncate, nil)
 		}
+		a.facts.unbounded = a.facts.unbounded || !rel.isOwnTable()
 	}
 	return Statement{Word: "truncate"}
 }

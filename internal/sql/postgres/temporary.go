@@ -22,23 +22,27 @@ const temporarySchema = "pg_temp"
 // column (a relation without columns has one with NULLs), and rows with number 0
 // for what else runs when rows are written. [NewTemporary] reads the rows.
 //
-// A relation is plain if it is a table that nothing but its own columns,
-// checks and indexes belongs to. A session cannot make a temporary relation in
+// A relation is plain if it is a sequence, a view of which nothing but its query
+// is known to the server, or a table that nothing but its own columns, checks and
+// indexes belongs to. A session cannot make a temporary relation in
 // another one's schema, so the agent's own statements and the functions that
 // they call have made all of them.
-const TemporaryQuery = `SELECT c.oid, c.relname, c.relkind OPERATOR(pg_catalog.=) 'r' AND NOT c.relhasrules AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT c.relispartition` +
+const TemporaryQuery = `SELECT c.oid, c.relname, c.relkind OPERATOR(pg_catalog.=) ANY ('{r,S,v}'::pg_catalog."char"[])` +
+	` AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_rewrite r WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid) OPERATOR(pg_catalog.=) (c.relkind OPERATOR(pg_catalog.=) 'v')::pg_catalog.int4 AND NOT c.relhassubclass AND NOT c.relrowsecurity AND NOT c.relispartition` +
 	` AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal)` +
 	` AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid OPERATOR(pg_catalog.=) c.oid),` +
 	` coalesce(a.attnum, 0), a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated OPERATOR(pg_catalog.<>) '', a.attnotnull, a.atthasdef,` +
-	` pg_catalog.pg_get_expr(d.adbin, d.adrelid)` +
+	` pg_catalog.pg_get_expr(d.adbin, d.adrelid), c.relkind` +
 	` FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped` +
 	` LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid OPERATOR(pg_catalog.=) a.attrelid AND d.adnum OPERATOR(pg_catalog.=) a.attnum` +
 	` WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.<>) ALL ('{i,I,t}'::pg_catalog."char"[])` +
-	` UNION ALL SELECT conrelid, '', false, 0, NULL, 0, NULL, false, false, false, pg_catalog.pg_get_expr(conbin, conrelid)` +
+	` UNION ALL SELECT conrelid, '', false, 0, NULL, 0, NULL, false, false, false, pg_catalog.pg_get_expr(conbin, conrelid), NULL` +
 	` FROM pg_catalog.pg_constraint WHERE connamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND contype OPERATOR(pg_catalog.=) 'c'` +
-	` UNION ALL SELECT i.indrelid, '', false, 0, NULL, 0, NULL, false, false, false, pg_catalog.concat('ROW(', pg_catalog.concat_ws(',', pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)), ')')` +
+	` UNION ALL SELECT i.indrelid, '', false, 0, NULL, 0, NULL, false, false, false, pg_catalog.concat('ROW(', pg_catalog.concat_ws(',', pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)), ')'), NULL` +
 	` FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid` +
 	` WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)` +
+	` UNION ALL SELECT c.oid, '', false, 0, NULL, 0, NULL, false, false, false, pg_catalog.pg_get_viewdef(c.oid), 'v'` +
+	` FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() AND c.relkind OPERATOR(pg_catalog.=) 'v'` +
 	` ORDER BY 1, 2 DESC, 4`
 
 // TemporaryRow is one row of [TemporaryQuery].
@@ -48,18 +52,22 @@ type TemporaryRow struct {
 	// Name is the relation's name; empty in rows that only add an expression.
 	Name       string
 	plain      bool
+	kind       byte // pg_class.relkind; 0 in rows that only add an expression
 	column     Column
 	expression string
 }
 
+// IsView reports whether the row is of a view.
+func (r *TemporaryRow) IsView() bool { return r.kind == 'v' }
+
 // ReadTemporaryRow reads the fields of one row of [TemporaryQuery]. It keeps none
 // of them.
 func ReadTemporaryRow(fields [][]byte) (TemporaryRow, error) {
-	if len(fields) != 11 {
+	if len(fields) != 12 {
 		return TemporaryRow{}, fmt.Errorf("read temporary relation: %d columns", len(fields))
 	}
 	r := record{fields: fields}
-	row := TemporaryRow{Relation: uint32(r.oid(0)), Name: r.text(1), plain: r.bool(2), expression: r.text(10)}
+	row := TemporaryRow{Relation: uint32(r.oid(0)), Name: r.text(1), plain: r.bool(2), expression: r.text(10), kind: r.byte(11)}
 	row.column = Column{name: r.text(4), num: int16(r.int(3)), typ: r.oid(5), typeSQL: r.text(6), generated: r.bool(7), notNull: r.bool(8), hasDef: r.bool(9)}
 	if row.Relation == 0 {
 		return TemporaryRow{}, errors.New("read temporary relation: no OID")
@@ -75,22 +83,31 @@ type Temporary struct {
 }
 
 // NewTemporary reads what the target said of a session's temporary relations.
-// Those that own reports true of hold only what the agent's statements have put
-// there, and can be used; the others are known to exist.
-func (in *Inspector) NewTemporary(ctx context.Context, rows []TemporaryRow, own func(relation uint32) bool) (*Temporary, error) {
+// Tables and sequences that own reports true of hold only what the agent's
+// statements have put there, and can be used; the others are known to exist. A
+// view is its query, whoever made it, with names as the session's search path
+// shortens them: a nil path says that the query may have been printed for other
+// definitions than the Inspector's, and no view can be used.
+func (in *Inspector) NewTemporary(ctx context.Context, rows []TemporaryRow, path []string, own func(relation uint32) bool) (*Temporary, error) {
 	t := &Temporary{relations: map[string]*Relation{}}
 	byOID := map[uint32]*Relation{}
 	hash := sha256.New()
+	var order []*Relation
 	for i := range rows {
-		row := &rows[i]
+		row := rows[i]
 		rel := byOID[row.Relation]
 		if rel == nil {
 			if row.Name == "" {
 				return nil, errors.New("read temporary relations: an expression without its relation")
 			}
-			rel = &Relation{oid: oid(row.Relation), schema: temporarySchema, name: row.Name, kind: 'r', more: &relationExtras{}}
-			rel.more.unusable = !row.plain || !own(row.Relation)
+			rel = &Relation{oid: oid(row.Relation), schema: temporarySchema, name: row.Name, kind: row.kind, more: &relationExtras{}}
+			rel.more.unusable = !row.plain || rel.kind != 'v' && !own(row.Relation) || rel.kind == 'v' && path == nil
 			byOID[row.Relation], t.relations[row.Name] = rel, rel
+			order = append(order, rel)
+		}
+		if row.Name == "" && row.kind == 'v' {
+			rel.more.definition = row.expression
+			row.expression = ""
 		}
 		if row.column.num > 0 {
 			rel.columns = append(rel.columns, row.column)
@@ -105,12 +122,20 @@ func (in *Inspector) NewTemporary(ctx context.Context, rows []TemporaryRow, own 
 			rel.more.defaults[row.column.num] = row.expression
 		}
 		fmt.Fprintf(hash, "%d %q %t %d %q %d %q %t %q\n", row.Relation, row.Name, rel.more.unusable, row.column.num, row.column.name,
-			row.column.typ, row.column.typeSQL, row.column.generated, row.expression)
+			row.column.typ, row.column.typeSQL, row.column.generated, rows[i].expression)
 	}
 	hash.Sum(t.key[:0])
-	for _, rel := range t.relations {
+	for _, rel := range order {
 		rel.more.writes = in.temporaryWrites(ctx, rel)
 		rel.more.checks, rel.more.defaults = nil, nil
+	}
+	// A view that reads one which was made later, by CREATE OR REPLACE, finds that
+	// nobody knows it yet.
+	for _, rel := range order {
+		if rel.kind == 'v' && !rel.more.unusable {
+			rel.more.view = in.temporaryView(ctx, rel, &Env{SearchPath: path, Database: in.database, Temporary: t})
+			rel.more.unusable = rel.more.view == nil
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("read temporary relations: %w", err)
@@ -130,6 +155,24 @@ func (in *Inspector) temporaryWrites(ctx context.Context, rel *Relation) *summar
 		in.expression(ctx, a, "a check of "+rel.Name(), c.expr, rel)
 	}
 	return a.summary()
+}
+
+// temporaryView reads the query of a temporary view; nil if it cannot be read.
+func (in *Inspector) temporaryView(ctx context.Context, rel *Relation, env *Env) *view {
+	n, err := in.parseDefinition(ctx, rel.more.definition)
+	if err != nil || n.GetSelectStmt() == nil {
+		return nil
+	}
+	a := in.defining()
+	a.env, a.session = env, true
+	v := &view{}
+	a.onRelation = func(r *Relation) { v.bases = append(v.bases, r) }
+	for _, c := range a.selectStmt(n.GetSelectStmt(), nil) {
+		v.control |= c.labels
+	}
+	v.control |= a.control | a.forced
+	v.summary, v.simple = a.summary(), simpleColumns(n.GetSelectStmt(), v.bases)
+	return v
 }
 
 // Len returns how many relations there are. A nil Temporary has none.
@@ -170,11 +213,16 @@ type Creation struct {
 
 func (r *Relation) isTemporary() bool { return r.schema == temporarySchema }
 
+// isOwnTable is a temporary table that only the session's statements have made.
+func (r *Relation) isOwnTable() bool {
+	return r != nil && r.kind == 'r' && r.isTemporary() && !r.extras().unusable
+}
+
 // relation finds a relation as PostgreSQL would. Temporary relations come before
 // all others (PostgreSQL documentation, search_path).
 func (a *analysis) relation(rv *pg_query.RangeVar) *Relation {
 	schema, name := rv.GetSchemaname(), rv.GetRelname()
-	if !a.outside && (schema == "" || schema == temporarySchema) {
+	if (!a.outside || a.session) && (schema == "" || schema == temporarySchema) {
 		if rel := a.made[name]; rel != nil {
 			return rel
 		}
@@ -189,9 +237,32 @@ func (a *analysis) relation(rv *pg_query.RangeVar) *Relation {
 func (a *analysis) useTemporary(rel *Relation) {
 	more := rel.extras()
 	a.include(more.writes)
+	if rel.kind == 'v' && (more.view == nil || more.unusable) {
+		a.unreviewed("temporary view " + rel.name)
+		a.refuseAll(rel.Name(), "was made by another statement of this text, or for other definitions than those of now, so what it shows cannot be traced", "send the statement again by itself")
+		return
+	}
+	if rel.kind == 'v' {
+		a.useTemporaryView(rel, more.view)
+	}
 	if more.unusable {
 		a.unreviewed("temporary relation " + rel.name)
 		a.refuseAll(rel.Name(), "was not made by a statement of this session as a plain table, so what it shows cannot be traced", "make another one with CREATE TEMPORARY TABLE")
+	}
+}
+
+// useTemporaryView adds what the query of a temporary view does. Its labelled
+// columns, if it has any, are not told from the others.
+func (a *analysis) useTemporaryView(rel *Relation, v *view) {
+	a.include(v.summary)
+	a.control |= v.control
+	a.refuse(v.control, rel.Name(), "reads labelled columns", "select from the tables themselves")
+	for _, base := range v.bases {
+		a.watchRelation(base)
+		a.explained(base)
+		if a.explain == explainCosts {
+			a.beneath |= a.in.below(base, 0)
+		}
 	}
 }
 

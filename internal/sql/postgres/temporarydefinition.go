@@ -36,6 +36,20 @@ func (a *analysis) temporaryDefinition(n *pg_query.Node) (Statement, bool) {
 		}
 		word = "rename"
 		a.pinRelation(r.GetRelation(), a.relation(r.GetRelation()))
+	case *pg_query.Node_CreateSeqStmt:
+		if !isTemporaryName(s.CreateSeqStmt.GetSequence()) || a.outside {
+			return Statement{}, false
+		}
+		word = "create sequence"
+		a.creates(s.CreateSeqStmt.GetSequence())
+		a.creation(s.CreateSeqStmt.GetSequence(), s.CreateSeqStmt.GetIfNotExists())
+	case *pg_query.Node_VacuumStmt:
+		if !a.analyses(s.VacuumStmt) {
+			return Statement{}, false
+		}
+		a.word("analyze")
+		a.add(gate.EffectWrite)
+		return Statement{Word: "analyze"}, true
 	case *pg_query.Node_IndexStmt:
 		rel := a.ownTemporary(s.IndexStmt.GetRelation())
 		if rel == nil || !a.indexes(s.IndexStmt, rel) {
@@ -55,7 +69,7 @@ func (a *analysis) temporaryDefinition(n *pg_query.Node) (Statement, bool) {
 // means, or nil.
 func (a *analysis) ownTemporary(rv *pg_query.RangeVar) *Relation {
 	rel := a.relation(rv)
-	if rel == nil || !rel.isTemporary() || rel.extras().unusable || rv.GetCatalogname() != "" {
+	if !rel.isOwnTable() || rv.GetCatalogname() != "" {
 		return nil
 	}
 	a.facts.tables = append(a.facts.tables, rel.Name())
@@ -98,6 +112,24 @@ func (a *analysis) alters(s *pg_query.AlterTableStmt, rel *Relation) {
 	}
 }
 
+// analyses reports whether ANALYZE, without options, names the session's temporary
+// tables only.
+func (a *analysis) analyses(s *pg_query.VacuumStmt) bool {
+	if s.GetIsVacuumcmd() || len(s.GetOptions()) > 0 || len(s.GetRels()) == 0 {
+		return false
+	}
+	for _, n := range s.GetRels() {
+		rv := n.GetVacuumRelation().GetRelation()
+		rel := a.ownTemporary(rv)
+		if rel == nil {
+			return false
+		}
+		a.pinRelation(rv, rel)
+		a.useTemporary(rel) // it computes the expressions of indexes
+	}
+	return true
+}
+
 // indexes reads CREATE INDEX on a temporary table; false means that it needs more
 // than the types' own operators.
 func (a *analysis) indexes(s *pg_query.IndexStmt, rel *Relation) bool {
@@ -118,11 +150,16 @@ func (a *analysis) indexes(s *pg_query.IndexStmt, rel *Relation) bool {
 	return true
 }
 
-// dropsTemporary reports whether DROP TABLE names the session's temporary tables
-// only, and makes sure that it can drop no other. With IF EXISTS a name that means
+// dropsTemporary reports whether DROP TABLE, VIEW or SEQUENCE names the session's
+// temporary relations only, and makes sure that it can drop no other. With IF EXISTS a name that means
 // nothing at all is taken for a temporary one.
 func (a *analysis) dropsTemporary(s *pg_query.DropStmt) bool {
-	if s.GetRemoveType() != pg_query.ObjectType_OBJECT_TABLE || a.outside || a.tokens == nil {
+	switch s.GetRemoveType() {
+	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_SEQUENCE:
+	default:
+		return false
+	}
+	if a.outside || a.tokens == nil {
 		return false
 	}
 	at := a.from + 2 // DROP TABLE
