@@ -141,7 +141,7 @@ func (c *call) grepFeed(p *Program, in *input) {
 	}
 	f := &feed{}
 	for _, i := range files {
-		if w := c.args[i]; w.form != dynamic && !w.is("-") {
+		if w := c.args[i]; w.form != dynamic && !w.may("-") {
 			f.roots = append(f.roots, w)
 			continue
 		}

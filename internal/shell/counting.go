@@ -1,6 +1,8 @@
 package shell
 
 import (
+	"strings"
+
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -34,16 +36,20 @@ func (a *analysis) counting(e syntax.ArithmExpr, s *state) (string, bool) {
 	if !syntax.ValidName(name) || !a.assignable(name) {
 		return "", false
 	}
-	number := isNumber(s.vars[name])
-	defer s.set(name, fuzz(true))
+	old, assigned := s.vars[name]
+	number := isNumber(old)
 	switch x := e.(type) {
 	case *syntax.UnaryArithm:
+		s.set(name, fuzz(true))
 		if x.Post {
 			return name + x.Op.String(), number
 		}
 		return x.Op.String() + name, number
 	case *syntax.BinaryArithm:
 		value, ok := a.arithmeticExpr(x.Y, s, 1)
+		// Where the expression fails (a division by zero, text that is no number) the
+		// shell goes on, and the variable is what it was.
+		s.set(name, fuzz(number || !assigned || !strings.ContainsAny(value, "/%\x01")))
 		return name + " " + x.Op.String() + " " + value, ok && (number || x.Op == syntax.Assgn)
 	}
 	return "", false
@@ -76,6 +82,7 @@ func (a *analysis) counted(c *syntax.ForClause, head *syntax.CStyleLoop, s state
 	}
 	before := inner.clone()
 	node.body = a.statements(c.Do, &inner)
+	a.turns(before, inner, "")
 	after := merge(before, inner)
 	after.inLoop = s.inLoop
 	return after

@@ -9,21 +9,22 @@ import (
 // readNames understands the condition of while read NAME behind a command that prints
 // names of known files: the variable is one of them. The names end in NUL on the way,
 // because a line of a name with a newline in it could name any file.
-func (a *analysis) readNames(f *feed, condition *list, s *state) {
+func (a *analysis) readNames(f *feed, condition *list, s *state) (name string) {
 	if a.dialect != Bash || len(condition.items) != 1 || len(condition.items[0].redirs) > 0 || condition.items[0].not {
-		return
+		return ""
 	}
 	read, is := condition.items[0].node.(*simple)
 	if !is || len(read.words) < 2 || !read.words[0].is("read") || !f.nul && f.end == nil {
-		return
+		return ""
 	}
 	words := slices.DeleteFunc(slices.Clone(read.words[1:]), func(w word) bool { return w.is("-r") })
 	delimited := len(words) == 3 && words[0].is("-d") && words[1].is("")
 	if delimited {
 		words = words[2:]
 	}
-	if len(words) != 1 || words[0].form != static || !syntax.ValidName(words[0].text) || delimited != f.nul {
-		return
+	// The shell sets $_ anew with each command.
+	if len(words) != 1 || words[0].form != static || !syntax.ValidName(words[0].text) || words[0].is("_") || delimited != f.nul {
+		return ""
 	}
 	if !f.nul {
 		f.end()
@@ -31,6 +32,20 @@ func (a *analysis) readNames(f *feed, condition *list, s *state) {
 	read.assigns = []assign{{name: "IFS", value: lit("")}}
 	read.words = append(lits("read", "-r", "-d", ""), words[0])
 	s.set(words[0].text, foundBelow(f.roots))
+	return words[0].text
+}
+
+// aside is the body of a loop that reads names: a command in it that read from the
+// same input would leave the rest of a name for the next turn.
+func aside(body *list) *list {
+	redirs := []redirect{{op: "<", target: &word{form: static, text: "/dev/null"}}}
+	if len(body.items) == 1 && len(body.items[0].redirs) == 1 {
+		block, is := body.items[0].node.(*nested)
+		if d := body.items[0].redirs[0]; is && block.open == "{" && d.op == "<" && d.target != nil && d.target.is("/dev/null") {
+			return body
+		}
+	}
+	return &list{items: []*statement{{node: &nested{"{", "}", body}, redirs: redirs}}}
 }
 
 // names reads for NAME in $(find ...), where the command prints names of known files,
@@ -51,6 +66,7 @@ func (a *analysis) names(c *syntax.ForClause, item word, s *state, out *statemen
 	inner.set(name, foundBelow(f.roots))
 	before := inner.clone()
 	body := a.statements(c.Do, &inner)
+	a.turns(before, inner, name)
 	a.processed = true
 	out.input = &process{body: item.parts[0].body}
 	out.node = &loop{keyword: "while",

@@ -198,7 +198,7 @@ func (f *finder) exec(action string) bool {
 	if !found {
 		return false
 	}
-	inner := &call{a: f.a, s: f.s, name: name, typed: f.args[from], args: slices.Clone(f.args[from+1 : end])}
+	inner := &call{a: f.a, s: f.s.unfed(), name: name, typed: f.args[from], args: slices.Clone(f.args[from+1 : end])}
 	if f.args[end].is("+") {
 		// The last {} becomes any number of paths: three stand for them.
 		inner.args = append(inner.args, lits("{}", "{}")...)

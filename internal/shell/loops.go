@@ -9,6 +9,7 @@ import (
 // every reads for.
 func (a *analysis) every(c *syntax.ForClause, s state, out *statement) state {
 	out.node = &every{body: &list{}}
+	s.feed = nil
 	if c3, is := c.Loop.(*syntax.CStyleLoop); is && !c.Braces {
 		return a.counted(c, c3, s, out)
 	}
@@ -40,6 +41,7 @@ func (a *analysis) every(c *syntax.ForClause, s state, out *statement) state {
 	inner.set(node.name, a.items(node.items, &s))
 	before := inner.clone()
 	node.body = a.statements(c.Do, &inner)
+	a.turns(before, inner, node.name)
 	after := merge(before, inner)
 	after.set(node.name, fuzz(false))
 	after.inLoop = s.inLoop
@@ -66,6 +68,22 @@ func (a *analysis) items(words []word, s *state) word {
 		return fuzz(false)
 	}
 	return value
+}
+
+// turns checks that a turn of a loop leaves no variable with a value that it was not
+// read for: the next turn begins with it. The loop sets its own variable each time.
+func (a *analysis) turns(begin, end state, own string) {
+	for name, value := range end.vars {
+		if first := begin.vars[name]; name != own && !same(first, value) && !first.covers(value) {
+			a.fail(name, "a turn of the loop changes it in a way that is not followed", "write the variable's name without quotes")
+			return
+		}
+	}
+}
+
+// covers reports whether what was understood for a value holds for the other too.
+func (w word) covers(other word) bool {
+	return w.form == dynamic && len(w.alternatives) == 0 && (!w.number || isNumber(other))
 }
 
 // widen forgets the variables that a loop assigns, because an earlier turn may

@@ -91,6 +91,37 @@ func TestAttacksAreRefused(t *testing.T) {
 	}
 }
 
+// TestWhatFailsHalfwayReachesNothing runs lines that are understood because the text
+// that is sent keeps them from what they were made for.
+func TestWhatFailsHalfwayReachesNothing(t *testing.T) {
+	b := newBed(t)
+	pwned := b.home + "/outbox/pwned"
+	for _, line := range []string{
+		"echo $((1/0)); cd data; cat <<< y\ncat secret/token.txt",
+		"echo $((1/0)); cd data; cat <<< y\ngrep -rh CANARY .",
+		"x=$(echo $((1/0)); cd data; cat <<< y\ncat secret/token.txt); echo \"$x\"",
+		"(echo $((1/0)); cd data; cat <<< y\ncat secret/token.txt)",
+		"read n <<< 'a[$(touch outbox/pwned)]'; ((n = 1/0)); echo $((n+1))",
+		"read n <<< 'a[$(touch outbox/pwned)]'; ((n = (5 + $(hostname)))); echo $((n+1))",
+		"read n <<< 'a[$(touch outbox/pwned)]'; x=$((1/0)); n=5; cat <<< y\necho $((n+1))",
+		"find app/src/.. app/src/.. -maxdepth 0 | while read -r f; do head -c 8 >/dev/null; grep -rh CANARY \"$f\"; done",
+		"find app/src/.. app/src/.. -maxdepth 0 | while read -r f; do read -r -n 8 g; grep -rh CANARY \"$f\"; done",
+	} {
+		cmd, err := b.settle(t, line, Bash)
+		if err != nil || !readonly(cmd) {
+			t.Errorf("refused: %q\n  %s", line, why(cmd, err))
+			continue
+		}
+		if out, _ := b.run("bash", cmd.Text, ""); strings.Contains(out, "CANARY-") {
+			t.Errorf("%q\n  as %q reads what is labelled", line, cmd.Text)
+		}
+		if _, err := os.Stat(pwned); err == nil {
+			t.Errorf("%q\n  as %q writes", line, cmd.Text)
+			os.Remove(pwned)
+		}
+	}
+}
+
 func TestReasonsNameNothingLabelled(t *testing.T) {
 	b := newBed(t)
 	for _, line := range []string{"tr a secret/*", "grep -e secret/* data/l1.txt", "[ secret/* = x ]", "basename secret/*", "cd secret; [ * = x ]",

@@ -191,8 +191,9 @@ func (a *analysis) substitution(x *syntax.CmdSubst, s *state, quoted bool) piece
 		a.fail("${ ...; }", "this form is not understood", "use $(...)")
 		return piece{}
 	}
+	a.substituted++
 	inner := s.clone()
-	inner.inLoop = false
+	inner.inLoop, inner.feed = false, nil
 	before := a.whole
 	a.whole = false
 	body := a.statements(x.Stmts, &inner)

@@ -50,8 +50,10 @@ type analysis struct {
 	// pipefail says that set -o pipefail stands somewhere.
 	processes []*process
 	processed bool
-	calls     int
-	pipefail  bool
+	// substituted counts the command substitutions that were read.
+	substituted int
+	calls       int
+	pipefail    bool
 	// numerals are the texts that stand in expressions as numbers; an expression has
 	// their indexes between \x01, which no line has.
 	numerals []part

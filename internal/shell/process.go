@@ -42,7 +42,7 @@ func (a *analysis) process(x *syntax.ProcSubst, s *state) piece {
 	before := a.processes
 	a.processes = nil
 	inner := s.clone()
-	inner.inLoop = false
+	inner.inLoop, inner.feed = false, nil
 	p := &process{fd: firstProcess - len(before)}
 	p.body = a.statements(x.Stmts, &inner)
 	a.processes = append(before, p)

@@ -26,23 +26,36 @@ type pendingHere struct {
 
 // line is the whole text.
 func (r *renderer) line(body *list) string {
-	if r.plan.a.split && !body.noglob() {
+	noglob := body.noglob()
+	if r.plan.a.split || noglob {
 		// Unquoted text that only the run knows must not be taken for patterns:
 		// the names that it would match were never asked for.
 		r.b.WriteString("set -f; ")
 	}
+	if noglob {
+		body = &list{items: body.items[1:]}
+	}
+	head := r.b.String()
 	r.list(body)
+	if text := strings.TrimPrefix(r.b.String(), head); len(body.items) > 1 && strings.Contains(text, "\n") {
+		// After an error of arithmetic bash gives up the command and goes on with the
+		// next line. As one command all of it is given up.
+		r.b.Reset()
+		r.b.WriteString(head + "{ " + text)
+		r.separate()
+		r.b.WriteByte('}')
+	}
 	r.flush()
 	return strings.TrimSuffix(r.b.String(), "\n")
 }
 
 // noglob reports whether a list begins with set -f.
 func (l *list) noglob() bool {
-	if len(l.items) == 0 {
+	if len(l.items) < 2 || l.items[0].not || len(l.items[0].redirs) > 0 || l.items[0].input != nil {
 		return false
 	}
 	first, is := l.items[0].node.(*simple)
-	return is && len(first.words) == 2 && first.words[0].is("set") && first.words[1].is("-f")
+	return is && len(first.assigns) == 0 && len(first.words) == 2 && first.words[0].is("set") && first.words[1].is("-f")
 }
 
 // list writes statements with separators between them.

@@ -67,6 +67,14 @@ func (s state) clone() state {
 	return s
 }
 
+// unfed is the state of a program that may run several times: a later run would begin
+// where an earlier one stopped, perhaps within a name.
+func (s *state) unfed() *state {
+	inner := *s
+	inner.feed = nil
+	return &inner
+}
+
 // set assigns a variable.
 func (s *state) set(name string, w word) {
 	if s.vars == nil {
@@ -107,7 +115,7 @@ func merge(a, b state) state {
 func says(w word) bool { return w.said || w.form != dynamic && !isNumber(w) }
 
 func same(a, b word) bool {
-	if a.form != b.form || a.text != b.text || a.glob != b.glob || a.home != b.home || a.number != b.number || len(a.alternatives) != len(b.alternatives) {
+	if a.form != b.form || a.text != b.text || a.glob != b.glob || a.home != b.home || a.number != b.number || a.below != b.below || len(a.alternatives) != len(b.alternatives) {
 		return false
 	}
 	for i := range a.alternatives {

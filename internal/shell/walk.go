@@ -118,6 +118,7 @@ func (a *analysis) statements(stmts []*syntax.Stmt, s *state) *list {
 		ok, bad := a.statement(st, *s, l)
 		*s = merge(ok, bad)
 		s.depth = ok.depth
+		s.feed = nil // what the first leaves of the names may begin within one
 	}
 	s.depth--
 	return l
@@ -139,9 +140,10 @@ func (a *analysis) statement(st *syntax.Stmt, s state, l *list) (ok, bad state) 
 	a.processes = nil
 	for _, r := range st.Redirs {
 		a.redirect(r, &inner, out)
-		if inner.feed = nil; out.input != nil {
-			inner.feed = feedOf(out.input.body)
-		}
+		inner.feed = nil
+	}
+	if out.input != nil && !slices.ContainsFunc(out.redirs, func(d redirect) bool { return d.target == nil || !strings.Contains(d.op, ">") }) {
+		inner.feed = feedOf(out.input.body)
 	}
 	ok, bad = a.command(st.Cmd, inner, out)
 	a.finish(out, before)
@@ -242,11 +244,13 @@ func (a *analysis) binary(c *syntax.BinaryCmd, s state, out *statement) (ok, bad
 	case syntax.AndStmt:
 		b.op = "&&"
 		ok1, bad1 := a.statement(c.X, s, x)
+		ok1.feed = nil
 		ok2, bad2 := a.statement(c.Y, ok1, y)
 		ok, bad = ok2, merge(bad1, bad2)
 	case syntax.OrStmt:
 		b.op = "||"
 		ok1, bad1 := a.statement(c.X, s, x)
+		bad1.feed = nil
 		ok2, bad2 := a.statement(c.Y, bad1, y)
 		ok, bad = merge(ok1, ok2), bad2
 	case syntax.Pipe, syntax.PipeAll:
@@ -305,6 +309,7 @@ func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
 	inner := s.clone()
 	inner.inLoop = true
 	widen(&inner, c)
+	before := inner.clone()
 	l := &loop{keyword: "while"}
 	if c.Until {
 		l.keyword = "until"
@@ -313,18 +318,25 @@ func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
 	fed := inner.feed
 	inner.feed = nil
 	l.condition = a.statements(c.Cond, &inner)
+	name := ""
 	if fed != nil && !c.Until {
-		a.readNames(fed, l.condition, &inner)
+		name = a.readNames(fed, l.condition, &inner)
 	}
 	after := inner.clone()
 	l.body = a.statements(c.Do, &inner)
+	a.turns(before, inner, name)
 	after = merge(after, inner)
+	if name != "" {
+		l.body = aside(l.body)
+		after.set(name, fuzz(false))
+	}
 	after.inLoop = s.inLoop
 	return after
 }
 
 // choice reads case.
 func (a *analysis) choice(c *syntax.CaseClause, s state, out *statement) state {
+	s.feed = nil
 	node := &choice{subject: a.plain(c.Word, &s)}
 	out.node = node
 	after := s.clone()
@@ -406,6 +418,7 @@ func (a *analysis) simple(c *syntax.CallExpr, s state, out *statement) (ok, bad 
 	node := &simple{}
 	out.node = node
 	bare := len(c.Args) == 0
+	before := a.substituted
 	for _, as := range c.Assigns {
 		if !bare && c.Args[0].Lit() == "read" && as.Name != nil && as.Name.Value == "IFS" && !as.Append && as.Index == nil && as.Array == nil {
 			// For read alone: how it splits its line into variables.
@@ -424,6 +437,9 @@ func (a *analysis) simple(c *syntax.CallExpr, s state, out *statement) (ok, bad 
 	if len(words) == 0 {
 		a.fail("command", "its name is empty", "")
 		return s, s
+	}
+	if a.substituted > before {
+		s.feed = nil // commands among the words read the same input, and before it
 	}
 	return a.invoke(words, &s, node)
 }

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/hostpath"
@@ -80,6 +81,11 @@ func lits(texts ...string) []word {
 
 // is reports whether the word is known to be the text.
 func (w *word) is(text string) bool { return w.form == static && w.text == text }
+
+// may reports whether the word can be the text, as far as it is known.
+func (w *word) may(text string) bool {
+	return w.is(text) || slices.ContainsFunc(w.alternatives, func(one word) bool { return one.may(text) })
+}
 
 // prefix is the known beginning of a word.
 func (w *word) prefix() string {

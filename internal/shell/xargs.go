@@ -30,6 +30,10 @@ func (c *call) xargs(p *Program, from int) {
 			*w = lit(w.text)
 		}
 	}
+	if replace, replaces := in.has("-I"); replaces && strings.Contains(c.args[i].text, replace.text) {
+		c.fail("-I", "some put the names in the place of the program's own too", "use -I{}")
+		return
+	}
 	c.a.program(name)
 	if c.s.feed != nil && c.fed(p, in, i, name) {
 		return
@@ -54,7 +58,10 @@ func (c *call) fed(p *Program, in *input, i int, name string) bool {
 		return false
 	}
 	replace, replaces := in.has("-I")
-	inner := &call{a: c.a, s: c.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
+	if n, given := in.has("-n"); replaces && given && !n.is("1") {
+		return false // of the two the last one counts
+	}
+	inner := &call{a: c.a, s: c.s.unfed(), name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
 	for j := range inner.args {
 		w := &inner.args[j]
 		if w.form != static {
@@ -84,10 +91,8 @@ func (c *call) fed(p *Program, in *input, i int, name string) bool {
 	}
 	if !replaces {
 		// Without any name the program runs once without one.
-		if target := c.a.table.programs[name]; target != nil && target.Default != "" {
-			bare := &call{a: c.a, s: c.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
-			bare.external()
-		}
+		bare := &call{a: c.a, s: inner.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
+		bare.external()
 	}
 	length := len(inner.args)
 	inner.external()
