@@ -75,9 +75,10 @@ func (s *state) unfed() *state {
 	return &inner
 }
 
-// set assigns a variable.
+// set assigns a variable. Other states, such as that in which a command before && has
+// failed, have the same variables, and keep theirs.
 func (s *state) set(name string, w word) {
-	if s.vars == nil {
+	if s.vars = maps.Clone(s.vars); s.vars == nil {
 		s.vars = map[string]word{}
 	}
 	s.vars[name] = w

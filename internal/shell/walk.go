@@ -147,6 +147,9 @@ func (a *analysis) statement(st *syntax.Stmt, s state, l *list) (ok, bad state) 
 	}
 	ok, bad = a.command(st.Cmd, inner, out)
 	a.finish(out, before)
+	if slices.ContainsFunc(out.redirs, func(d redirect) bool { return d.target == nil || !d.target.is("/dev/null") }) {
+		bad = merge(bad, s) // a redirection that fails keeps the command from running
+	}
 	ok.piped, bad.piped, ok.feed, bad.feed = s.piped, s.piped, s.feed, s.feed
 	if st.Negated {
 		ok, bad = bad, ok
@@ -322,7 +325,7 @@ func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
 	if fed != nil && !c.Until {
 		name = a.readNames(fed, l.condition, &inner)
 	}
-	after := inner.clone()
+	after := merge(before, inner) // break may stand in the condition
 	l.body = a.statements(c.Do, &inner)
 	a.turns(before, inner, name)
 	after = merge(after, inner)
