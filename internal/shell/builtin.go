@@ -298,6 +298,7 @@ func (c *call) read() state {
 			return s
 		}
 		s.set(name, fuzz(false))
+		c.a.taken = append(c.a.taken, name)
 	}
 	return s
 }
@@ -316,6 +317,7 @@ func (c *call) mapfile() state {
 		return s
 	}
 	s.set(args[0].text, word{whole: true})
+	c.a.taken = append(c.a.taken, args[0].text)
 	return s
 }
 

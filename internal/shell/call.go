@@ -349,7 +349,7 @@ func (c *call) constant(w *word, values []string, what string) bool {
 		c.literally(w)
 		*w = lit(w.text)
 	}
-	if w.form != static {
+	if w.form != static || w.below {
 		c.fail(what, "it must be written out", "")
 		return false
 	}

@@ -80,9 +80,9 @@ func (a *analysis) counted(c *syntax.ForClause, head *syntax.CStyleLoop, s state
 		a.fail("for ((", "it evaluates the text of a variable that is no number for sure", "use for NAME in WORDS")
 		return s
 	}
-	before := inner.clone()
+	before, taken := inner.clone(), len(a.taken)
 	node.body = a.statements(c.Do, &inner)
-	a.turns(before, inner, "")
+	a.turns(before, inner, "", a.taken[taken:])
 	after := merge(before, inner)
 	after.inLoop = s.inLoop
 	return after

@@ -64,9 +64,9 @@ func (a *analysis) names(c *syntax.ForClause, item word, s *state, out *statemen
 	inner.inLoop = true
 	widen(&inner, c)
 	inner.set(name, foundBelow(f.roots))
-	before := inner.clone()
+	before, taken := inner.clone(), len(a.taken)
 	body := a.statements(c.Do, &inner)
-	a.turns(before, inner, name)
+	a.turns(before, inner, name, a.taken[taken:])
 	a.processed = true
 	out.input = &process{body: item.parts[0].body}
 	out.node = &loop{keyword: "while",

@@ -39,9 +39,9 @@ func (a *analysis) every(c *syntax.ForClause, s state, out *statement) state {
 	inner.inLoop = true
 	widen(&inner, c)
 	inner.set(node.name, a.items(node.items, &s))
-	before := inner.clone()
+	before, taken := inner.clone(), len(a.taken)
 	node.body = a.statements(c.Do, &inner)
-	a.turns(before, inner, node.name)
+	a.turns(before, inner, node.name, a.taken[taken:])
 	after := merge(before, inner)
 	after.set(node.name, fuzz(false))
 	after.inLoop = s.inLoop
@@ -71,10 +71,15 @@ func (a *analysis) items(words []word, s *state) word {
 }
 
 // turns checks that a turn of a loop leaves no variable with a value that it was not
-// read for: the next turn begins with it. The loop sets its own variable each time.
-func (a *analysis) turns(begin, end state, own string) {
+// read for: the next turn begins with it. What was taken from input may stand where
+// continue ends the turn. The loop sets its own variable each time.
+func (a *analysis) turns(begin, end state, own string, taken []string) {
+	follows := func(name string, value word) bool {
+		first := begin.vars[name]
+		return name == own || same(first, value) || first.covers(value)
+	}
 	for name, value := range end.vars {
-		if first := begin.vars[name]; name != own && !same(first, value) && !first.covers(value) {
+		if !follows(name, value) || slices.Contains(taken, name) && !follows(name, fuzz(false)) {
 			a.fail(name, "a turn of the loop changes it in a way that is not followed", "write the variable's name without quotes")
 			return
 		}

@@ -71,6 +71,9 @@ func (a *analysis) match(w *word, s *state, what string) {
 func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []int {
 	q.Name = w.text
 	if w.below {
+		if q.Use == hostpath.Enter || q.Use == hostpath.Repository {
+			a.fail(what, "which of the directories below it is meant is known only when it runs", "write it out")
+		}
 		// Any file below is meant, whatever is done with it.
 		if q.Use != hostpath.Delete {
 			q.Use = hostpath.Recurse

@@ -50,6 +50,8 @@ type analysis struct {
 	// pipefail says that set -o pipefail stands somewhere.
 	processes []*process
 	processed bool
+	// taken are the names that read and mapfile have set.
+	taken []string
 	// substituted counts the command substitutions that were read.
 	substituted int
 	calls       int

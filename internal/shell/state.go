@@ -131,7 +131,7 @@ func isNumber(w word) bool {
 	if w.form == each {
 		return allNumbers(w.alternatives)
 	}
-	return w.form == dynamic && w.number || w.form == static && digits(w.text)
+	return w.form == dynamic && w.number || w.form == static && !w.below && digits(w.text)
 }
 
 // digits reports whether a text is a decimal number without a leading zero,

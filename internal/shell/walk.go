@@ -312,7 +312,7 @@ func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
 	inner := s.clone()
 	inner.inLoop = true
 	widen(&inner, c)
-	before := inner.clone()
+	before, taken := inner.clone(), len(a.taken)
 	l := &loop{keyword: "while"}
 	if c.Until {
 		l.keyword = "until"
@@ -327,7 +327,7 @@ func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
 	}
 	after := merge(before, inner) // break may stand in the condition
 	l.body = a.statements(c.Do, &inner)
-	a.turns(before, inner, name)
+	a.turns(before, inner, name, a.taken[taken:])
 	after = merge(after, inner)
 	if name != "" {
 		l.body = aside(l.body)
