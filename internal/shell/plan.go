@@ -223,7 +223,7 @@ func (p *Plan) Settle(answers *hostpath.Answers) (*Command, error) {
 			c.Unknown = append(c.Unknown, Reason{What: "command line", Why: "with the names that its patterns match it is too long"})
 		}
 		if r.failed != "" {
-			c.Unknown = append(c.Unknown, Reason{What: "pattern", Why: r.failed})
+			c.Unknown = append(c.Unknown, Reason{What: "command line", Why: r.failed})
 		}
 	}
 	if len(c.Unknown) > 0 {

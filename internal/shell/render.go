@@ -100,8 +100,12 @@ func (r *renderer) statement(st *statement) {
 		r.processed(st)
 		return
 	}
+	length := r.b.Len()
 	if st.node != nil {
 		st.node.render(r)
+	}
+	if r.b.Len() == length && len(st.redirs) == 0 {
+		r.failed = "a part of the line is empty, and what stands next would take its place"
 	}
 	for i := range st.redirs {
 		r.redirect(&st.redirs[i])
@@ -252,6 +256,7 @@ func (r *renderer) numbers(text string) string {
 		inner := renderer{plan: r.plan, answers: r.answers}
 		inner.part(r.plan.a.numerals[n], false)
 		r.failed += inner.failed
+		r.alone(inner.b.String())
 		pieces[i] = "$(printf %d " + inner.b.String() + " 2>/dev/null || echo '(')"
 	}
 	return strings.Join(pieces, "")
@@ -344,6 +349,7 @@ func (r *renderer) part(p part, here bool) {
 		inner.flush()
 		text := inner.b.String()
 		r.failed += inner.failed
+		r.alone(text)
 		r.b.WriteString("$(")
 		if strings.HasPrefix(text, "(") {
 			r.b.WriteByte(' ') // $(( would be arithmetic
@@ -361,6 +367,14 @@ func (r *renderer) part(p part, here bool) {
 		r.b.WriteString(strings.NewReplacer(`\`, `\\`, "$", `\$`, "`", "\\`").Replace(p.text))
 	default:
 		r.b.WriteString(forward(p.text))
+	}
+}
+
+// alone checks that no here-document waits for its text where a substitution has lines
+// of its own: some shells take the first of them for the document.
+func (r *renderer) alone(substitution string) {
+	if len(r.pending) > 0 && strings.Contains(substitution, "\n") {
+		r.failed = "a here-document before a substitution with lines of its own is not read alike by all shells"
 	}
 }
 
