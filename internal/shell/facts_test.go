@@ -76,6 +76,27 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 
 // TestWithoutTheHostNothingIsKnown: a plan whose questions could not be asked is
 // unknown, and answers to other questions are refused.
+// TestWritesToFoundFilesAreUnknown: a rule that holds for every file that is written
+// would hold for a line that names none.
+func TestWritesToFoundFilesAreUnknown(t *testing.T) {
+	b := newBed(t)
+	for _, line := range []string{
+		"find data -name l1.txt | xargs touch",
+		"find data -name l1.txt -exec touch {} +",
+		"find data -name l1.txt -exec cp app/README.md {} \\;",
+		"find data -name l1.txt | while read -r f; do touch \"$f\"; done",
+		"for f in $(find data -name l1.txt); do echo > \"$f\"; done",
+	} {
+		cmd, err := b.settle(t, line, Bash)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if cmd.Effects&gate.EffectUnknown == 0 && len(cmd.Facts.Writes) == 0 {
+			t.Errorf("%s: effects %s, and no file is written", line, cmd.Effects)
+		}
+	}
+}
+
 func TestWithoutTheHostNothingIsKnown(t *testing.T) {
 	p, err := Analyse([]byte("cat app/README.md"), Bash, Programs())
 	if err != nil {

@@ -71,8 +71,12 @@ func (a *analysis) match(w *word, s *state, what string) {
 func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []int {
 	q.Name = w.text
 	if w.below {
-		if q.Use == hostpath.Enter || q.Use == hostpath.Repository {
+		switch q.Use {
+		case hostpath.Enter, hostpath.Repository:
 			a.fail(what, "which of the directories below it is meant is known only when it runs", "write it out")
+		case hostpath.Write, hostpath.Create:
+			// A rule that looks at the files that are written must see them.
+			a.fail(what, "which of the files below it is written is known only when it runs", "name the files")
 		}
 		// Any file below is meant, whatever is done with it.
 		if q.Use != hostpath.Delete {
