@@ -401,6 +401,7 @@ func (a *analysis) dynamic(pieces []piece, fields bool) word {
 		switch {
 		case p.part != nil:
 			w.parts = append(w.parts, *p.part)
+			w.many = w.many || p.many
 			w.split = w.split || fields && !p.part.quoted || p.many
 		case p.value != nil:
 			quoted := p.quoted || !fields

@@ -26,8 +26,8 @@ func (c *call) test(args []word) {
 	for i := range args {
 		w := &args[i]
 		if w.form == dynamic && w.split {
-			if len(args) != 3 && !(len(args) == 4 && args[0].is("!")) {
-				c.fail(w.source(), "unquoted, it may become several words or none", `put it in "..."`)
+			if w.many || len(args) != 3 && !(len(args) == 4 && args[0].is("!")) {
+				c.fail(w.source(), "it may become several words or none", `put one value in "..."`)
 				return
 			}
 			quoteAll(w)
@@ -45,7 +45,7 @@ func quoteAll(w *word) {
 	for i := range w.parts {
 		w.parts[i].quoted = true
 	}
-	w.split = false
+	w.split = w.many
 }
 
 // expression understands one expression; -a and -o join several.

@@ -40,6 +40,8 @@ type word struct {
 	parts []part
 	// split: a dynamic word that may become any number of words.
 	split bool
+	// many: it becomes any number of words in quotes too, as "${x[@]}" does.
+	many bool
 	// number: a dynamic word that is a decimal number.
 	number bool
 	// said: text that stands in the line or in a file, which nobody calculates with.
