@@ -86,8 +86,12 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 	return in, true
 }
 
-// harmless: a word of unknown beginning that cannot begin with a dash.
-func (c *call) harmless(w *word) bool { return w.form == dynamic && w.number }
+// harmless: a word of unknown beginning that cannot begin with a dash: a count. What
+// is calculated can be below zero.
+func (c *call) harmless(w *word) bool {
+	return w.form == dynamic && w.number && len(w.parts) == 1 &&
+		(strings.HasPrefix(w.parts[0].text, "${#") || w.parts[0].text == "${?}" || w.parts[0].text == "${$}")
+}
 
 // option reads the option at an index; the next index is returned.
 func (c *call) option(p *Program, in *input, options map[string]*Option, i int) (int, bool) {
