@@ -202,17 +202,18 @@ func (c *call) cd() (ok, bad state) {
 	for i := range c.args {
 		w := &c.args[i]
 		switch {
+		case target != nil:
+			// What looks like an option here is an operand too many, and bash stays.
+			c.fail("", "it takes one directory", "")
+			return ok, bad
 		case !ended && w.is("-P"):
 			step.Physical = true
 		case !ended && w.is("-L"):
 			step.Physical = false
 		case !ended && w.is("--"):
 			ended = true
-		case target == nil:
-			target = w
 		default:
-			c.fail("", "it takes one directory", "")
-			return ok, bad
+			target = w
 		}
 	}
 	if c.s.inLoop {
@@ -249,8 +250,9 @@ func (c *call) cd() (ok, bad state) {
 		c.fail("", "the directory is not known for sure", "use one cd at the beginning")
 		return ok, bad
 	}
-	if target != nil && target.form == static && !strings.HasPrefix(target.text, "/") && !strings.HasPrefix(target.text, ".") {
-		// $CDPATH is searched for names that do not begin with a dot.
+	if target != nil && target.form == static && !strings.HasPrefix(target.text, "/") &&
+		!slices.Contains([]string{".", ".."}, strings.Split(target.text, "/")[0]) {
+		// $CDPATH is searched for names that do not begin with . or .. alone.
 		target.text = "./" + target.text
 	}
 	ok.dirs, bad.dirs = into, stay

@@ -36,8 +36,7 @@ func (a *analysis) counting(e syntax.ArithmExpr, s *state) (string, bool) {
 	if !syntax.ValidName(name) || !a.assignable(name) {
 		return "", false
 	}
-	old, assigned := s.vars[name]
-	number := isNumber(old)
+	number := isNumber(s.vars[name])
 	switch x := e.(type) {
 	case *syntax.UnaryArithm:
 		s.set(name, fuzz(true))
@@ -48,8 +47,8 @@ func (a *analysis) counting(e syntax.ArithmExpr, s *state) (string, bool) {
 	case *syntax.BinaryArithm:
 		value, ok := a.arithmeticExpr(x.Y, s, 1)
 		// Where the expression fails (a division by zero, text that is no number) the
-		// shell goes on, and the variable is what it was.
-		s.set(name, fuzz(number || !assigned || !strings.ContainsAny(value, "/%\x01")))
+		// shell goes on, and the variable is what it was: perhaps nothing, and no word.
+		s.set(name, fuzz(number || !strings.ContainsAny(value, "/%\x01")))
 		return name + " " + x.Op.String() + " " + value, ok && (number || x.Op == syntax.Assgn)
 	}
 	return "", false

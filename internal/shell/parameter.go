@@ -38,7 +38,9 @@ func (a *analysis) parameter(x *syntax.ParamExp, s *state, quoted bool) []piece 
 	}
 	if !assigned {
 		number := name == "#" || name == "?" || name == "$"
-		return []piece{expansion("${"+name+"}", quoted, number)}
+		p := expansion("${"+name+"}", quoted, number)
+		p.many = name == "@" // a line has no arguments: in quotes too it is no word
+		return []piece{p}
 	}
 	return a.value(name, value, quoted)
 }
