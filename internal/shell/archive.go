@@ -91,7 +91,7 @@ func (c *call) tarCreate(in *input, archive word, named, moved bool) {
 		kind = Follow
 	}
 	for _, i := range in.operands {
-		if strings.HasPrefix(c.args[i].prefix(), "@") {
+		if c.args[i].begins("@") {
 			c.fail(c.args[i].source(), "some tars take it for an archive to add", "begin it with ./")
 			return
 		}
@@ -111,7 +111,10 @@ func (c *call) compress(p *Program, from int) {
 	c.effect(p.Effects)
 	// Some of them read options behind the files, others take them for files.
 	safe := len(in.operands) > 0 && in.operands[0] > from && c.args[in.operands[0]-1].is("--")
-	reads := in.mode("stdout") || in.mode("test") || strings.Contains(c.name, "cat")
+	// Of -t, -l and -d some do what the last one says.
+	_, stdout := in.has("-c")
+	_, unpacks := in.has("-d")
+	reads := stdout || (in.mode("stdout") || in.mode("test")) && !unpacks || strings.Contains(c.name, "cat")
 	files := 0
 	for _, i := range in.operands {
 		w := &c.args[i]
@@ -205,17 +208,19 @@ func (c *call) unzip(p *Program, from int) {
 	if !ok {
 		return
 	}
-	if !in.mode("list") {
+	if !in.mode("list") && c.name != "zipinfo" {
 		c.effect(gate.EffectWrite)
 		c.fail("", "without -l, -p or -t it writes files", "use unzip -l or unzip -p")
 		return
 	}
 	for _, i := range in.operands[:min(1, len(in.operands))] {
-		if w := &c.args[i]; w.form == static && strings.ContainsAny(w.text, "*?[\\") {
-			c.fail(w.text, "unzip expands the pattern itself", "write the name out")
+		if w := &c.args[i]; w.some(func(one *word) bool { return one.form != pattern && strings.ContainsAny(one.text, "*?[\\") }) {
+			c.fail(w.source(), "unzip expands the pattern itself", "write the name out")
 			return
 		}
 	}
+	first := len(c.a.asked)
 	c.operands(p, in)
+	c.a.present(first)
 	c.effect(0)
 }

@@ -398,7 +398,7 @@ func (c *call) awkFiles(in *input) {
 			}
 			continue
 		}
-		if strings.HasPrefix(w.prefix(), "/inet") {
+		if w.begins("/inet") {
 			c.fail(w.source(), "gawk opens a network connection", "")
 		}
 		if !c.use(Read, w, nil, "", true) {

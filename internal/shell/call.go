@@ -202,6 +202,15 @@ func (c *call) operands(p *Program, in *input) {
 	if in.mode("none") && len(kinds) > 0 {
 		kinds = kinds[1:]
 	}
+	if p.Response {
+		// An option's value is read so too.
+		for i := range c.args {
+			if c.args[i].begins("@") {
+				c.fail(c.args[i].source(), "it names a file of arguments", "begin it with ./")
+				return
+			}
+		}
+	}
 	last := len(kinds) - 1
 	used := false
 	for n, i := range in.operands {
@@ -210,10 +219,6 @@ func (c *call) operands(p *Program, in *input) {
 			return
 		}
 		k := kinds[min(n, last)]
-		if p.Response && strings.HasPrefix(c.args[i].prefix(), "@") {
-			c.fail(c.args[i].source(), "it names a file of arguments", "begin it with ./")
-			return
-		}
 		used = used || n >= last
 		if p.Stdin && c.args[i].is("-") && (k.Kind == Read || k.Kind == Follow) {
 			// Standard input, or for some programs a file of that name.
@@ -244,8 +249,9 @@ func (in *input) kind(k Kind) Kind {
 	case k == Read && in.mode("follow") && in.mode("recurse"), k == List && in.mode("follow") && in.mode("recurse"),
 		(k == Recurse || k == Walk) && in.mode("follow"):
 		return Follow
-	case k == List && in.mode("recurse"):
-		return Walk
+	case k == List && in.mode("recurse"), k == Walk && in.mode("root"):
+		// A link that is named itself is followed.
+		return Recurse
 	case k == Read && in.mode("recurse"):
 		return Recurse
 	case k == List && in.mode("stat"):
@@ -284,8 +290,14 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 		return c.text(w, what) && c.dashes(w, safe)
 	case Const:
 		return c.constant(w, values, what)
+	case Package:
+		if w.begins("/") || w.begins(".") || w.form == dynamic && w.prefix() == "" {
+			c.fail(w.source(), "a path names a file of a package", "write the package's name out")
+			return false
+		}
+		return c.text(w, what) && c.dashes(w, safe)
 	case Local:
-		if w.form != static && w.form != pattern && w.form != each || strings.Contains(w.source(), ":") {
+		if w.form != static && w.form != pattern && w.form != each || w.some(func(one *word) bool { return strings.Contains(one.text, ":") }) {
 			c.fail(what+" "+w.source(), "a path with a colon may be a URI", "")
 			return false
 		}

@@ -95,8 +95,10 @@ func (c *call) sqlite(p *Program, from int) {
 		return
 	}
 	database, sql := &c.args[in.operands[0]], &c.args[in.operands[1]]
-	if database.form == static && (database.text == "" || strings.ContainsAny(database.text, ":?")) {
-		c.fail(database.text, "the database must be a plain path", "")
+	if database.some(func(one *word) bool {
+		return one.form == static && (one.text == "" || strings.ContainsAny(one.text, ":?"))
+	}) {
+		c.fail(database.source(), "the database must be a plain path", "")
 		return
 	}
 	if !c.use(Read, database, nil, "", false) || !c.constant(sql, nil, "the statement") {
@@ -143,7 +145,13 @@ func (c *call) psql(p *Program, from int) {
 			c.fail(w.source(), "it must be written out", "")
 			return
 		}
-		if n == 0 && st.Database == "" {
+		_, d := in.has("-d")
+		_, u := in.has("-U")
+		if u && (d || n > 0) || d && n > 0 {
+			c.fail(w.source(), "it is given twice", "leave it out")
+			return
+		}
+		if n == 0 && !d {
 			st.Database = w.text
 		} else {
 			st.User = w.text
@@ -321,6 +329,8 @@ func (c *call) ip(p *Program, from int) {
 	}
 	objects := set("address addr a link l route r rule neighbour neighbor neigh n maddress maddr netconf tunnel")
 	switch {
+	case len(words) > 1 && words[0][:1] == "l" && words[1] == "s":
+		c.fail("link s", "it is short for link set", "write show out")
 	case len(words) == 0:
 		c.fail("", "an object is needed", "")
 	case !objects[words[0]]:
@@ -334,6 +344,10 @@ func (c *call) ip(p *Program, from int) {
 func (c *call) query(p *Program, from int) {
 	in, ok := c.parse(p, from)
 	if !ok {
+		return
+	}
+	if c.name == "rpm" && slices.ContainsFunc(in.operands, func(i int) bool { return c.args[i].form == dynamic || strings.Contains(c.args[i].source(), "%") }) {
+		c.fail("", "rpm expands macros in names, and macros run programs", "write the name out")
 		return
 	}
 	if !in.mode("query") {

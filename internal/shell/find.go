@@ -12,10 +12,13 @@ import (
 func (c *call) find(p *Program, from int) {
 	c.effect(0)
 	i := from
-	follow := false
+	follow, root := false, false
 	for ; i < len(c.args) && c.args[i].form == static; i++ {
 		switch c.args[i].text {
-		case "-H", "-P":
+		case "-P":
+			continue
+		case "-H":
+			root = true
 			continue
 		case "-L":
 			follow = true
@@ -47,6 +50,8 @@ func (c *call) find(p *Program, from int) {
 	case f.shallow && !f.runs && f.kind == Walk:
 		// At a depth of one only the names in the directory are looked at.
 		f.kind = List
+	case root && f.kind == Walk:
+		f.kind = Recurse
 	}
 	f.feeds(first, i)
 	for j := range f.roots {

@@ -198,14 +198,13 @@ func (c *call) gitCommand(name string, i int) {
 			return
 		}
 		for _, g := range in.given {
-			if g.option.Value != "" && !g.attached && g.value.form != static {
+			if g.option.Value != "" && !g.attached && g.value.form != static || g.value.form == each {
 				c.fail(g.name, "its value is known only when it runs", "write it out, as one word")
 				return
 			}
-			if text := gitPlaceholder.Replace(g.value.source()); strings.Contains(text, "%G") || strings.Contains(text, "%(signature") {
-				c.fail(g.name, "signatures are checked by another program", "")
-				return
-			}
+		}
+		if !c.gitUnsigned(in) {
+			return
 		}
 		c.gitOperands(p, in)
 		return
@@ -217,6 +216,9 @@ func (c *call) gitCommand(name string, i int) {
 	}
 	in, ok := c.parse(p, i+1)
 	if !ok {
+		return
+	}
+	if !c.gitUnsigned(in) {
 		return
 	}
 	words := make([]string, len(in.operands))
@@ -235,6 +237,18 @@ func (c *call) gitCommand(name string, i int) {
 // gitPlaceholder takes away what may stand between the percent sign and the name of
 // a placeholder (git-log(1), pretty formats).
 var gitPlaceholder = strings.NewReplacer("%+", "%", "%-", "%", "% ", "%")
+
+// gitUnsigned: no value asks git to check signatures.
+func (c *call) gitUnsigned(in *input) bool {
+	for _, g := range in.given {
+		text := gitPlaceholder.Replace(g.value.source())
+		if g.value.form == each || strings.Contains(text, "%G") || strings.Contains(text, "signature") && (g.name == "--sort" || strings.Contains(text, "%(")) {
+			c.fail(g.name, "signatures are checked by another program", "")
+			return false
+		}
+	}
+	return true
+}
 
 // gitOperands understands revisions and paths: data, for what git reads is the
 // repository, which is asked for as a whole. Outside of it git reads only with
@@ -270,7 +284,7 @@ func outside(w *word) bool {
 		}
 		return false
 	}
-	return strings.HasPrefix(w.text, "/") || w.text == ".." || strings.HasPrefix(w.text, "../") || strings.Contains(w.text, "/../")
+	return strings.HasPrefix(w.text, "/") || strings.Contains("/"+w.text+"/", "/../")
 }
 
 // gitReads reports whether a form of a subcommand only reads.

@@ -66,6 +66,10 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 			c.fail(w.source(), "it may become an option when it runs", "put -- before it, if the program allows that, or write it out")
 			return nil, false
 		}
+		if w.form == each && w.some(func(one *word) bool { p := one.prefix(); return len(p) > 1 && p[0] == '+' && options[p[:2]] != nil }) {
+			c.fail(w.source(), "one of its words is an option", "write it out")
+			return nil, false
+		}
 		if len(prefix) < 2 || prefix[0] != '-' && (prefix[0] != '+' || options[prefix[:2]] == nil) {
 			in.operands = append(in.operands, i)
 			if p.First || len(p.Commands) > 0 {

@@ -51,6 +51,8 @@ const (
 	// Charset is the name of a character set: one with a slash is a file to iconv.
 	Charset Kind = "charset"
 	Output  Kind = "kube"
+	// Package is the name of a package, which no path is.
+	Package Kind = "package"
 	// Duration is a number of seconds, up to ten minutes: a session that ends
 	// does not end what it left waiting.
 	Duration Kind = "duration"
@@ -147,7 +149,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Duration, Charset}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Charset}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

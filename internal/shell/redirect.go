@@ -74,9 +74,9 @@ func answers(fd string) bool { return fd == "1" || fd == "2" }
 // network reports whether bash would open a connection in place of a file (bash
 // manual, section 3.6).
 func (a *analysis) network(target *word) bool {
-	if target.form == static && (strings.HasPrefix(target.text, "/dev/tcp/") || strings.HasPrefix(target.text, "/dev/udp/")) {
+	if target.begins("/dev/tcp/") || target.begins("/dev/udp/") {
 		a.effects |= gate.EffectTunnel
-		a.fail(target.text, "bash opens a network connection", "")
+		a.fail(target.source(), "bash opens a network connection", "")
 		return true
 	}
 	return false

@@ -6,8 +6,8 @@ import "github.com/sallyport-gateway/sallyport/internal/gate"
 var packagePrograms = []Program{
 	{Name: "dpkg", Options: opts("-l,--list!query -s,--status!query -L,--listfiles!query -S,--search!query -p,--print-avail!query --get-selections!query --print-architecture!query --print-foreign-architectures!query --version!query -V,--verify!query -C,--audit!query --compare-versions!query --no-pager"), Operands: args("text..."), Special: "query", Add: []string{"--no-pager"}},
 	{Name: "dpkg-query", Options: opts("-l,--list!query -s,--status!query -L,--listfiles!query -S,--search!query -W,--show!query -f,--showformat=text -p,--print-avail!query --no-pager"), Operands: args("text..."), Special: "query", Add: []string{"--no-pager"}},
-	{Name: "apt-cache", Options: opts("-n,--names-only -f,--full -a,--all-versions -q,--quiet --installed --no-pager"), Operands: args("const(show|showpkg|search|policy|depends|rdepends|pkgnames|stats|madison|showsrc) text...")},
-	{Name: "apt", Options: opts("-a,--all-versions --installed --upgradable --manual-installed -q -n,--names-only -f,--full"), Operands: args("const(list|show|search|policy|depends|rdepends) text...")},
+	{Name: "apt-cache", Options: opts("-n,--names-only -f,--full -a,--all-versions -q,--quiet --installed --no-pager"), Operands: args("const(show|showpkg|search|policy|depends|rdepends|pkgnames|stats|madison|showsrc) package...")},
+	{Name: "apt", Options: opts("-a,--all-versions --installed --upgradable --manual-installed -q -n,--names-only -f,--full"), Operands: args("const(list|show|search|policy|depends|rdepends) package...")},
 	{Name: "apt-mark", Operands: args("const(showmanual|showauto|showhold) text...")},
 	{Name: "rpm", Options: opts("-q,--query!query -a,--all -i,--info -l,--list -f,--file -c,--configfiles -d,--docfiles -R,--requires --provides --whatprovides --whatrequires --changelog --last --qf,--queryformat=rpmformat -V,--verify!query"), Operands: args("text..."), Special: "query"},
 	{Name: "apk", Options: opts("-v,--verbose -q,--quiet"), Operands: args("const(info|list|search|policy|version) text...")},
@@ -16,7 +16,7 @@ var packagePrograms = []Program{
 	}, Alone: true},
 	// npm makes its folder in the home directory whatever it is asked.
 	{Name: "npm", Commands: []Program{{Name: "ls", Aliases: []string{"list"}, Effects: gate.EffectRead | gate.EffectWrite, Options: opts("-g,--global --depth=text --json --long -a,--all --parseable"), Operands: args("text...")}}},
-	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "text..."), verb("version", ""), verb("services", "text...")}},
+	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "recurse..."), verb("version", ""), verb("services", "text...")}},
 	// Programs that run code of their own kind tell their version only.
 	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "less", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh"}, Special: "version"},
 }

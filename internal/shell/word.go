@@ -89,6 +89,24 @@ func (w *word) may(text string) bool {
 	return w.is(text) || slices.ContainsFunc(w.alternatives, func(one word) bool { return one.may(text) })
 }
 
+// some reports whether the condition holds for the word, or for any that it can be.
+func (w *word) some(is func(*word) bool) bool {
+	if w.form != each {
+		return is(w)
+	}
+	for i := range w.alternatives {
+		if w.alternatives[i].some(is) {
+			return true
+		}
+	}
+	return false
+}
+
+// begins reports whether the word can begin with the text, as far as it is known.
+func (w *word) begins(text string) bool {
+	return w.some(func(one *word) bool { return strings.HasPrefix(one.prefix(), text) })
+}
+
 // prefix is the known beginning of a word.
 func (w *word) prefix() string {
 	switch w.form {
