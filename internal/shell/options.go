@@ -201,13 +201,27 @@ func (c *call) letters(in *input, options map[string]*Option, i int, text string
 			return i + 1, c.separate(in, o, name, i+1)
 		}
 		value, ok := cut(w, j+1)
-		if !ok {
-			c.fail(name, "its value is known only when it runs", "")
+		if !ok || c.hollow(&value) {
+			c.fail(name, "its value is known only when it runs, and if it is empty the next word is taken for it", "write a blank before it")
 			return 0, false
 		}
 		return i, c.give(in, o, name, &value, true)
 	}
 	return i, true
+}
+
+// hollow reports whether a value behind a short option may be empty.
+func (c *call) hollow(value *word) bool {
+	if value.form == each {
+		return value.may("")
+	}
+	for _, p := range value.parts {
+		name := strings.TrimSuffix(strings.TrimPrefix(p.text, "${"), "}")
+		if p.body == nil && p.text != "" && (!p.expansion || strings.HasPrefix(p.text, "$((") || strings.HasPrefix(p.text, "${#") || isNumber(c.s.vars[name])) {
+			return false
+		}
+	}
+	return value.form == dynamic
 }
 
 // cut takes known text off the beginning of a word.
