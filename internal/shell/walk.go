@@ -307,36 +307,6 @@ func (a *analysis) conditional(c *syntax.IfClause, s state, out *statement) stat
 	return out2
 }
 
-// loop reads while and until.
-func (a *analysis) loop(c *syntax.WhileClause, s state, out *statement) state {
-	inner := s.clone()
-	inner.inLoop = true
-	widen(&inner, c)
-	before, taken := inner.clone(), len(a.taken)
-	l := &loop{keyword: "while"}
-	if c.Until {
-		l.keyword = "until"
-	}
-	out.node = l
-	fed := inner.feed
-	inner.feed = nil
-	l.condition = a.statements(c.Cond, &inner)
-	name := ""
-	if fed != nil && !c.Until {
-		name = a.readNames(fed, l.condition, &inner)
-	}
-	after := merge(before, inner) // break may stand in the condition
-	l.body = a.statements(c.Do, &inner)
-	a.turns(before, inner, name, a.taken[taken:])
-	after = merge(after, inner)
-	if name != "" {
-		l.body = aside(l.body)
-		after.set(name, fuzz(false))
-	}
-	after.inLoop = s.inLoop
-	return after
-}
-
 // choice reads case.
 func (a *analysis) choice(c *syntax.CaseClause, s state, out *statement) state {
 	s.feed = nil

@@ -63,6 +63,27 @@ func TestCorpusQuestionsChangeNoAnswer(t *testing.T) {
 	if !within {
 		t.Error("no question went within a text")
 	}
+	// A client that parses its statement each time never has one that is too old.
+	all := text("SELECT * FROM tickets WHERE id = 1")
+	for i := range 3 {
+		p.mustStep(t, &Op{X: &all})
+		if i == 1 {
+			db.mustAdmin(t, "ALTER TABLE tickets ADD COLUMN extra int")
+		}
+	}
+	if errs := p.answers[len(p.answers)-1].errs; len(errs) > 0 {
+		t.Errorf("after another column was added: %v", errs)
+	}
+	one := text("SELECT extra FROM tickets WHERE id = 1")
+	for i := range 4 {
+		p.mustStep(t, &Op{X: &one})
+		if i == 1 {
+			db.mustAdmin(t, "ALTER TABLE tickets ALTER extra TYPE text")
+		}
+	}
+	if errs := p.answers[len(p.answers)-1].errs; len(errs) > 0 {
+		t.Errorf("for the second time after a column has another type: %v", errs)
+	}
 	if hits := detect(p.conn.got); len(hits) > 0 {
 		t.Errorf("secrets came through: %v", hits)
 	}

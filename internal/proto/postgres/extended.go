@@ -116,16 +116,17 @@ const customPlans = 5
 
 // keeps reports whether the target need not be told to parse its unnamed statement
 // once more: it would make the same of it. A literal may mean something else by now
-// ('now', a date under another DateStyle), and a statement that is new is planned
+// ('now', a date under another DateStyle), a star other columns, which an old
+// statement may not return (SQLSTATE 0A000), and a statement that is new is planned
 // for its parameters.
 func (s *session) keeps(p *prepared, types []byte) bool {
-	return p.binds < customPlans && !quotes(p.source) && bytes.Equal(p.types, types) && s.status != wire.StatusFailed
+	return p.binds < customPlans && !unsteady(p.source) && bytes.Equal(p.types, types) && s.status != wire.StatusFailed
 }
 
-// quotes reports whether a text has string literals, or could have.
-func quotes(text string) bool {
+// unsteady reports whether a text has, or could have, a string literal or a star.
+func unsteady(text string) bool {
 	for i := range len(text) {
-		if c := text[i]; c == '\'' || c == '$' && (i+1 == len(text) || text[i+1] < '0' || text[i+1] > '9') {
+		if c := text[i]; c == '\'' || c == '*' || c == '$' && (i+1 == len(text) || text[i+1] < '0' || text[i+1] > '9') {
 			return true
 		}
 	}

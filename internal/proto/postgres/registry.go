@@ -143,7 +143,6 @@ func (s *session) revert(u undo) {
 			delete(s.statements, u.name)
 		} else {
 			s.statements[u.name] = u.statement
-			u.statement.binds = customPlans // a Parse that failed may have dropped it: to be parsed again
 		}
 	case 'P':
 		if u.portal == nil {

@@ -131,8 +131,7 @@ func (s *session) hello(key cancelKey) []byte {
 	return wire.AppendReadyForQuery(b, wire.StatusIdle)
 }
 
-// run serves the client until it leaves or the session ends, or until it has nothing
-// to say for now (gate.ErrRest).
+// run serves the client until it leaves, the session ends, or it rests (gate.ErrRest).
 func (s *session) run(ctx context.Context) error {
 	err := s.serve(ctx)
 	if err == gate.ErrRest {
