@@ -80,7 +80,7 @@ func (a *analysis) bounds(n *pg_query.Node, t *target) bool {
 	case *pg_query.Node_NullTest:
 		return t.boundsNull(e.NullTest, false)
 	case *pg_query.Node_SubLink:
-		return a.boundsSubLink(e.SubLink, t)
+		return a.boundsSubLink(e.SubLink, t, false)
 	case *pg_query.Node_AExpr:
 		return a.boundsComparison(e.AExpr, t)
 	}
@@ -131,6 +131,8 @@ func (a *analysis) boundsNot(n *pg_query.Node, t *target) bool {
 		return v.kind == 'b' && v.b
 	case *pg_query.Node_TypeCast:
 		return t.alone(n) != ""
+	case *pg_query.Node_SubLink:
+		return a.boundsSubLink(e.SubLink, t, true)
 	}
 	return a.bounds(n, t)
 }
@@ -146,11 +148,14 @@ func (t *target) boundsNull(n *pg_query.NullTest, not bool) bool {
 	return !never || (n.GetNulltesttype() == pg_query.NullTestType_IS_NULL) != not
 }
 
-func (a *analysis) boundsSubLink(s *pg_query.SubLink, t *target) bool {
+// boundsSubLink is a condition over a sub-query, or its opposite. One over the
+// changed relation itself leaves rows out if it is an IN of some of its rows.
+func (a *analysis) boundsSubLink(s *pg_query.SubLink, t *target, not bool) bool {
 	vars := rangeVars(s.GetSubselect())
 	for _, rv := range vars {
 		if a.isRelation(rv, t.rel) {
-			return s.GetSubLinkType() == pg_query.SubLinkType_ANY_SUBLINK && t.anyAlone(s.GetTestexpr()) && len(vars) == 1 && a.someOf(s.GetSubselect().GetSelectStmt(), rv)
+			in := s.GetSubLinkType() == pg_query.SubLinkType_ANY_SUBLINK && (len(s.GetOperName()) == 0 || operatorName(s.GetOperName()) == "=")
+			return !not && in && t.anyAlone(s.GetTestexpr()) && len(vars) == 1 && a.someOf(s.GetSubselect().GetSelectStmt(), rv)
 		}
 	}
 	switch s.GetSubLinkType() {
@@ -162,8 +167,13 @@ func (a *analysis) boundsSubLink(s *pg_query.SubLink, t *target) bool {
 	return false
 }
 
+// fewRows is how many rows a LIMIT may leave and still count as a bound: more is
+// more than many tables have.
+const fewRows = 10000
+
 // someOf reports whether a plain query over one relation leaves rows out: by its
-// condition, or because it gives a fixed number of them.
+// condition, or because it gives a few of them. How many a parameter says is not
+// known when a statement is judged.
 func (a *analysis) someOf(s *pg_query.SelectStmt, rv *pg_query.RangeVar) bool {
 	if from := s.GetFromClause(); len(from) != 1 || from[0].GetRangeVar() != rv || s.GetOp() > pg_query.SetOperation_SETOP_NONE {
 		return false
@@ -172,11 +182,22 @@ func (a *analysis) someOf(s *pg_query.SelectStmt, rv *pg_query.RangeVar) bool {
 	if x := rv.GetAlias(); x != nil {
 		alias = x.GetAliasname()
 	}
-	if c := s.GetLimitCount(); c.GetAConst().GetIval() != nil || c.GetParamRef() != nil {
+	if n, ok := a.limit(s); ok && n <= fewRows {
 		return true
 	}
 	inner := &target{it: &item{alias: alias}, rel: a.relation(rv)}
 	return s.GetWhereClause() != nil && a.bounds(s.GetWhereClause(), inner)
+}
+
+// limit is how many rows a LIMIT of a constant leaves at most. WITH TIES leaves any
+// number of them.
+func (a *analysis) limit(s *pg_query.SelectStmt) (rows int64, ok bool) {
+	c := s.GetLimitCount().GetAConst()
+	if c == nil || s.GetLimitOption() != pg_query.LimitOption_LIMIT_OPTION_COUNT {
+		return 0, false
+	}
+	v := a.constant(c)
+	return v.i, v.kind == 'i'
 }
 
 func (a *analysis) boundsComparison(e *pg_query.A_Expr, t *target) bool {

@@ -15,6 +15,10 @@ func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *test
 		"order_id <= 1 OR order_id > 1", "order_id = 1 OR order_id <> 1", "order_id = 1 OR NOT (order_id = 1)", "order_id < 5 OR order_id > 1", "1 >= order_id OR order_id > 1", "length(sku) >= 0", "tableoid = 'order_items'::regclass",
 		"order_id IN (SELECT order_id FROM order_items)", "EXISTS (SELECT 1 FROM order_items x WHERE x.order_id = order_items.order_id)", "EXISTS (SELECT 1 FROM orders)", "EXISTS (SELECT 1)",
 		"order_id = (SELECT order_id)", "order_id = (SELECT order_id FROM customers LIMIT 1)", "order_id IS NOT NULL", "NOT (order_id IS NULL)", "qty IS NULL OR qty IS NOT NULL", "NOT (order_id = 1 AND sku = 'x')", "true", "1 = 1", "order_id = 1 OR true",
+		"order_id IN (SELECT order_id FROM order_items LIMIT 2000000000)", "order_id IN (SELECT order_id FROM order_items LIMIT $1)", "order_id IN (SELECT order_id FROM order_items LIMIT ALL)",
+		"order_id IN (SELECT order_id FROM order_items ORDER BY 1 = 1 FETCH FIRST 1 ROW WITH TIES)", "order_id IN (SELECT order_id FROM order_items WHERE sku = sku)",
+		"order_id NOT IN (SELECT order_id FROM order_items LIMIT 1)", "NOT order_id IN (SELECT order_id FROM order_items LIMIT 1)", "NOT (order_id IN (SELECT order_id FROM order_items WHERE sku = 'x'))",
+		"order_id IN (SELECT order_id FROM order_items LIMIT 1) IS NOT NULL", "order_id > ANY (SELECT order_id FROM order_items LIMIT 1) OR order_id <= ANY (SELECT order_id FROM order_items LIMIT 1)",
 		"NOT false", "order_id * 0 = 0", "coalesce(order_id, 1) = order_id", "EXISTS (SELECT 1 FROM orders) AND sku = sku",
 	} {
 		if !inspect(t, in, "DELETE FROM order_items WHERE "+where).Shape.Facts.Unbounded {
@@ -25,10 +29,18 @@ func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *test
 		"order_id = 1", "1 = order_id", "order_items.order_id = 1 AND sku = 'x'", "order_id = $1", "order_id IN (1, 2)", "order_id = ANY ($1)", "order_id BETWEEN 1 AND 2", "sku LIKE 'a%'", "sku ~ '^a'", "sku LIKE '%' || $1 || '%'",
 		"qty IS NULL", "qty IS NOT NULL", "lower(sku) = 'x'", "order_id::text = '1'", "sku = 'x' COLLATE \"C\"", "(order_id, sku) = (1, 'x')", "(order_id, sku) IN ((1, 'x'), (2, 'y'))", "order_id = 1 OR order_id = 2", "order_id = 1 OR sku = 'x'",
 		"order_id IN (SELECT id FROM orders WHERE total > 5)", "NOT (sku = 'x')", "order_id NOT IN (SELECT id FROM orders)", "EXISTS (SELECT 1 FROM orders o WHERE o.id = order_items.order_id AND o.total = 0)",
+		"order_id IN (SELECT order_id FROM order_items WHERE sku = 'x' LIMIT 5)", "order_id IN (SELECT order_id FROM order_items LIMIT 100)",
 		"order_id = (SELECT max(id) FROM orders)", "order_id = (SELECT max(order_id) FROM order_items)", "price < 5 AND price > 1", "qty <> 1", "false", "qty = 1 AND sku = sku",
 	} {
 		if inspect(t, in, "DELETE FROM order_items WHERE "+where).Shape.Facts.Unbounded {
 			t.Errorf("%s is unbounded", where)
+		}
+	}
+	// The same shape: what was found for one number is not taken for another.
+	for _, limit := range []string{"5", "2000000000", "5", "10000", "10001"} {
+		got := inspect(t, in, "UPDATE order_items SET qty = 1 WHERE order_id IN (SELECT order_id FROM order_items LIMIT "+limit+")").Shape.Facts.Unbounded
+		if want := len(limit) > 4 && limit != "10000"; got != want {
+			t.Errorf("LIMIT %s: unbounded is %v", limit, got)
 		}
 	}
 	for text, want := range map[string]bool{

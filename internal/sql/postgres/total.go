@@ -81,7 +81,7 @@ func (a *analysis) totalOperator(e *pg_query.A_Expr, left, right taint) bool {
 	}
 	switch e.GetKind() {
 	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE:
-		return totalPattern(e.GetRexpr())
+		return a.totalPattern(e.GetRexpr())
 	case pg_query.A_Expr_Kind_AEXPR_SIMILAR:
 		return false
 	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_OP_ANY, pg_query.A_Expr_Kind_AEXPR_OP_ALL:
@@ -89,7 +89,7 @@ func (a *analysis) totalOperator(e *pg_query.A_Expr, left, right taint) bool {
 		case "||":
 			return textual(e.GetLexpr(), left) && textual(e.GetRexpr(), right)
 		case "~~", "!~~", "~~*", "!~~*":
-			return totalPattern(e.GetRexpr())
+			return a.totalPattern(e.GetRexpr())
 		}
 		return !strings.Contains(name, " ") && strings.Contains(totalOperators, " "+name+" ")
 	}
@@ -98,12 +98,12 @@ func (a *analysis) totalOperator(e *pg_query.A_Expr, left, right taint) bool {
 
 // totalPattern is a constant pattern that does not end in an escape, which would
 // fail only where the text reaches it.
-func totalPattern(n *pg_query.Node) bool {
+func (a *analysis) totalPattern(n *pg_query.Node) bool {
 	for n.GetTypeCast() != nil {
 		n = n.GetTypeCast().GetArg()
 	}
 	c := n.GetAConst()
-	return c != nil && !strings.HasSuffix(c.GetSval().GetSval(), `\`)
+	return c != nil && !strings.HasSuffix(a.constant(c).s, `\`)
 }
 
 // textual reports whether an operand is a text, which || joins without fail.
@@ -144,7 +144,7 @@ func (a *analysis) oneRow(n *pg_query.Node) bool {
 	if s == nil || s.GetOp() > pg_query.SetOperation_SETOP_NONE {
 		return false
 	}
-	if c := s.GetLimitCount().GetAConst(); c != nil && s.GetLimitOption() == pg_query.LimitOption_LIMIT_OPTION_COUNT && c.GetIval().GetIval() == 1 {
+	if rows, ok := a.limit(s); ok && rows == 1 {
 		return true
 	}
 	if len(s.GetGroupClause()) > 0 || len(s.GetTargetList()) != 1 {
