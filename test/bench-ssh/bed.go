@@ -27,7 +27,7 @@ const (
 	kex    = "curve25519-sha256"
 )
 
-// system is one of the two that are compared.
+// system is one of those that are compared.
 type system struct {
 	name string
 	// config is an ssh_config(5) that knows the host under the name host.
@@ -85,7 +85,11 @@ func (b *bed) prepare(ctx context.Context, p plan) (err error) {
 	if err != nil {
 		return err
 	}
-	b.systems = []*system{direct, gateway}
+	relay, err := b.relay()
+	if err != nil {
+		return err
+	}
+	b.systems = []*system{direct, relay, gateway}
 	return nil
 }
 
