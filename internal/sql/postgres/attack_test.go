@@ -247,12 +247,46 @@ func TestNothingOfALabelledValueReachesTheAgent(t *testing.T) {
 
 func TestARoleNeedsNoRightsOnColumnsThatItDoesNotName(t *testing.T) {
 	in := inspector(t, database, corpusMarks, corpusFunctions)
-	sql, err := inspect(t, in, "SELECT name, email FROM customers WHERE region = 'EU'").AppendSQL(nil, nil)
-	want := `select name, email from ( SELECT "name", CASE WHEN "email" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "email", "region" FROM "public"."customers" ) AS "customers" where region = 'EU'`
+	sql, err := inspect(t, in, "WITH x AS (SELECT 1) SELECT name, email FROM customers WHERE region = 'EU'").AppendSQL(nil, nil)
+	want := `with x as (select 1) select name, email from ( SELECT "name", CASE WHEN "email" IS NOT NULL THEN '[redacted]' END AS "email", "region" FROM "public"."customers" ) AS "customers" where region = 'EU'`
 	if err != nil || string(sql) != want {
 		t.Errorf("%v\n%s\n%s", err, sql, want)
 	}
 }
+
+func TestAColumnIsMaskedInPlaceWhereNothingElseCanNameIt(t *testing.T) {
+	in := inspector(t, database, corpusMarks, corpusFunctions)
+	const masked = `CASE WHEN "customers"."email" IS NOT NULL THEN '[redacted]' END`
+	for text, want := range map[string]string{
+		"SELECT name, email FROM customers WHERE region = 'EU'":                    `select name, ` + masked + ` AS "email" from "public". customers where region = 'EU'`,
+		"SELECT customers.email, email FROM customers LIMIT 2":                     `select ` + masked + ` AS "email", ` + masked + ` AS "email" from "public". customers limit 2`,
+		"SELECT email AS e, id FROM ONLY customers ORDER BY id":                    `select ` + masked + ` as e, id from only "public". customers order by id`,
+		"SELECT ((email)), id FROM customers":                                      `select ` + masked + ` AS "email", id from "public". customers`,
+		`SELECT "email" x FROM public.customers AS c`:                              `select ` + strings.ReplaceAll(masked, "customers", "c") + ` x from public. customers as c`,
+		"SELECT email FROM customers WHERE id IN (SELECT customer_id FROM orders)": `select ` + masked + ` AS "email" from "public". customers where id in ( select customer_id from "public". orders )`,
+	} {
+		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
+		if err != nil || squeeze(string(sql)) != squeeze(want) {
+			t.Errorf("%q: %v\n%s\n%s", text, err, sql, want)
+		}
+	}
+	for _, text := range []string{
+		"SELECT email, upper(email) FROM customers", "SELECT email, * FROM customers", "SELECT email, customers FROM customers", "SELECT email, row_to_json(c) FROM customers c",
+		"SELECT email, (customers).ssn FROM customers", "SELECT email, c.email FROM customers c(id)", "SELECT email AS email FROM customers", "SELECT public.customers.email FROM customers",
+		"SELECT email FROM customers, orders", "SELECT c.email FROM customers c JOIN orders o ON o.customer_id = c.id", "SELECT email FROM (SELECT email FROM customers) x",
+		"WITH x AS (SELECT 1) SELECT email FROM customers", "SELECT email FROM customers UNION ALL SELECT email FROM customers", "SELECT email FROM customers FOR UPDATE",
+		"SELECT email, (SELECT max(ssn) FROM customers x) FROM customers", "SELECT email FROM customers WHERE EXISTS (SELECT FROM customers c WHERE c IS NULL)",
+		"SELECT email::text FROM customers", "SELECT email INTO TEMP x FROM customers", "SELECT max(region) FILTER (WHERE true), (SELECT email FROM customers LIMIT 1) FROM customers",
+	} {
+		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
+		if err == nil && !strings.Contains(string(sql), `( SELECT `) {
+			t.Errorf("%q is sent without a sub-select: %s", text, sql)
+		}
+	}
+}
+
+// squeeze leaves blanks out: they are the lexer's.
+func squeeze(s string) string { return strings.ReplaceAll(s, " ", "") }
 
 func TestHonestStatementsOverLabelledRelationsAreAnswered(t *testing.T) {
 	w := newTwins(t, inspector(t, database, corpusMarks, corpusFunctions))

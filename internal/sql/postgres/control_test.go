@@ -73,16 +73,17 @@ func TestADefinitionTellsNothingOfWhatItComputesFromLabelledColumns(t *testing.T
 		}
 	}
 	for text, want := range map[string]string{
-		"SELECT id, f FROM part":                              `select id, f from ( SELECT "id", CAST ( '[redacted]' AS text ) AS "f" FROM "public"."part" ) AS "part"`,
-		"SELECT f FROM stored":                                `select f from ( SELECT CAST ( '[redacted]' AS text ) AS "f" FROM "public"."stored" ) AS "stored"`,
-		"SELECT up FROM people":                               `select up from ( SELECT CAST ( '[redacted]' AS text ) AS "up" FROM "public"."people" ) AS "people"`,
-		"SELECT f FROM null_inside":                           `select f from ( SELECT CAST ( NULL AS boolean ) AS "f" FROM "public"."null_inside" ) AS "null_inside"`,
-		"SELECT g FROM over_part":                             `select g from ( SELECT CAST ( NULL AS boolean ) AS "g" FROM "public"."over_part" ) AS "over_part"`,
-		"SELECT n FROM counted":                               `select n from ( SELECT CAST ( NULL AS bigint ) AS "n" FROM "public"."counted" ) AS "counted"`,
+		"SELECT id, f FROM part":                              `select id, CAST ( '[redacted]' AS text ) AS "f" from "public". part`,
+		"SELECT f FROM stored":                                `select CAST ( '[redacted]' AS text ) AS "f" from "public". stored`,
+		"SELECT up FROM people":                               `select CAST ( '[redacted]' AS text ) AS "up" from "public". people`,
+		"SELECT f FROM null_inside":                           `select CAST ( NULL AS boolean ) AS "f" from "public". null_inside`,
+		"SELECT g FROM over_part":                             `select CAST ( NULL AS boolean ) AS "g" from "public". over_part`,
+		"SELECT n FROM counted":                               `select CAST ( NULL AS bigint ) AS "n" from "public". counted`,
 		"SELECT f IS NULL FROM part":                          `select f is null from ( SELECT CAST ( '[redacted]' AS text ) AS "f" FROM "public"."part" ) AS "part"`,
+		"DELETE FROM part WHERE id = 1 RETURNING id, ((f))":   `delete from "public". part where id = 1 returning id, CAST ( '[redacted]' AS text ) AS "f"`,
 		"DELETE FROM part WHERE id = 1 RETURNING f":           `delete from "public". part where id = 1 returning CAST ( '[redacted]' AS text ) AS "f"`,
-		"SELECT ssn FROM honest":                              `select ssn from ( SELECT CASE WHEN "ssn" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "ssn" FROM "public"."honest" ) AS "honest"`,
-		"SELECT mail FROM honest":                             `select mail from ( SELECT CASE WHEN "mail" IS NOT NULL THEN CAST ( '[redacted]' AS text ) ELSE CAST ( NULL AS text ) END AS "mail" FROM "public"."honest" ) AS "honest"`,
+		"SELECT ssn FROM honest":                              `select CASE WHEN "honest"."ssn" IS NOT NULL THEN '[redacted]' END AS "ssn" from "public". honest`,
+		"SELECT mail FROM honest":                             `select CASE WHEN "honest"."mail" IS NOT NULL THEN '[redacted]' END AS "mail" from "public". honest`,
 		"SELECT id, missing FROM honest":                      `select id, missing from "public". honest`,
 		"UPDATE people SET id = 1 WHERE ssn IS NULL AND id=2": `update "public". people set id = 1 where ssn is null and id = 2`,
 	} {

@@ -68,6 +68,7 @@ func (a *analysis) returnColumn(t *pg_query.ResTarget, c *pg_query.ColumnRef, it
 	}
 	masked := maskColumn(col, labels)
 	masked.as = as
+	span = a.entry(span)
 	a.change(edit{from: span.from, to: span.to, labels: l, pieces: []editPiece{{columns: []maskedColumn{masked}, scope: prefix}}})
 	return true
 }

@@ -25,7 +25,7 @@ func (a *analysis) statement(n *pg_query.Node) {
 	made := len(a.creations)
 	st := a.dispatch(n)
 	a.allSeen(n)
-	a.substituteAll()
+	a.substituteAll(n)
 	a.costs()
 	st.Effects = a.effects
 	if st.Effects == 0 {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"maps"
 	"slices"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -102,18 +103,26 @@ func (a *analysis) noteAlias(at int) {
 }
 
 // substituteAll replaces every labelled relation of which a labelled column, a
-// whole row or a star can be named by the tokens of the statement. The test
+// whole row or a star can be named by the tokens of a statement. The test
 // looks at tokens alone: no mistake in resolving names can defeat it.
-func (a *analysis) substituteAll() {
+func (a *analysis) substituteAll(n *pg_query.Node) {
 	if len(a.ranges) == 0 {
 		return
 	}
 	x := a.indexTokens()
+	type reached struct {
+		rangeUse
+		hit   labelSet
+		every bool
+	}
+	var all []reached
 	for _, u := range a.ranges {
-		hit, every := a.reach(u, x)
-		if hit == 0 {
-			continue
+		if hit, every := a.reach(u, x); hit != 0 {
+			all = append(all, reached{u, hit, every})
 		}
+	}
+	for _, u := range all {
+		hit := u.hit
 		a.labels |= hit
 		a.reached |= hit
 		if u.sampled {
@@ -125,15 +134,75 @@ func (a *analysis) substituteAll() {
 				a.refuse(hit, u.rel.Name()+"."+c.name, "cannot be selected together with masked columns", "leave it out, or select it in a statement of its own")
 			}
 		}
+		if len(all) == 1 && !u.every && a.inline(n.GetSelectStmt(), u.rangeUse, x) {
+			continue
+		}
 		var only []string
-		if !every && len(u.renamed) == 0 {
+		if !u.every && len(u.renamed) == 0 {
 			only = x.named(u.rel)
 		}
-		a.change(a.replacement(u, hit, only))
+		a.change(a.replacement(u.rangeUse, hit, only))
 		if u.bare {
-			a.unqualify(u, hit, x)
+			a.unqualify(u.rangeUse, hit, x)
 		}
 	}
+}
+
+// inline masks labelled columns in place, which spares the server the sub-select:
+// where the statement is a plain SELECT from this relation alone, and each token
+// that can name a labelled column is an entry of its select list, by itself or
+// behind the relation's alias.
+func (a *analysis) inline(s *pg_query.SelectStmt, u rangeUse, x *tokenIndex) bool {
+	if s == nil || s.GetOp() != pg_query.SetOperation_SETOP_NONE || len(s.GetFromClause()) != 1 || s.GetFromClause()[0].GetRangeVar() == nil ||
+		len(u.renamed) > 0 || u.table || s.GetWithClause() != nil || s.GetIntoClause() != nil || len(s.GetDistinctClause()) > 0 ||
+		len(s.GetGroupClause()) > 0 || s.GetHavingClause() != nil || len(s.GetWindowClause()) > 0 || len(s.GetLockingClause()) > 0 {
+		return false
+	}
+	labels := a.in.labels.of(u.rel)
+	masked := map[int]edit{} // by the token that names the column
+	for _, n := range s.GetTargetList() {
+		fields := n.GetResTarget().GetVal().GetColumnRef().GetFields()
+		if len(fields) == 0 || len(fields) > 2 || len(fields) == 2 && fields[0].GetString_().GetSval() != u.alias {
+			continue
+		}
+		from := a.tokens.TokenAt(int(n.GetResTarget().GetVal().GetColumnRef().GetLocation()))
+		to := from + 2*len(fields) - 1
+		name := fields[len(fields)-1].GetString_().GetSval()
+		column := u.rel.column(name)
+		if column == nil || labels.column(column.num) == 0 || to > a.to || a.tokens.Value(to-1) != name {
+			continue
+		}
+		c := maskColumn(column, labels)
+		if n.GetResTarget().GetName() != "" {
+			c.as = "-" // the alias follows
+		}
+		span := a.entry(tokenSpan{from, to})
+		masked[to-1] = edit{from: span.from, to: span.to, labels: c.labels, pieces: []editPiece{{columns: []maskedColumn{c}, scope: quoteIdent(u.alias) + "."}}}
+	}
+	for i := range u.rel.columns {
+		if labels.column(u.rel.columns[i].num) == 0 {
+			continue
+		}
+		for _, token := range x.words[u.rel.columns[i].name] {
+			if _, ok := masked[token]; !ok {
+				return false
+			}
+		}
+	}
+	for _, token := range slices.Sorted(maps.Keys(masked)) {
+		a.change(masked[token])
+	}
+	return true
+}
+
+// entry returns the tokens of an entry of a select list that is a column reference
+// and nothing else: the reference and the parentheses around it.
+func (a *analysis) entry(ref tokenSpan) tokenSpan {
+	for ref.from > a.from && ref.to < a.to && a.tokens.At(ref.from-1).Kind == lex.LeftParen && a.tokens.At(ref.to).Kind == lex.RightParen {
+		ref.from--
+		ref.to++
+	}
+	return ref
 }
 
 // unqualify drops the schema from schema.relation.column: a sub-select has an
