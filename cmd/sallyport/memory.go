@@ -25,9 +25,10 @@ func trim(ctx context.Context, g *gate.Gateway) {
 			return
 		case <-tick.C:
 		}
-		n := g.Counters().Connections.Load()
-		for d := range g.Counters().Decided {
-			n += g.Counters().Decided[d].Load()
+		counters := g.Counters()
+		n := counters.Connections.Load()
+		for d := range counters.Decided {
+			n += counters.Decided[d].Load()
 		}
 		if n == last && !trimmed {
 			debug.FreeOSMemory()

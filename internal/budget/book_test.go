@@ -19,6 +19,7 @@ type memory struct {
 	adds    int            // guarded by mu
 	sums    int            // guarded by mu
 	fail    error          // guarded by mu
+	slow    time.Duration  // guarded by mu; how long Add takes to answer when it is done
 }
 
 func (m *memory) Add(_ context.Context, entries []budget.Entry) error {
@@ -29,6 +30,11 @@ func (m *memory) Add(_ context.Context, entries []budget.Entry) error {
 	}
 	m.adds++
 	m.entries = append(m.entries, entries...)
+	if slow := m.slow; slow > 0 {
+		m.mu.Unlock()
+		time.Sleep(slow)
+		m.mu.Lock()
+	}
 	return nil
 }
 
@@ -208,6 +214,25 @@ func TestTheStoreIsWrittenAndReadAtMostOnceASecond(t *testing.T) {
 		}
 		if got := spent(t, a); got.Rows != 1000 {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestWhatIsBeingStoredCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{slow: 2 * time.Second}
+		b := book(t, m)
+		a := b.Account(agent("a"), target("x"))
+		if got := spent(t, a); got.Rows != 0 {
+			t.Errorf("%+v", got)
+		}
+		a.Spend(gate.Spending{Rows: 5})
+		defer running(b)()
+		for range 60 {
+			pass(100 * time.Millisecond)
+			if got := spent(t, a); got.Rows != 5 {
+				t.Fatalf("%+v", got)
+			}
 		}
 	})
 }
