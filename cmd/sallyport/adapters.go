@@ -272,7 +272,7 @@ type revocations struct {
 func (r revocations) Revoke(ctx context.Context, by *gate.Principal, v api.Revocation) (api.Revoked, error) {
 	now := time.Now()
 	i := identity.Revocation{Issuer: v.Issuer, Agent: v.Agent, Token: v.TokenID, Session: v.Session,
-		By: person(by), At: now, Reason: v.Reason}
+		By: person(by), At: now, Reason: v.Reason, Lift: v.Lift}
 	if v.Until != nil {
 		i.Until = *v.Until
 	}
@@ -285,6 +285,9 @@ func (r revocations) Revoke(ctx context.Context, by *gate.Principal, v api.Revoc
 	}
 	if i.Session != "" && ended == 0 {
 		return api.Revoked{}, &api.Error{Kind: api.NotFound, Public: fmt.Sprintf("there is no live session %q", i.Session)}
+	}
+	if i.Lift && !slices.ContainsFunc(r.in.InForce(), i.Lifts) {
+		return api.Revoked{}, &api.Error{Kind: api.NotFound, Public: fmt.Sprintf("there is no revocation of %s in force, as it is written here", revocationID(i))}
 	}
 	// The sessions end through the subscription, before Revoke returns.
 	if err := r.in.Revoke(ctx, i); err != nil {
@@ -315,7 +318,7 @@ func revocationID(r identity.Revocation) string {
 
 func revocationView(r identity.Revocation, by api.Party) api.Revocation {
 	v := api.Revocation{ID: r.ID, Agent: r.Agent, TokenID: r.Token, Session: r.Session, Issuer: r.Issuer, Reason: r.Reason,
-		By: by, Created: r.At}
+		By: by, Created: r.At, Lift: r.Lift}
 	if !r.Until.IsZero() {
 		v.Until = &r.Until
 	}
@@ -349,11 +352,33 @@ func (d documentsAPI) Apply(ctx context.Context, by *gate.Principal, body []byte
 	if err != nil {
 		return api.Applied{}, invalidDocuments(err)
 	}
+	return appliedView(change, dryRun), nil
+}
+
+// Remove implements api.Documents.
+func (d documentsAPI) Remove(ctx context.Context, by *gate.Principal, kind, name string, dryRun bool) (api.Applied, error) {
+	var change *config.Change
+	var err error
+	if dryRun {
+		change, err = d.in.PlanRemove(kind, name)
+	} else {
+		change, err = d.in.Remove(ctx, kind, name, person(by))
+	}
+	if errors.Is(err, config.ErrNoDocument) {
+		return api.Applied{}, &api.Error{Kind: api.NotFound, Public: fmt.Sprintf("there is no document %s %q", kind, name), Err: err}
+	}
+	if err != nil {
+		return api.Applied{}, invalidDocuments(err)
+	}
+	return appliedView(change, dryRun), nil
+}
+
+func appliedView(change *config.Change, dryRun bool) api.Applied {
 	applied := api.Applied{DryRun: dryRun}
 	for _, c := range change.Documents {
 		applied.Changes = append(applied.Changes, api.DocumentChange{Kind: c.Kind, Name: c.Name, Action: c.Action, Diff: c.Diff})
 	}
-	return applied, nil
+	return applied
 }
 
 func invalidDocuments(err error) error {

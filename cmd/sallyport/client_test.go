@@ -271,6 +271,10 @@ func (doubleDocuments) Apply(_ context.Context, _ *gate.Principal, body []byte, 
 	}}, nil
 }
 
+func (doubleDocuments) Remove(_ context.Context, _ *gate.Principal, kind, name string, dryRun bool) (api.Applied, error) {
+	return api.Applied{DryRun: dryRun, Changes: []api.DocumentChange{{Kind: kind, Name: name, Action: "removed", Diff: "-name: " + name + "\n"}}}, nil
+}
+
 func TestNoTextOfOthersReachesATerminalAsControl(t *testing.T) {
 	for _, s := range []string{hostile, "\x1b[31m", "a\u2066b", "\x00\x7f\u0085\u009b", "back\bspace", "bell\a", "\r over", string([]byte{0xff, 0x9b})} {
 		for name, out := range map[string]string{"clean": clean(s), "screen": screen(s)} {

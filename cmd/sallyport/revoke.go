@@ -19,6 +19,7 @@ func newRevokeCommand() *cobra.Command {
 			func(r *api.Revocation, id string) { r.TokenID = id }, true),
 		newRevoke("session SESSION", "End one live session; the agent may open another",
 			func(r *api.Revocation, id string) { r.Session = id }, false),
+		newRevokeLift(),
 		newRevokeList())
 }
 
@@ -49,6 +50,34 @@ func newRevoke(use, short string, set func(*api.Revocation, string), lasting boo
 	return cmd
 }
 
+// newRevokeLift undoes revocations.
+func newRevokeLift() *cobra.Command {
+	c := &connection{}
+	r := api.Revocation{Lift: true}
+	cmd := c.flags(&cobra.Command{
+		Use:   "lift agent|token ID",
+		Short: "Lift the revocations of an agent or a token; it may log in again",
+		Long: "Lift the revocations of an agent or a token; it may log in again.\n\n" +
+			"Sessions that they ended stay ended. A revocation that was restricted to an issuer is lifted with --issuer.",
+		Args: exactly("agent|token", "ID"),
+		RunE: action(c, func(ctx context.Context, client *api.Client, args []string) (api.Revoked, error) {
+			switch args[0] {
+			case "agent":
+				r.Agent = args[1]
+			case "token":
+				r.TokenID = args[1]
+			default:
+				return api.Revoked{}, &hintError{fmt.Errorf("%q cannot be lifted", args[0]), "Say agent or token.", exitUsage}
+			}
+			return client.Revoke(ctx, r)
+		}, showRevoked),
+	})
+	cmd.Flags().StringVar(&r.Reason, "reason", "", "why; required")
+	_ = cmd.MarkFlagRequired("reason") // fails only for a flag that does not exist
+	cmd.Flags().StringVar(&r.Issuer, "issuer", "", "the issuer's `URL`, if the revocation was restricted to it")
+	return cmd
+}
+
 func newRevokeList() *cobra.Command {
 	c := &connection{}
 	return c.flags(&cobra.Command{
@@ -74,6 +103,10 @@ func revocationOf(r api.Revocation) (kind, id string) {
 
 func showRevoked(w io.Writer, r api.Revoked) error {
 	kind, id := revocationOf(r.Revocation)
+	if r.Revocation.Lift {
+		_, err := fmt.Fprintln(w, clean(fmt.Sprintf("Lifted the revocations of %s %s.", kind, id)))
+		return err
+	}
 	until := ""
 	if r.Revocation.Until != nil {
 		until = " until " + when(*r.Revocation.Until)

@@ -54,6 +54,7 @@ func subcommands() []*cobra.Command {
 		newSessionsCommand(),
 		newRevokeCommand(),
 		newApplyCommand(),
+		newDocumentsCommand(),
 		newSchemaCommand(),
 		newTokenCommand(),
 		newDemoCommand(),

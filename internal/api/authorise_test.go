@@ -33,6 +33,7 @@ var endpoints = []struct {
 	{"GET", "/v1/revocations", "", "", api.PermitRevoke, 200, 403},
 	{"GET", "/v1/documents", "", "", api.PermitDocuments, 500, 403},
 	{"PUT", "/v1/documents", yamlType, "kind: Target", api.PermitDocuments, 200, 403},
+	{"DELETE", "/v1/documents/Target/orders", "", "", api.PermitDocuments, 200, 403},
 	{"GET", "/v1/whoami", "", "", "", 200, 200},
 	{"GET", "/metrics", "", "", api.PermitMetrics, 200, 403},
 }
@@ -85,7 +86,7 @@ func TestAPermissionOpensOnlyItsOwnEndpoints(t *testing.T) {
 func TestEveryDescribedOperationIsInTheMatrix(t *testing.T) {
 	known := map[string]bool{"GET /healthz": true, "GET /readyz": true}
 	for _, e := range endpoints {
-		path := strings.NewReplacer("apr_own", "{id}", "apr_other", "{id}", "ses_1", "{id}").Replace(e.path)
+		path := strings.NewReplacer("apr_own", "{id}", "apr_other", "{id}", "ses_1", "{id}", "Target/orders", "{kind}/{name}").Replace(e.path)
 		known[e.method+" "+path] = true
 	}
 	for _, o := range describedOperations(t) {

@@ -185,11 +185,12 @@ func (c *Client) Follow(ctx context.Context, id string) (io.ReadCloser, error) {
 	return r.Body, nil
 }
 
-// Revoke revokes an agent, a token or a session.
+// Revoke revokes an agent, a token or a session, or lifts the revocations of an
+// agent or a token.
 func (c *Client) Revoke(ctx context.Context, r Revocation) (Revoked, error) {
 	var in revokeInput
 	b := &in.Body
-	b.Agent, b.TokenID, b.Session, b.Issuer, b.Reason, b.Until = r.Agent, r.TokenID, r.Session, r.Issuer, r.Reason, r.Until
+	b.Agent, b.TokenID, b.Session, b.Issuer, b.Reason, b.Until, b.Lift = r.Agent, r.TokenID, r.Session, r.Issuer, r.Reason, r.Until, r.Lift
 	return send[Revoked](ctx, c, http.MethodPost, "/v1/revocations", b)
 }
 
@@ -208,11 +209,21 @@ func (c *Client) Documents(ctx context.Context) ([]Document, error) {
 // Apply puts a stream of YAML documents in force, or with dryRun only says what
 // that would do.
 func (c *Client) Apply(ctx context.Context, body []byte, dryRun bool) (Applied, error) {
+	return call[Applied](ctx, c, http.MethodPut, "/v1/documents", dryRunQuery(dryRun), "application/yaml", body)
+}
+
+// RemoveDocument takes a document out of force, or with dryRun only says what that
+// would do.
+func (c *Client) RemoveDocument(ctx context.Context, kind, name string, dryRun bool) (Applied, error) {
+	return call[Applied](ctx, c, http.MethodDelete, "/v1/documents/"+url.PathEscape(kind)+"/"+url.PathEscape(name), dryRunQuery(dryRun), "", nil)
+}
+
+func dryRunQuery(dryRun bool) url.Values {
 	q := url.Values{}
 	if dryRun {
 		q.Set("dry_run", "true")
 	}
-	return call[Applied](ctx, c, http.MethodPut, "/v1/documents", q, "application/yaml", body)
+	return q
 }
 
 func setQuery(q url.Values, name, value string) {

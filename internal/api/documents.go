@@ -39,6 +39,17 @@ func (s *Server) registerDocuments() {
 		// huma refuses a body that reaches its limit.
 		MaxBodyBytes: MaxDocumentsBytes + 1,
 	}, PermitDocuments, false), s.apply)
+	huma.Register(s.api, s.operation(huma.Operation{
+		OperationID: "remove-document", Method: http.MethodDelete, Path: "/v1/documents/{kind}/{name}",
+		Summary: "Remove a document", Tags: []string{"documents"},
+		Description: "The documents that are left are checked as a whole: one that others need is not removed.",
+	}, PermitDocuments, false), s.removeDocument)
+}
+
+type removeInput struct {
+	Kind   string `path:"kind" maxLength:"64"`
+	Name   string `path:"name" maxLength:"253"`
+	DryRun bool   `query:"dry_run" doc:"Show the difference, change nothing"`
 }
 
 func (s *Server) listDocuments(ctx context.Context, _ *struct{}) (*documentsOutput, error) {
@@ -57,19 +68,32 @@ func (s *Server) apply(ctx context.Context, in *applyInput) (*appliedOutput, err
 	}
 	sum := sha256.Sum256(in.RawBody)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
+	return s.change(ctx, "documents.apply", "", digest, in.DryRun, func(ctx context.Context) (Applied, error) {
+		return s.cfg.Documents.Apply(ctx, callerOf(ctx).principal, in.RawBody, in.DryRun)
+	})
+}
+
+func (s *Server) removeDocument(ctx context.Context, in *removeInput) (*appliedOutput, error) {
+	return s.change(ctx, "documents.remove", in.Kind+" "+in.Name, "", in.DryRun, func(ctx context.Context) (Applied, error) {
+		return s.cfg.Documents.Remove(ctx, callerOf(ctx).principal, in.Kind, in.Name, in.DryRun)
+	})
+}
+
+// change changes the documents, with an entry in the audit log unless it is a dry run.
+func (s *Server) change(ctx context.Context, action, object, detail string, dryRun bool, change func(context.Context) (Applied, error)) (*appliedOutput, error) {
 	out := &appliedOutput{}
-	apply := func(ctx context.Context) (err error) {
-		out.Body, err = s.cfg.Documents.Apply(ctx, callerOf(ctx).principal, in.RawBody, in.DryRun)
+	do := func(ctx context.Context) (err error) {
+		out.Body, err = change(ctx)
 		return err
 	}
 	var err error
-	if in.DryRun {
-		err = apply(ctx)
+	if dryRun {
+		err = do(ctx)
 	} else {
-		err = s.call(ctx, "documents.apply", "", digest, apply)
+		err = s.call(ctx, action, object, detail, do)
 	}
 	if err != nil {
-		return nil, s.fail(ctx, "apply-documents", err)
+		return nil, s.fail(ctx, action, err)
 	}
 	if out.Body.Changes == nil {
 		out.Body.Changes = []DocumentChange{}

@@ -102,7 +102,8 @@ type Sessions interface {
 type Revocations interface {
 	// Revoke makes a revocation durable, ends the live sessions that it
 	// concerns and returns how many those were. ID, By and Created of r are
-	// unset. NotFound if r names a session that does not live.
+	// unset. NotFound if r names a session that does not live, or lifts what is
+	// not revoked.
 	Revoke(ctx context.Context, by *gate.Principal, r Revocation) (Revoked, error)
 	// List returns the revocations that have not run out, newest first.
 	List(ctx context.Context) ([]Revocation, error)
@@ -116,6 +117,9 @@ type Documents interface {
 	// puts it in force as a whole, durably. A bad document changes nothing:
 	// Invalid, with the places. It must not keep body.
 	Apply(ctx context.Context, by *gate.Principal, body []byte, dryRun bool) (Applied, error)
+	// Remove takes one document out of force, as Apply puts one in. NotFound if
+	// there is none; Invalid, with the places, if others need it.
+	Remove(ctx context.Context, by *gate.Principal, kind, name string, dryRun bool) (Applied, error)
 }
 
 // The outcomes of an audit entry.

@@ -114,6 +114,7 @@ type Revocation struct {
 	By      Party      `json:"by"`
 	Created time.Time  `json:"created"`
 	Until   *time.Time `json:"until,omitempty" doc:"When it ends; absent means never"`
+	Lift    bool       `json:"lift,omitempty" doc:"Not a revocation: the end of those made before, of this agent or token"`
 }
 
 // Revoked is what a revocation did.

@@ -237,6 +237,18 @@ func (d documents) Apply(_ context.Context, _ *gate.Principal, body []byte, dryR
 	return api.Applied{DryRun: dryRun, Changes: []api.DocumentChange{{Kind: "Target", Name: "orders", Action: "added"}}}, nil
 }
 
+func (d documents) Remove(_ context.Context, _ *gate.Principal, kind, name string, dryRun bool) (api.Applied, error) {
+	if name != "orders" {
+		return api.Applied{}, &api.Error{Kind: api.NotFound, Public: "there is no such document"}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !dryRun {
+		d.applied = append(d.applied, []byte("-"+kind+" "+name))
+	}
+	return api.Applied{DryRun: dryRun, Changes: []api.DocumentChange{{Kind: kind, Name: name, Action: "removed"}}}, nil
+}
+
 func (w *world) config() api.Config {
 	return api.Config{
 		Identifier: w, Authority: w, Approvals: approvals{w}, Sessions: sessions{w}, Revocations: revocations{w},

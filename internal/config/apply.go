@@ -23,13 +23,50 @@ func (s *Store) Apply(ctx context.Context, name string, text []byte, who string)
 
 // Plan says what Apply would change, or its errors; nothing changes.
 func (s *Store) Plan(name string, text []byte) (*Change, error) {
+	return s.plan(func(files []file) ([]file, []*chunk, error) { return s.merge(files, name, text) })
+}
+
+// Remove removes one document, as Apply adds one: what still needs it keeps it from
+// being removed. [ErrNoDocument] if there is none.
+func (s *Store) Remove(ctx context.Context, kind, name, who string) (*Change, error) {
+	return s.edit(ctx, who, func(files []file) ([]file, []*chunk, error) { return s.without(files, kind, name) })
+}
+
+// PlanRemove says what Remove would change, or its errors; nothing changes.
+func (s *Store) PlanRemove(kind, name string) (*Change, error) {
+	return s.plan(func(files []file) ([]file, []*chunk, error) { return s.without(files, kind, name) })
+}
+
+// ErrNoDocument says that there is no document of a kind and name.
+var ErrNoDocument = errors.New("there is no such document")
+
+// without takes a document out of files.
+func (s *Store) without(files []file, kind, name string) ([]file, []*chunk, error) {
+	for i, f := range files {
+		chunks, _ := split(f.name, f.text)
+		for j, c := range chunks {
+			if s.is(c, kind, name) {
+				files[i].text = joinChunks(slices.Delete(chunks, j, j+1))
+				return files, nil, nil
+			}
+		}
+	}
+	return nil, nil, fmt.Errorf("%s %q: %w", kind, name, ErrNoDocument)
+}
+
+// folderChange is a change of the folder's files. It may write into the slice that it
+// gets, and returns with it the chunks that are new.
+type folderChange func([]file) ([]file, []*chunk, error)
+
+// plan says what a change would do.
+func (s *Store) plan(edit folderChange) (*Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	files, err := s.read()
 	if err != nil {
 		return nil, err
 	}
-	files, fresh, err := s.merge(files, name, text)
+	files, fresh, err := edit(files)
 	if err != nil {
 		return nil, err
 	}
@@ -40,24 +77,8 @@ func (s *Store) Plan(name string, text []byte) (*Change, error) {
 	return s.change(set, SourceApply, ""), nil
 }
 
-// Remove removes one document, as Apply adds one.
-func (s *Store) Remove(ctx context.Context, kind, name, who string) (*Change, error) {
-	return s.edit(ctx, who, func(files []file) ([]file, []*chunk, error) {
-		for i, f := range files {
-			chunks, _ := split(f.name, f.text)
-			for j, c := range chunks {
-				if s.is(c, kind, name) {
-					files[i].text = joinChunks(slices.Delete(chunks, j, j+1))
-					return files, nil, nil
-				}
-			}
-		}
-		return nil, nil, fmt.Errorf("there is no document %s %q", kind, name)
-	})
-}
-
 // edit changes the folder as a whole.
-func (s *Store) edit(ctx context.Context, who string, edit func([]file) ([]file, []*chunk, error)) (*Change, error) {
+func (s *Store) edit(ctx context.Context, who string, edit folderChange) (*Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.finishPending(); err != nil {

@@ -29,6 +29,7 @@ type chunk struct {
 	line   int      // of the first line in the file, from 1
 	lines  []string // without line ends
 	secret bool     // values must not be shown in errors
+	home   *chunk   // its place in the folder, where file is only what errors call it
 }
 
 // errorAt returns an error at a line and column of the file.
@@ -38,6 +39,15 @@ func (c *chunk) errorAt(line, column int, hint, format string, args ...any) *Err
 		e.excerpt = excerpt(c.lines[i], c.secret)
 	}
 	return e
+}
+
+// first is the line of the file that has the first text.
+func (c *chunk) first() int {
+	blank := 0
+	for blank < len(c.lines)-1 && c.lines[blank] == "" {
+		blank++
+	}
+	return c.line + blank
 }
 
 // text returns the chunk's source.

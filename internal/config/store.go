@@ -186,6 +186,11 @@ func (s *Store) prepare(files []file, fresh []*chunk) (*Set, []func(), error) {
 		b.sort()
 		return nil, nil, b.errs
 	}
+	for _, d := range set.All("") {
+		if home := d.chunk.home; home != nil { // nothing is wrong with it: it is where it was put
+			d.File, d.Line = home.file, d.Line-d.chunk.first()+home.first()
+		}
+	}
 	return set, commits, nil
 }
 
@@ -194,7 +199,9 @@ func shownAs(c *chunk, fresh []*chunk) *chunk {
 	text := strings.Trim(c.text(), "\n")
 	for _, f := range fresh {
 		if text != "" && strings.Trim(f.text(), "\n") == text {
-			return f
+			shown := *f
+			shown.home = c
+			return &shown
 		}
 	}
 	return c

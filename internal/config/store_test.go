@@ -202,11 +202,24 @@ func TestApplyReplacesADocumentInItsFileAndKeepsTheOthers(t *testing.T) {
 	if c := apply(t, s, "kind: Policy\nname: p\non: x\n"); len(c.Documents) != 0 {
 		t.Errorf("the same document again is a change: %+v", c)
 	}
+	apply(t, s, "kind: Policy\nname: q\non: x\n---\n\n\nkind: Policy\nname: p\non: y\n")
+	if d, _ := s.Set().Get("Policy", "p"); d.File != filepath.Join(s.o.Folder, "policy-p.yaml") || d.Line != 1 {
+		t.Errorf("what was applied is in %s, line %d", d.File, d.Line)
+	}
+	if c, err := s.PlanRemove("Policy", "p"); err != nil || len(c.Documents) != 1 || c.Documents[0].Action != ActionRemoved {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, ok := s.Set().Get("Policy", "p"); !ok || folder(t, s.o.Folder)["policy-p.yaml"] == "" {
+		t.Error("a plan has removed the document")
+	}
 	if _, err := s.Remove(t.Context(), "Policy", "p", "alice"); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := s.Set().Get("Policy", "p"); ok || folder(t, s.o.Folder)["policy-p.yaml"] != "" {
 		t.Error("the document is still there")
+	}
+	if _, err := s.Remove(t.Context(), "Policy", "p", "alice"); !errors.Is(err, ErrNoDocument) {
+		t.Errorf("removed twice: %v", err)
 	}
 	if _, err := s.Remove(t.Context(), "Credential", "orders-agent", "alice"); err == nil {
 		t.Error("a credential that a target needs was removed")

@@ -85,6 +85,11 @@ func (r Revocation) Match(s *gate.SessionInfo) bool {
 	return slices.Contains(keysOf(s.Principal), r.key())
 }
 
+// Lifts reports whether r is a Lift that ends o.
+func (r Revocation) Lifts(o Revocation) bool {
+	return r.Lift && o.Session == "" && r.key() == o.key() && !o.At.After(r.At)
+}
+
 func (r Revocation) describe() string {
 	if r.Reason == "" {
 		return "revoked by " + r.By
@@ -205,7 +210,7 @@ func (l *Revocations) apply(r Revocation) []func(Revocation) {
 		if r.At.After(l.lifted[k]) {
 			l.lifted[k] = r.At
 		}
-		l.keep(k, slices.DeleteFunc(l.inForce[k], func(o Revocation) bool { return !o.At.After(r.At) }))
+		l.keep(k, slices.DeleteFunc(l.inForce[k], r.Lifts))
 		return nil
 	case !r.At.After(l.lifted[k]):
 		return nil

@@ -92,6 +92,25 @@ func TestABadDocumentChangesNothingAndAGoodOneActsOnLiveSessions(t *testing.T) {
 	if refused := g.cli(t, w.person(t, carol), "apply", "-f", filepath.Join(g.dir, "good.yaml")); refused.code != 3 {
 		t.Errorf("a person without the role applies: exit %d", refused.code)
 	}
+
+	if out := g.must(t, dba, "documents", "list"); !strings.Contains(out, "extra.yaml") {
+		t.Errorf("documents list printed\n%s", out)
+	}
+	if out := g.must(t, dba, "documents", "remove", "Policy", "extra", "--dry-run"); !strings.Contains(out, "removed Policy extra") {
+		t.Errorf("dry run of a removal printed\n%s", out)
+	}
+	a.refused(t, readsCustomers, "42501", "No reads tomorrow")
+	if refused := g.cli(t, w.person(t, carol), "documents", "remove", "Policy", "extra"); refused.code != 3 {
+		t.Errorf("a person without the role removes: exit %d", refused.code)
+	}
+	if needed := g.cli(t, dba, "documents", "remove", "Credential", "slice"); needed.code != 6 || !strings.Contains(needed.err, "slice") {
+		t.Errorf("removing what a target needs: exit %d\n%s", needed.code, needed.err)
+	}
+	g.must(t, dba, "documents", "remove", "Policy", "extra")
+	a.want(t, readsCustomers, "1", "2")
+	if gone := g.cli(t, dba, "documents", "remove", "Policy", "extra"); gone.code != 4 {
+		t.Errorf("removing twice: exit %d\n%s", gone.code, gone.err)
+	}
 }
 
 // TestWhatWasPreparedFollowsTheMasksInForce changes a mask under open sessions.

@@ -224,6 +224,24 @@ func TestRevokedSessionsEndAtOnceAndStayRevokedAfterARestart(t *testing.T) {
 	if out := g.must(t, dba, "revoke", "list"); !strings.Contains(out, "mobile-agent") || !strings.Contains(out, "misbehaves") {
 		t.Errorf("revoke list printed %q", out)
 	}
+
+	// A revocation can be lifted, and only one that is there.
+	if a := g.cli(t, dba, "revoke", "lift", "agent", "mobile-agent", "--issuer", "https://elsewhere.example", "--reason", "was a mistake"); a.code != 4 {
+		t.Errorf("lifting what is not revoked: exit %d %s", a.code, a.err)
+	}
+	if out := g.must(t, dba, "revoke", "lift", "agent", "mobile-agent", "--reason", "was a mistake"); !strings.Contains(out, "Lifted") {
+		t.Errorf("revoke lift printed %q", out)
+	}
+	g.connect(t, "open", w.idp.Token("mobile-agent")).alive(t)
+	g.stop(t)
+	g.start(t)
+	g.connect(t, "open", w.idp.Token("mobile-agent")).alive(t)
+	if _, err := g.tryConnect("open", token); pgError(err) == nil || !strings.Contains(pgError(err).Message, "revoked") {
+		t.Errorf("log in with the token whose revocation was not lifted: %s", describe(err))
+	}
+	if a := g.cli(t, dba, "revoke", "lift", "session", live[0].ID, "--reason", "r"); a.code != 2 {
+		t.Errorf("lifting the end of a session: exit %d %s", a.code, a.err)
+	}
 }
 
 func (g *gateway) revokeByAPI(t *testing.T, token, body string) {
