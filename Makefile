@@ -10,7 +10,7 @@ TIMEOUT   ?= 20m
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check lint race bench fuzz deps deps-demo deps-ssh proof-slice corpus corpus-ssh proof-ssh bench-ssh
+.PHONY: help build demo test check lint race bench fuzz deps deps-demo deps-ssh proof-slice corpus releases corpus-ssh proof-ssh bench-ssh
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ proof-slice: deps build ## prove the vertical slice against real servers, a real
 
 corpus: deps build ## judge cases through the gateway (CASES=FILE for other cases; ARGS="-v --keep")
 	@$(GO) run ./test/corpus/judge -gateway bin/sallyport $(if $(CASES),-cases "$(CASES)") $(ARGS)
+
+releases: deps build ## judge the cases on PostgreSQL 13 to 18, whose servers npm fetches
+	@scripts/releases $(ARGS)
 
 corpus-ssh: deps-ssh build ## judge SSH cases through the gateway (CASES=FILE for other cases; ARGS="-v --keep")
 	@$(GO) run ./test/corpus-ssh/judge -gateway bin/sallyport $(if $(CASES),-cases "$(CASES)") $(ARGS)

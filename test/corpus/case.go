@@ -50,6 +50,9 @@ type Case struct {
 	VolatileOutput truth `json:"volatile_output"`
 	// NoNI: the answer differs between the twins for reasons other than secrets.
 	NoNI truth `json:"no_ni"`
+	// Since is the first release of PostgreSQL whose grammar has the statement; 0 is
+	// any.
+	Since int `json:"since"`
 }
 
 // Check is how it is seen that an attack worked: all that are given must hold.

@@ -51,6 +51,8 @@ type Database struct {
 	server *pgserver.Server
 	dir    string // to remove; empty if the server does it
 	copied string // the end of CREATE DATABASE
+	// Release is the server's major version.
+	Release int
 }
 
 // StartDatabase starts the server and makes the templates. The caller stops it
@@ -98,6 +100,17 @@ func (d *Database) Address() string { return d.server.Address() }
 // Port is the server's port.
 func (d *Database) Port() int { return d.server.Port }
 
+// grantSQL gives the agent's role whatever of PostgreSQL's own roles there are:
+// pg_checkpoint is new in 15.
+const grantSQL = `DO $$
+DECLARE r name;
+BEGIN
+  FOR r IN SELECT rolname FROM pg_roles WHERE rolname IN ('pg_read_server_files', 'pg_write_server_files',
+      'pg_execute_server_program', 'pg_signal_backend', 'pg_monitor', 'pg_checkpoint') LOOP
+    EXECUTE format('GRANT %I TO agent', r);
+  END LOOP;
+END $$`
+
 // makeTemplates does what a database administrator did before the gateway came:
 // roles that may do too much, and the schema. The twin has the same objects with
 // the same OIDs, and other secrets.
@@ -105,7 +118,7 @@ func (d *Database) makeTemplates(ctx context.Context) error {
 	type script struct{ database, sql string }
 	scripts := []script{
 		{"", "CREATE ROLE agent LOGIN REPLICATION"},
-		{"", "GRANT pg_read_server_files, pg_write_server_files, pg_execute_server_program, pg_signal_backend, pg_monitor, pg_checkpoint TO agent"},
+		{"", grantSQL},
 		{"", "CREATE ROLE agent_su LOGIN SUPERUSER"},
 		{"", "CREATE ROLE other NOLOGIN"},
 		{"", "GRANT other TO agent"},
@@ -125,7 +138,11 @@ func (d *Database) makeTemplates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n, _ := strconv.Atoi(version[0][0]); n >= 150000 {
+	n, err := strconv.Atoi(version[0][0])
+	if err != nil {
+		return err
+	}
+	if d.Release = n / 10000; d.Release >= 15 {
 		d.copied = " STRATEGY FILE_COPY" // half the time of WAL_LOG, in memory without fsync
 	}
 	return nil

@@ -13,6 +13,19 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
 
+// readAll lets a role read everything: pg_read_all_data is new in 14.
+const readAll = `DO $$
+DECLARE s name;
+BEGIN
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_read_all_data') THEN
+    GRANT pg_read_all_data TO other;
+    RETURN;
+  END IF;
+  FOR s IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' LOOP
+    EXECUTE format('GRANT USAGE ON SCHEMA %1$I TO other; GRANT SELECT ON ALL TABLES IN SCHEMA %1$I TO other; GRANT SELECT ON ALL SEQUENCES IN SCHEMA %1$I TO other', s);
+  END LOOP;
+END $$`
+
 // capture runs a program against a server that logs every statement, and returns
 // the statements in order.
 func capture(t *testing.T, name string, args ...string) []string {
@@ -30,7 +43,14 @@ func capture(t *testing.T, name string, args ...string) []string {
 		}
 	}
 	set("ALTER ROLE other LOGIN")
-	set("GRANT pg_read_all_data TO other")
+	inside, err := theServer.connect(ctx, database, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inside.Close(ctx)
+	if a := ask(t, inside, readAll); a.err != nil {
+		t.Fatal(a.err)
+	}
 	set("ALTER ROLE other SET log_statement = 'all'")
 	set("ALTER ROLE other SET lc_messages = 'C'")
 	before, err := os.ReadFile(log)

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -69,6 +70,10 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	cases, err := o.read(db.Port())
 	if err != nil {
 		return err
+	}
+	if known := slices.DeleteFunc(slices.Clone(cases), func(c corpus.Case) bool { return c.Since > db.Release }); len(known) < len(cases) {
+		fmt.Fprintf(out, "%d cases are of a newer PostgreSQL than %d\n", len(cases)-len(known), db.Release)
+		cases = known
 	}
 	checker := &corpus.Checker{Database: db, NonInterference: !o.noTwin}
 	if o.direct {
