@@ -32,7 +32,7 @@ func (m *memory) Add(_ context.Context, entries []budget.Entry) error {
 	m.entries = append(m.entries, entries...)
 	if slow := m.slow; slow > 0 {
 		m.mu.Unlock()
-		time.Sleep(slow)
+		pass(slow)
 		m.mu.Lock()
 	}
 	return nil
