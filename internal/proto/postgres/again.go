@@ -197,7 +197,7 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 		p.replaying = true
 		return false, nil, nil
 	}
-	if changed && writes {
+	if changed && writes && !s.block { // that is rolled back, and the text judged again
 		// It may have written what nobody judged, and must not be committed.
 		s.gate.End(gate.EndProtocol, fatal(codeSerialization,
 			"terminating connection: definitions at the target changed while a transaction was using them; connect and run it again"))

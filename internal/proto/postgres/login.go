@@ -37,6 +37,7 @@ type backend struct {
 	pid        uint32
 	key        []byte // the target's cancel key; never shown to a client
 	params     map[string]string
+	release    int // PostgreSQL's major version
 	searchPath []string
 	role       string
 	database   string
@@ -67,6 +68,7 @@ func (b *backend) login(ctx context.Context, conn net.Conn, t *gate.Target, c *g
 		return nil, err
 	}
 	b.pid, b.key, b.params = h.PID, h.SecretKey, h.ParameterStatuses
+	b.release = majorVersion(b.params["server_version"])
 	return h.Conn, checkServer(b.params)
 }
 

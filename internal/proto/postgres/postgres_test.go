@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,7 +12,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,6 +173,80 @@ func message(typ byte, body string) []byte {
 
 func TestConformance(t *testing.T) {
 	pg := startPostgres(t)
+	conformance(t, pg, pg.Address())
+}
+
+// TestConformanceWhereAQueryDoesNotEndATransaction has the server say that it is of
+// release 18: what writes then runs in a block of the gateway's own.
+func TestConformanceWhereAQueryDoesNotEndATransaction(t *testing.T) {
+	pg := startPostgres(t)
+	p := &disguise{to: pg.Address()}
+	conformance(t, pg, p.listen(t))
+	if p.begun.Load() == 0 || p.committed.Load() == 0 {
+		t.Errorf("%d blocks were begun and %d committed", p.begun.Load(), p.committed.Load())
+	}
+}
+
+// disguise relays to a server and changes the release that it says it is of.
+type disguise struct {
+	to               string
+	begun, committed atomic.Int64
+}
+
+func (p *disguise) listen(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() { // ends with the listener
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.relay(c)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func (p *disguise) relay(c net.Conn) {
+	defer c.Close()
+	up, err := net.Dial("tcp", p.to)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	go func() {
+		pass(up, c, func(b []byte) []byte {
+			p.begun.Add(int64(bytes.Count(b, message('Q', "BEGIN\x00"))))
+			p.committed.Add(int64(bytes.Count(b, message('Q', "COMMIT\x00"))))
+			return b
+		})
+		_ = up.Close()
+	}()
+	release := regexp.MustCompile(`server_version\x00\d\d`)
+	pass(c, up, func(b []byte) []byte { return release.ReplaceAll(b, []byte("server_version\x0018")) })
+}
+
+// pass copies what comes, each piece changed.
+func pass(dst io.Writer, src io.Reader, change func([]byte) []byte) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			if _, err := dst.Write(change(buf[:n])); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func conformance(t *testing.T, pg *pgserver.Server, address string) {
 	config, _ := gatewayTLS(t)
 	pool, err := parse.New(parse.Config{})
 	if err != nil {
@@ -190,7 +267,7 @@ func TestConformance(t *testing.T) {
 		New: func(testing.TB) gate.Protocol {
 			return postgres.New(postgres.Config{TLS: config, Catalogs: postgres.NewCatalogs(pool, log), Log: log})
 		},
-		Target:     gate.Target{Address: pg.Address(), Database: "shop", TLS: gate.TLS{Mode: gate.TLSDisable}},
+		Target:     gate.Target{Address: address, Database: "shop", TLS: gate.TLS{Mode: gate.TLSDisable}},
 		Credential: gate.Credential{Name: "conformance", Username: "agent", Password: gate.NewSecret(password)},
 		Connect:    connector(config),
 		Marker:     "mark", Marks: []string{"public.customers.ssn"}, Secret: "078-05-1120",

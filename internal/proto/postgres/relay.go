@@ -180,8 +180,8 @@ func (s *session) answers() []byte {
 
 // flush sends the collected answers.
 func (s *session) flush() error {
-	if len(s.ans) == 0 {
-		return nil
+	if len(s.ans) == 0 || s.block && len(s.queue) == 0 && len(s.ans) < maxHeld {
+		return nil // in a block of the gateway's own it may not be committed
 	}
 	if len(s.prover.doubts) > 0 {
 		if len(s.ans)-s.prover.mark < maxHeld {
@@ -408,17 +408,9 @@ func (s *session) ready(front *expect, n int) error {
 		return s.lie("ReadyForQuery with status %d", body[0])
 	}
 	if s.status == wire.StatusIdle {
-		s.prover.blocks++
-		if s.redefined { // and committed: now others can see it
-			s.redefined = false
-			s.catalog.expire()
-		}
-		s.settledTemporaries()
-		if len(s.portals) > 0 {
-			s.endTransaction(front.sync)
-		}
+		s.ended(front.sync)
 	}
-	own := front.own
+	own := front.own || s.block
 	if front.within != nil && s.status == wire.StatusIdle {
 		if err := s.late(front); err != nil {
 			return err
@@ -433,6 +425,19 @@ func (s *session) ready(front *expect, n int) error {
 	}
 	s.ans = wire.AppendReadyForQuery(s.answers(), s.status)
 	return nil
+}
+
+// ended: no transaction is open any more.
+func (s *session) ended(sync uint64) {
+	s.prover.blocks++
+	if s.redefined { // and committed: now others can see it
+		s.redefined = false
+		s.catalog.expire()
+	}
+	s.settledTemporaries()
+	if len(s.portals) > 0 {
+		s.endTransaction(sync)
+	}
 }
 
 // targetError ends the session for an error of the target's connection, unless

@@ -36,6 +36,9 @@ const (
 	controlFail
 	controlCloseNothing
 	controlTemporary
+	controlBegin
+	controlCommit
+	controlRollback
 )
 
 // noStatement is a name that no client can give: names are checked for it.
@@ -56,6 +59,9 @@ var controlMessages = [][]byte{
 	controlFail:         wire.AppendMessage(nil, wire.Bind, []byte("\x00"+noStatement+"\x00\x00\x00\x00\x00\x00\x00")),
 	controlCloseNothing: wire.AppendTarget(nil, wire.Close, 'S', noStatement),
 	controlTemporary:    temporaryQuestion(),
+	controlBegin:        wire.AppendMessage(nil, wire.Query, []byte("BEGIN\x00")),
+	controlCommit:       wire.AppendMessage(nil, wire.Query, []byte("COMMIT\x00")),
+	controlRollback:     wire.AppendMessage(nil, wire.Query, []byte("ROLLBACK\x00")),
 }
 
 // session serves one client. Everything in it belongs to the goroutine in run,
@@ -75,6 +81,7 @@ type session struct {
 	key     cancelKey
 
 	status     byte     // of the last ReadyForQuery
+	block      bool     // a transaction block of the gateway's own is open
 	queue      []expect // what the target still owes, in order
 	started    bool     // an unsynced message may have taken effect at the target
 	skip       bool     // messages are discarded up to the next Sync

@@ -66,6 +66,9 @@ func (s *session) runText(ctx context.Context, in *sql.Inspection) (again bool, 
 		return false, err
 	}
 	ok, f, err := s.outcome()
+	if err == nil && s.block {
+		err = s.leaveBlock(e, ok)
+	}
 	switch {
 	case err != nil:
 		return false, err
@@ -103,6 +106,11 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 		return nil, f, err
 	}
 	s.msg = wire.End(append(s.subject.message, 0), at)
+	if s.needsBlock(shape) {
+		if f, err := s.enterBlock(permit.Command(), in.Shape); err != nil || f != nil {
+			return nil, f, err
+		}
+	}
 	s.syncs++
 	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1, sync: s.syncs}
 	messages := s.proveText(&e, in.Shape)
