@@ -165,8 +165,17 @@ func OpenRevocations(ctx context.Context, store RevocationStore, now func() time
 
 // Revoke puts a revocation in force, tells the subscribers, and saves it. If it
 // cannot be saved it is in force all the same until the process ends, and the
-// error says so.
+// error says so. A Lift is saved first: one that cannot be saved lifts nothing.
 func (l *Revocations) Revoke(ctx context.Context, r Revocation) error {
+	if r.Lift {
+		if err := r.Validate(); err != nil {
+			return err
+		}
+		if err := l.store.Save(ctx, r); err != nil {
+			return fmt.Errorf("nothing is lifted: save revocation: %w", err)
+		}
+		return l.Apply(r)
+	}
 	if err := l.Apply(r); err != nil {
 		return err
 	}

@@ -111,6 +111,27 @@ func TestARevocationEndsAndCanBeLifted(t *testing.T) {
 	f.refuses(token, identity.RuleRevoked)
 }
 
+func TestALiftThatCannotBeSavedLiftsNothing(t *testing.T) {
+	store := &memoryStore{}
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	l, err := identity.OpenRevocations(t.Context(), store, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Revoke(t.Context(), identity.Revocation{Agent: "a", By: "ops", At: now}); err != nil {
+		t.Fatal(err)
+	}
+	lift := identity.Revocation{Agent: "a", By: "ops", At: now, Lift: true}
+	store.err = errors.New("disk")
+	if err := l.Revoke(t.Context(), lift); err == nil || len(l.InForce()) != 1 {
+		t.Errorf("%v, in force %+v", err, l.InForce())
+	}
+	store.err = nil
+	if err := l.Revoke(t.Context(), lift); err != nil || len(l.InForce()) != 0 {
+		t.Errorf("%v, in force %+v", err, l.InForce())
+	}
+}
+
 func TestALiftThatArrivesLateLiftsOnlyWhatWasBeforeIt(t *testing.T) {
 	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
