@@ -17,8 +17,8 @@ const (
 	window = time.Hour
 	// flushInterval is how often what was spent is stored.
 	flushInterval = time.Second
-	// freshness is how old a sum read from the store may be, and as much longer as
-	// this gateway is storing something of its own (storeTimeout at most).
+	// freshness is how old a sum read from the store may be; while this gateway is
+	// storing something of its own, storeTimeout more.
 	freshness = time.Second
 	// keep is how long spending is kept in the store: the window, and as much
 	// again for gateways whose clocks differ.
@@ -221,15 +221,19 @@ func (a *account) Spend(s gate.Spending) {
 }
 
 // Spent implements gate.Account. It reads the store if the last sum is older than
-// freshness, but not while something of this account is being stored: nobody could
-// say whether the sum has that. Only the very first sum may count it twice; nothing
-// is ever left out.
+// freshness. While something of this account is being stored that waits storeTimeout
+// longer: nobody could say whether the sum has it. The very first sum, and one that
+// could not wait, may count it twice; nothing is ever left out.
 func (a *account) Spent() (gate.Spending, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.book.cfg.Now()
 	age := now.Sub(a.read)
-	if a.read.IsZero() || a.inFlight == (gate.Spending{}) && (age >= freshness || age < 0) {
+	due := freshness
+	if a.inFlight != (gate.Spending{}) {
+		due += storeTimeout
+	}
+	if a.read.IsZero() || age >= due || age < 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		sum, err := a.book.cfg.Store.Sum(ctx, a.key, now.Truncate(time.Minute).Add(-window))

@@ -237,6 +237,28 @@ func TestWhatIsBeingStoredCountsOnce(t *testing.T) {
 	})
 }
 
+func TestASlowStoreHidesNothingThatOthersSpend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{slow: 2900 * time.Millisecond} // one Add follows the other
+		here, there := book(t, m), book(t, m)
+		a, b := here.Account(agent("a"), target("x")), there.Account(agent("a"), target("x"))
+		spent(t, a)
+		defer running(here)()
+		defer running(there)()
+		b.Spend(gate.Spending{Bytes: 7})
+		for range 100 {
+			a.Spend(gate.Spending{Rows: 1})
+			pass(100 * time.Millisecond)
+			if got := spent(t, a); got.Rows < 1 {
+				t.Fatalf("%+v", got)
+			}
+		}
+		if got := spent(t, a); got.Bytes != 7 || got.Rows < 100 {
+			t.Errorf("after ten seconds %+v", got)
+		}
+	})
+}
+
 func TestAStoreThatCannotBeReadIsAnErrorAndOneThatCannotBeWrittenLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
