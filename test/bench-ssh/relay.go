@@ -16,8 +16,8 @@ import (
 )
 
 // relaySystem is the name of a third system: the SSH library on both sides and
-// nothing between. It judges nothing and records nothing, so what it costs is what
-// no gateway on this library can go below.
+// nothing between. It judges nothing and records nothing: it shows what the library
+// costs by itself.
 const relaySystem = "bare relay"
 
 // relayWord makes the benchmark's own program that relay.
