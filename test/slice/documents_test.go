@@ -38,7 +38,7 @@ claims: {groups: groups}
 ---
 kind: Role
 name: dba
-can: [sessions, approvals, revoke, documents]
+can: [sessions, approvals, revoke, documents, metrics]
 issuer: %[1]s
 groups: [dba]
 `, url)
@@ -162,7 +162,7 @@ rules:
 // sharedConfig is the configuration of the gateway that tests share.
 func sharedConfig(w *world) settings {
 	return settings{
-		process: "hold: 30s\nlimits: {connections: 3000}\n",
+		process: "hold: 30s\n",
 		documents: map[string]string{
 			"issuers.yaml": issuers(w.idp.URL) + forgerIssuer(w.forger.URL()),
 			"targets.yaml": w.target("shop", "shop", "env: prod") + w.target("clients", "clients", "env: test") +

@@ -7,7 +7,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -244,16 +246,17 @@ func TestSilentClientsAreClosedAtTheHandshakeDeadline(t *testing.T) {
 	})
 }
 
-func TestAThousandSilentConnectionsDisturbNobody(t *testing.T) {
+func TestTenThousandSilentConnectionsDisturbNobody(t *testing.T) {
 	w := the(t)
 	a := w.gw.connect(t, "open", w.token(t, reporter))
+	accepted, failed := w.gw.metric(t, "connections_total"), w.gw.metric(t, "connections_failed_total")
 	var silent []net.Conn
 	defer func() {
 		for _, c := range silent {
 			_ = c.Close()
 		}
 	}()
-	for range 1000 {
+	for range 10_000 {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.gw.port))
 		if err != nil {
 			t.Fatal(err)
@@ -267,6 +270,74 @@ func TestAThousandSilentConnectionsDisturbNobody(t *testing.T) {
 	w.gw.connect(t, "open", w.token(t, reporter)).alive(t)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("20 statements and a log-in took %v", took)
+	}
+	if got := w.gw.metric(t, "connections_total") - accepted; got < 10_000 {
+		t.Errorf("%v of 10,000 connections are counted", got)
+	}
+	for _, c := range silent {
+		_ = c.Close()
+	}
+	eventually(t, "the connections are counted as failed", patience, func() bool { return w.gw.metric(t, "connections_failed_total")-failed >= 10_000 })
+}
+
+// metric reads one of the gateway's own metrics, with its labels if it has some.
+func (g *gateway) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	status, text := g.call(t, http.MethodGet, "/metrics", the(t).person(t, alice), "")
+	if status != http.StatusOK {
+		t.Fatalf("GET /metrics: %d %s", status, text)
+	}
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, "sallyport_"+name+" "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("there is no metric %s in\n%s", name, text)
+	return 0
+}
+
+func TestWhatIsRefusedIsCounted(t *testing.T) {
+	w := the(t)
+	grows := func(name string, do func()) {
+		t.Helper()
+		before := w.gw.metric(t, name)
+		do()
+		eventually(t, name+" grows", patience, func() bool { return w.gw.metric(t, name) > before })
+	}
+	a := w.gw.connect(t, "shop", w.token(t, reporter))
+	grows(`commands_total{decision="block"}`, func() { a.refused(t, "DROP TABLE orders", "42501", "no-destructive-ddl") })
+	grows("connections_failed_total", func() {
+		b := bareThrough(t, w.gw, "open", w.token(t, reporter))
+		b.send(message('j', "x"))
+		b.closed()
+	})
+	grows("connections_failed_total", func() {
+		if _, err := w.gw.tryConnect("open", "no token"); err == nil {
+			t.Error("logged in without a token")
+		}
+	})
+}
+
+func TestMoreThan256MiBOfParametersAreRefused(t *testing.T) {
+	w := the(t)
+	b := bareThrough(t, w.gw, "open", w.token(t, reporter))
+	const size = 256<<20 + 1
+	b.send(append([]byte{'B'}, binary.BigEndian.AppendUint32(nil, size+4)...))
+	chunk := make([]byte, 1<<20)
+	for range size >> 20 {
+		b.send(chunk)
+	}
+	b.send(chunk[:size&(1<<20-1)], mSync())
+	if got := b.until("Z"); got != "E(ERROR 54000) Z(I)" {
+		t.Error(got)
+	}
+	b.send(mQuery("SELECT 1"))
+	if got := b.until("Z"); !strings.HasSuffix(got, `D["1"] C(SELECT 1) Z(I)`) {
+		t.Error(got)
 	}
 }
 
