@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
@@ -21,8 +23,8 @@ func (s *session) needsBlock(shape *sql.Shape) bool {
 
 // enterBlock opens the block. A fault is for the client, and nothing was sent.
 func (s *session) enterBlock(command uint64, own *sql.Shape) (*wire.Fault, error) {
-	if ends(own) {
-		f := fault(codeFeature, "a text that writes and ends a transaction is not sent to this release of PostgreSQL where labels apply")
+	if slices.ContainsFunc(own.Statements, controlsTransaction) {
+		f := fault(codeFeature, "a text that writes and controls transactions is not sent to this release of PostgreSQL where labels apply")
 		f.Hint = "Send its statements one by one."
 		return f, s.gate.Effect(command, "not sent", 0)
 	}
@@ -32,6 +34,15 @@ func (s *session) enterBlock(command uint64, own *sql.Shape) (*wire.Fault, error
 	}
 	s.block = err == nil
 	return nil, err
+}
+
+// controlsTransaction reports whether a statement begins, ends or marks a transaction.
+func controlsTransaction(st sql.Statement) bool {
+	switch st.Kind {
+	case sql.KindBegin, sql.KindCommit, sql.KindRollback, sql.KindSavepoint, sql.KindRelease, sql.KindRollbackTo:
+		return true
+	}
+	return st.Word == "prepare transaction"
 }
 
 // leaveBlock ends the block, and adds to the answers of a text what the client is told
