@@ -288,6 +288,12 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 	switch k {
 	case Text:
 		return c.text(w, what) && c.dashes(w, safe)
+	case Date:
+		if w.some(zoned) {
+			c.fail(what, "a date can begin with a time zone, which can be any file", `write what it begins with, as in @$(...), and set TZ for a zone`)
+			return false
+		}
+		return c.text(w, what) && c.dashes(w, safe)
 	case Const:
 		return c.constant(w, values, what)
 	case Package:
@@ -315,6 +321,14 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 	q := questions[k]
 	c.a.effects |= q.effects
 	return c.a.place(w, c.s, q.question, c.name, safe)
+}
+
+// zoned reports whether a date may begin with a time zone (GNU coreutils manual,
+// section 29.9).
+func zoned(w *word) bool {
+	const zone = "TZ="
+	known := strings.TrimLeft(w.prefix(), " \t\n\v\f\r")
+	return strings.HasPrefix(known, zone) || w.form == dynamic && !w.number && strings.HasPrefix(zone, known)
 }
 
 // text accepts data.

@@ -150,7 +150,11 @@ func (f *finder) expression() bool {
 			if next := f.i + 1; name == "-maxdepth" && next < len(f.args) {
 				f.shallow = f.args[next].is("0") || f.args[next].is("1")
 			}
-			ok = f.value(name, Text)
+			kind := Text
+			if strings.HasPrefix(name, "-newer") {
+				kind = Date
+			}
+			ok = f.value(name, kind)
 		case findPaths[name]:
 			ok = f.value(name, Stat)
 		case name == "-delete":

@@ -51,6 +51,9 @@ const (
 	// Charset is the name of a character set: one with a slash is a file to iconv.
 	Charset Kind = "charset"
 	Output  Kind = "kube"
+	// Date is a date as GNU programs read it: one that begins with TZ="…" has them
+	// open a file of that name.
+	Date Kind = "date"
 	// Package is the name of a package, which no path is.
 	Package Kind = "package"
 	// Duration is a number of seconds, up to ten minutes: a session that ends
@@ -149,7 +152,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Charset}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Charset, Date}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

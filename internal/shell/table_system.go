@@ -4,7 +4,7 @@ import "github.com/sallyport-gateway/sallyport/internal/gate"
 
 // systemPrograms tell about the machine, its processes and its network.
 var systemPrograms = []Program{
-	{Name: "date", Options: opts(usual, "-d,--date=text -u,--utc,--universal -R,--rfc-email -I[=text] --iso-8601[=text] --rfc-3339=text -r,--reference=stat -s,--set=never -f,--file=never --debug"), Special: "date"},
+	{Name: "date", Options: opts(usual, "-d,--date=date -u,--utc,--universal -R,--rfc-email -I[=text] --iso-8601[=text] --rfc-3339=text -r,--reference=stat -s,--set=never -f,--file=never --debug"), Special: "date"},
 	{Name: "seq", Data: true, Options: opts(usual, "-f,--format=text -s,--separator=text -w,--equal-width"), Number: true, Operands: args("text text text")},
 	{Name: "expr", Data: true, Operands: args("text...")},
 	{Name: "factor", Options: opts(usual), Operands: args("text..."), Stdin: true},

@@ -6,7 +6,7 @@ import "github.com/sallyport-gateway/sallyport/internal/gate"
 // allow or hold them; their effects are what they do.
 var writingPrograms = []Program{
 	{Name: "tee", Options: opts(usual, "-a,--append -i,--ignore-interrupts -p"), Operands: args("write..."), Stdin: true},
-	{Name: "touch", Options: opts(usual, "-a -c,--no-create -d,--date=text -h,--no-dereference -m -r,--reference=stat -t=text --time=text"), Operands: args("write..."), Effects: gate.EffectWrite},
+	{Name: "touch", Options: opts(usual, "-a -c,--no-create -d,--date=date -h,--no-dereference -m -r,--reference=stat -t=text --time=text"), Operands: args("write..."), Effects: gate.EffectWrite},
 	{Name: "mkdir", Options: opts(usual, "-m,--mode=text -p,--parents -v,--verbose"), Operands: args("create..."), Effects: gate.EffectWrite},
 	{Name: "rmdir", Options: opts(usual, "-p,--parents -v,--verbose --ignore-fail-on-non-empty"), Operands: args("delete..."), Effects: gate.EffectDelete},
 	{Name: "rm", Options: opts(usual, "-f,--force -i -I --interactive[=text] -r,-R,--recursive!recurse -d,--dir -v,--verbose --one-file-system --preserve-root[=text]"), Operands: args("delete..."), Effects: gate.EffectDelete},
