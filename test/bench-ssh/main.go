@@ -31,7 +31,7 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == relayWord {
+	if len(os.Args) > 1 && os.Args[1] == relaySystem {
 		fmt.Fprintln(os.Stderr, "relay:", relayMain(os.Args[2:]))
 		os.Exit(1)
 	}

@@ -17,11 +17,9 @@ import (
 
 // relaySystem is the name of a third system: the SSH library on both sides and
 // nothing between. It judges nothing and records nothing: it shows what the library
-// costs by itself.
-const relaySystem = "bare relay"
-
-// relayWord makes the benchmark's own program that relay.
-const relayWord = "relay"
+// costs by itself. The name is also the word that makes the benchmark's own program
+// that relay.
+const relaySystem = "relay"
 
 // relayMain relays what comes to the listener that is its third file to the host
 // whose address, account and key file are its arguments; the fourth is its own host
@@ -139,7 +137,7 @@ func (b *bed) relay() (*system, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	cmd := exec.Command(program, relayWord, b.server.Address(), account, b.server.ClientKeyFile(), b.path("relay_key"))
+	cmd := exec.Command(program, relaySystem, b.server.Address(), account, b.server.ClientKeyFile(), b.path("relay_key"))
 	cmd.Stderr, cmd.ExtraFiles = os.Stderr, []*os.File{file}
 	process, err := sshtest.StartProcess(cmd)
 	if err != nil {

@@ -39,7 +39,7 @@ const document = `# Benchmarks: SSH
 Written by ` + "`make bench-ssh`" + `; the figures are in bench/ssh.json. One interleaved run on one machine: the systems take turns, and the median stands here.
 
 - **direct**: OpenSSH's client on OpenSSH's server.
-- **bare relay**: the same client and server with a program between them that passes on every channel by the SSH library that the gateway uses, golang.org/x/crypto/ssh, and does nothing else: no policy, no recording. It is what the library costs where nothing is done to spare it system calls.
+- **relay**: the same client and server with a program between them that passes on every channel by the SSH library that the gateway uses, golang.org/x/crypto/ssh, and does nothing else: no policy, no recording. It is what the library costs where nothing is done to spare it system calls.
 - **sallyport**: the same client and server with the gateway between them: a certificate on the client's leg, a key to the host, policy and recording on.
 
 Clients use ` + cipher + ` and ` + kex + ` with both. Files of %d MiB that the machine has in memory (its page cache), %d rounds; %d set-ups of each kind. CPU is the gateway's user and system time. Memory is the growth of the gateway's proportional share (PSS) over all open sessions, each a connection of its own on which a command waits for input.
