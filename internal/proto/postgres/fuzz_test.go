@@ -21,10 +21,11 @@ import (
 
 var update = flag.Bool("update", false, "capture testdata/traffic anew from a real server and client")
 
-// traffic returns what was captured of one direction: "frontend" or "backend".
-func traffic(f *testing.F, direction string) [][]byte {
+// traffic returns what was captured of the five clients: "startup", the parameters of
+// a StartupMessage, or one direction, "frontend" or "backend".
+func traffic(f *testing.F, what string) [][]byte {
 	f.Helper()
-	names, err := filepath.Glob(filepath.Join("testdata", "traffic", "*."+direction))
+	names, err := filepath.Glob(filepath.Join("testdata", "traffic", "*."+what))
 	if err != nil || len(names) == 0 {
 		f.Fatalf("no captured traffic (%v): run go test -run Traffic -update", err)
 	}
@@ -91,6 +92,9 @@ func FuzzReader(f *testing.F) {
 // FuzzStartup: a startup packet gives a start or a fault, and no setting that is
 // not allowed.
 func FuzzStartup(f *testing.F) {
+	for _, b := range traffic(f, "startup") {
+		f.Add(b)
+	}
 	f.Add([]byte("user\x00agent\x00database\x00orders\x00options\x00-c search_path=a\\ b --jit=off\x00\x00"))
 	f.Add([]byte("user\x00a\x00replication\x00database\x00\x00"))
 	f.Add([]byte("user\x00a\x00options\x00-c standard_conforming_strings=off\x00\x00"))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -109,7 +111,36 @@ func TestRendererShowsAnAnswerCutAnywhere(t *testing.T) {
 	}
 }
 
+// bodies returns the bodies of the messages that real clients and a real server said.
+func bodies(f *testing.F) [][]byte {
+	f.Helper()
+	names, err := filepath.Glob(filepath.Join("..", "testdata", "traffic", "*.*end"))
+	if err != nil || len(names) == 0 {
+		f.Fatalf("no captured traffic: %v", err)
+	}
+	var all [][]byte
+	seen := map[string]bool{}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for len(b) > HeaderSize {
+			end := 1 + int(binary.BigEndian.Uint32(b[1:]))
+			if body := b[HeaderSize:end]; !seen[string(body)] {
+				seen[string(body)] = true
+				all = append(all, body)
+			}
+			b = b[end:]
+		}
+	}
+	return all
+}
+
 func FuzzDecode(f *testing.F) {
+	for _, b := range bodies(f) {
+		f.Add(b)
+	}
 	f.Add([]byte("SELECT 1\x00"))
 	f.Add(bindBody("p", "s", []uint16{1}, [][]byte{nil, []byte("x")}, []uint16{0, 1}))
 	f.Add((&Fault{Severity: "ERROR", Code: "42601", Message: "m"}).Append(nil, ErrorResponse)[HeaderSize:])
