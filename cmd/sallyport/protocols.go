@@ -63,6 +63,9 @@ func inspectFor(ctx context.Context, p *process, t *gate.Target, text string) (c
 	switch t.Protocol {
 	case "postgres":
 		cmd, err = postgres.NewCatalogs(parse.Direct{}, p.log).Describe(ctx, p.gateway, t, text)
+		if errors.Is(err, postgres.ErrCatalog) {
+			err = &hintError{err: err, hint: "What names mean is in the target's catalog, so it must be reachable from here; sallyport policy test needs no target."}
+		}
 		return cmd, "", err
 	case "ssh":
 		return ssh.Describe(ctx, p.gateway, t, text, sqlJudge{p, postgres.NewCatalogs(parse.Direct{}, p.log)})

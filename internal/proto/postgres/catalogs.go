@@ -212,6 +212,10 @@ func (e *catalog) update(ctx context.Context, q sql.Querier) error {
 	return nil
 }
 
+// ErrCatalog is the error of what cannot be said because the catalog could not be
+// read.
+var ErrCatalog = errors.New("read the catalog")
+
 // Describe says what a text would be as a command on a target, without running
 // it: for explaining a decision.
 func (c *Catalogs) Describe(ctx context.Context, g *gate.Gateway, t *gate.Target, text string) (*gate.Command, error) {
@@ -231,7 +235,7 @@ func (c *Catalogs) Describe(ctx context.Context, g *gate.Gateway, t *gate.Target
 		return conn, e.update(ctx, querier{pg})
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w of target %s: %w", ErrCatalog, t.Name, err)
 	}
 	env := sql.Env{SearchPath: b.searchPath, Database: b.database, StatementTimeout: t.Limits.Statement}
 	var buf sql.Buffer
