@@ -186,8 +186,14 @@ func FuzzPlayCast(f *testing.F) {
 // idp is an issuer with one client.
 func idp(t *testing.T, change func(metadata map[string]string)) (*httptest.Server, *url.Values) {
 	t.Helper()
+	return idpBy(t, httptest.NewTLSServer, change)
+}
+
+// idpBy is an idp on a server of start's.
+func idpBy(t *testing.T, start func(http.Handler) *httptest.Server, change func(metadata map[string]string)) (*httptest.Server, *url.Values) {
+	t.Helper()
 	mux, form := http.NewServeMux(), &url.Values{}
-	srv := httptest.NewTLSServer(mux)
+	srv := start(mux)
 	t.Cleanup(srv.Close)
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		m := map[string]string{"issuer": srv.URL, "token_endpoint": srv.URL + "/token"}
@@ -241,7 +247,25 @@ func TestASecretGoesOnlyToTheIssuerItself(t *testing.T) {
 			t.Errorf("%s: %v %v", name, err, *form)
 		}
 	}
-	if _, err := api.RequestToken(context.Background(), api.TokenRequest{Issuer: "http://127.0.0.1:1"}); err == nil {
-		t.Error("an issuer without TLS was asked")
+	for _, issuer := range []string{"http://idp.corp.example", "http://127.0.0.1.nip.example", "http://10.0.0.1", "http://127.0.0.1@evil.example", "ftp://127.0.0.1", ""} {
+		_, err := api.RequestToken(context.Background(), api.TokenRequest{Issuer: issuer})
+		if err == nil || !strings.Contains(err.Error(), "is not a plain https:// URL") {
+			t.Errorf("%q: %v", issuer, err)
+		}
+	}
+}
+
+// TestAnIssuerOnThisMachineNeedsNoTLS as in its document: who tries the gateway out
+// has a provider on localhost. Its secrets stay here.
+func TestAnIssuerOnThisMachineNeedsNoTLS(t *testing.T) {
+	srv, _ := idpBy(t, httptest.NewServer, nil)
+	r := api.TokenRequest{Issuer: srv.URL, ClientID: "agent:1", ClientSecret: gate.NewSecret("s+cret %")}
+	if token, err := api.RequestToken(context.Background(), r); err != nil || token.Reveal() != "the.fresh.token" {
+		t.Error(err)
+	}
+	elsewhere, form := idpBy(t, httptest.NewServer, func(m map[string]string) { m["token_endpoint"] = "http://idp.corp.example/token" })
+	r.Issuer = elsewhere.URL
+	if _, err := api.RequestToken(context.Background(), r); err == nil || len(*form) != 0 {
+		t.Errorf("a secret was sent elsewhere: %v", err)
 	}
 }

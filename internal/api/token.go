@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,7 +21,8 @@ const maxIssuerBytes = 1 << 20
 
 // TokenRequest asks an issuer for a token in the name of an OAuth client.
 type TokenRequest struct {
-	// Issuer is the issuer's URL, as in its document; only https.
+	// Issuer is the issuer's URL, as in its document: https, or http with a loopback
+	// address, where nobody can listen in.
 	Issuer       string
 	ClientID     string
 	ClientSecret gate.Secret
@@ -36,8 +38,9 @@ type TokenRequest struct {
 
 // RequestToken obtains an access token by the client credentials grant (RFC 6749,
 // section 4.4) from the token endpoint that the issuer's metadata names (OpenID
-// Connect Discovery 1.0, section 4). The secret goes nowhere but to an https
-// endpoint of an issuer that calls itself by the same name. Errors hold no secret.
+// Connect Discovery 1.0, section 4). The secret goes nowhere but to an endpoint,
+// as safe as the issuer's URL, of an issuer that calls itself by the same name. Errors
+// hold no secret.
 func RequestToken(ctx context.Context, r TokenRequest) (gate.Secret, error) {
 	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout)
 	defer cancel()
@@ -97,8 +100,9 @@ func issuerClient(ca []byte) (*http.Client, error) {
 
 // discoverToken returns the issuer's token endpoint.
 func discoverToken(ctx context.Context, client *http.Client, issuer string) (string, error) {
-	if !plainHTTPS(issuer) {
-		return "", fmt.Errorf("issuer %q is not a plain https:// URL", issuer)
+	scheme := safeScheme(issuer)
+	if scheme == "" {
+		return "", fmt.Errorf("issuer %q is not a plain https:// URL, nor http:// with a loopback address", issuer)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
 		strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", nil)
@@ -118,15 +122,24 @@ func discoverToken(ctx context.Context, client *http.Client, issuer string) (str
 	case metadata.Issuer != issuer:
 		// Discovery, section 4.3: they must be the same, or somebody else answers.
 		return "", fmt.Errorf("the metadata of %s is of the issuer %q", issuer, metadata.Issuer)
-	case !plainHTTPS(metadata.Endpoint):
-		return "", fmt.Errorf("the metadata of %s names no https token endpoint", issuer)
+	case safeScheme(metadata.Endpoint) != scheme:
+		return "", fmt.Errorf("the metadata of %s names no %s token endpoint that a secret can be sent to", issuer, scheme)
 	}
 	return metadata.Endpoint, nil
 }
 
-func plainHTTPS(raw string) bool {
+// safeScheme returns the scheme of a URL that a secret can be sent to: https, or http
+// with a loopback address. Of any other it is empty.
+func safeScheme(raw string) string {
 	u, err := url.Parse(raw)
-	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.Fragment == ""
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return ""
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Scheme == "https" || u.Scheme == "http" && (ip != nil && ip.IsLoopback() || u.Hostname() == "localhost") {
+		return u.Scheme
+	}
+	return ""
 }
 
 func askIssuer(client *http.Client, req *http.Request, v any) (int, error) {
