@@ -16,7 +16,7 @@ const (
 	MaskLast4 = "last4"
 	// MaskEmail shows the first character and the domain. It leaks those.
 	MaskEmail = "email"
-	// MaskDateYear shows the year. It leaks that.
+	// MaskDateYear shows the year, in UTC. It leaks that.
 	MaskDateYear = "date-year"
 	// MaskToken shows a keyed token of the value: equal values stay equal.
 	MaskToken = "token"
@@ -180,7 +180,15 @@ func (in *Inspector) maskValue(t *typeInfo, typeSQL, ref, mask string, depth int
 		if value := tokenValue(t, typeSQL, ref); value != "" {
 			return value
 		}
-	case mask == MaskDateYear && t.category == 'D' && strings.HasPrefix(t.name, "timestamp") || mask == MaskDateYear && t.name == "date":
+	case mask == MaskDateYear && t.category == 'D' && (strings.HasPrefix(t.name, "timestamp") || t.name == "date"):
+		// The year in UTC: that of the session's time zone, which the agent sets, would
+		// tell the days around a new year apart.
+		switch t.name {
+		case "timestamptz":
+			ref = "pg_catalog.timezone ( 'UTC' , " + ref + " )"
+		case "date":
+			ref += " :: pg_catalog.timestamp"
+		}
 		return "pg_catalog.date_trunc ( 'year' , " + ref + " )"
 	case mask == MaskDateYear && text:
 		return "pg_catalog.\"left\" ( " + plain + " , 4 )"

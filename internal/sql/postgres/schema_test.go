@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,6 +135,31 @@ func TestMasksKeepTheTypeOfTheColumn(t *testing.T) {
 			if got[0].Rows[1][0] != nil {
 				t.Errorf("%s %s: NULL became %s", c.typ, mask, got[0].Rows[1][0])
 			}
+		}
+	}
+}
+
+func TestTheYearOfADateIsTheSameInEveryTimeZone(t *testing.T) {
+	fresh(t, "zones", "CREATE TABLE t (d date, w timestamp, z timestamptz, n timestamptz[])",
+		"INSERT INTO t VALUES ('2001-12-31', '2001-12-31 23:30', '2001-12-31 23:30Z', '{2001-12-31 23:30Z}'), ('2001-01-01', '2001-01-01', '2001-01-01 00:00Z', '{2001-01-01 00:00Z}')")
+	in := inspector(t, "zones", map[string][]string{"l": {"public.t.d", "public.t.w", "public.t.z", "public.t.n"}}, nil)
+	sql, err := inspect(t, in, "SELECT * FROM t").AppendSQL(nil, gate.Masks{"l": MaskDateYear})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "zones", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, zone := range []string{"UTC", "America/New_York", "Pacific/Kiritimati", "<a>-167", "<a>167", "<a>0<b>-167,J363/0,J180"} {
+		r, err := conn.Exec(ctx, "SET timezone = '"+zone+"'; "+string(sql)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last, first := r[1].Rows[0], r[1].Rows[1]; !slices.EqualFunc(last, first, bytes.Equal) {
+			t.Errorf("%s: the last day of 2001 is shown as %q, the first as %q", zone, last, first)
 		}
 	}
 }
