@@ -42,7 +42,7 @@ func TestRowsThatDependOnLabelledColumnsAreRefusedHoweverTheyDepend(t *testing.T
 
 func TestADefinitionTellsNothingOfWhatItComputesFromLabelledColumns(t *testing.T) {
 	fresh(t, "computed",
-		"CREATE TABLE people (id int PRIMARY KEY, ssn text, pay int, at timestamptz, email varchar(80), tags text[], doc jsonb, up text GENERATED ALWAYS AS (substring(ssn from '^0.*')) STORED)",
+		"CREATE TABLE people (id int PRIMARY KEY, ssn text, pay int, at timestamptz, email varchar(80), tags text[], doc jsonb, js json, up text GENERATED ALWAYS AS (substring(ssn from '^0.*')) STORED)",
 		"CREATE VIEW sets AS SELECT id, regexp_matches(ssn, '0', 'g') AS m FROM people",
 		"CREATE VIEW unnested AS SELECT id, unnest(tags) AS t FROM people",
 		"CREATE VIEW series AS SELECT p.id FROM people p, generate_series(1, length(p.ssn)) g",
@@ -59,13 +59,14 @@ func TestADefinitionTellsNothingOfWhatItComputesFromLabelledColumns(t *testing.T
 		"CREATE VIEW filtered AS SELECT id FROM people WHERE up IS NOT NULL",
 		"CREATE VIEW part AS SELECT id, substring(ssn from '^0.*') AS f, pay FROM people",
 		"CREATE VIEW over_part AS SELECT id, f IS NULL AS g FROM part",
+		"CREATE VIEW counted_members AS SELECT DISTINCT ON (id) id, json_array_length(js) AS n FROM people", "CREATE VIEW keyed AS SELECT id, json_object_agg(ssn, 1) AS o FROM people GROUP BY id",
 		"CREATE MATERIALIZED VIEW stored AS SELECT id, substring(ssn from '^0.*') AS f FROM people",
 		"CREATE VIEW honest AS SELECT id, ssn, ssn IS NULL AS missing, upper(ssn) AS u, email::text AS mail, at::date AS day, doc->>'a' AS a, substr(ssn, 1, 3) AS head, email || ' ' || ssn AS both, to_json(ssn) AS j, max(pay) OVER () AS top, (SELECT max(o.ssn) FROM people o WHERE o.id = p.id) AS s, date_trunc('year', at) AS y FROM people p",
 	)
-	in := inspector(t, "computed", map[string][]string{"pii": {"public.people.ssn", "public.people.pay", "public.people.at", "public.people.email", "public.people.tags", "public.people.doc"}}, nil)
+	in := inspector(t, "computed", map[string][]string{"pii": {"public.people.ssn", "public.people.pay", "public.people.at", "public.people.email", "public.people.tags", "public.people.doc", "public.people.js"}}, nil)
 	for _, text := range []string{
 		"SELECT id FROM sets", "SELECT id, count(*) FROM sets GROUP BY id", "SELECT id FROM unnested", "SELECT id FROM series", "SELECT id FROM lateral_rows", "SELECT id FROM xml",
-		"SELECT id FROM fails", "SELECT id FROM casts", "SELECT id FROM hidden", "SELECT id FROM twice", "SELECT id FROM over_sets", "SELECT id FROM filtered", "SELECT id FROM wide", "SELECT id FROM split",
+		"SELECT id FROM fails", "SELECT id FROM counted_members", "SELECT id FROM keyed", "SELECT id FROM casts", "SELECT id FROM hidden", "SELECT id FROM twice", "SELECT id FROM over_sets", "SELECT id FROM filtered", "SELECT id FROM wide", "SELECT id FROM split",
 		"UPDATE part SET id = 1 WHERE f IS NULL", "UPDATE people SET id = 1 WHERE up IS NULL", "DELETE FROM part WHERE id = 1 RETURNING f IS NULL", "DELETE FROM part WHERE part IS NULL",
 	} {
 		if sql, err := inspect(t, in, text).AppendSQL(nil, nil); err == nil {

@@ -17,7 +17,7 @@ import (
 // totalFunctions are functions, aggregates and window functions of pg_catalog.
 const totalFunctions = " array_agg array_length array_remove array_to_json array_to_string ascii avg bit_length bool_and bool_or btrim " +
 	"cardinality char_length character_length coalesce concat concat_ws count cume_dist dense_rank every " +
-	"first_value hashtext initcap json_agg json_array_length json_object_agg json_strip_nulls json_typeof jsonb_agg " +
+	"first_value hashtext initcap json_agg json_strip_nulls json_typeof jsonb_agg " +
 	"jsonb_strip_nulls jsonb_typeof lag last_value lead left length lower ltrim max md5 min num_nonnulls num_nulls " +
 	"octet_length percent_rank position quote_ident quote_literal quote_nullable rank reverse right row_number row_to_json " +
 	"rtrim sha224 sha256 sha384 sha512 starts_with string_agg strpos to_json to_jsonb translate upper "
@@ -26,7 +26,7 @@ const totalFunctions = " array_agg array_length array_remove array_to_json array
 // are the same for every row.
 const (
 	totalFirst  = " lpad regexp_match regexp_replace rpad split_part substr substring to_char "
-	totalSecond = " date_part date_trunc extract "
+	totalSecond = " date_part date_trunc extract json_object_agg "
 )
 
 // totalOperators are operators of pg_catalog. || is one only between texts.
