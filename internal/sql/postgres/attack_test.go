@@ -276,6 +276,7 @@ func TestAColumnIsMaskedInPlaceWhereNothingElseCanNameIt(t *testing.T) {
 		"SELECT email FROM customers, orders", "SELECT c.email FROM customers c JOIN orders o ON o.customer_id = c.id", "SELECT email FROM (SELECT email FROM customers) x",
 		"WITH x AS (SELECT 1) SELECT email FROM customers", "SELECT email FROM customers UNION ALL SELECT email FROM customers", "SELECT email FROM customers FOR UPDATE",
 		"SELECT email, (SELECT max(ssn) FROM customers x) FROM customers", "SELECT email FROM customers WHERE EXISTS (SELECT FROM customers c WHERE c IS NULL)",
+		"SELECT email FROM leads WHERE EXISTS (SELECT FROM customers)",
 		"SELECT email::text FROM customers", "SELECT email INTO TEMP x FROM customers", "SELECT max(region) FILTER (WHERE true), (SELECT email FROM customers LIMIT 1) FROM customers",
 	} {
 		sql, err := inspect(t, in, text).AppendSQL(nil, nil)

@@ -153,7 +153,7 @@ func (a *analysis) substituteAll(n *pg_query.Node) {
 // that can name a labelled column is an entry of its select list, by itself or
 // behind the relation's alias.
 func (a *analysis) inline(s *pg_query.SelectStmt, u rangeUse, x *tokenIndex) bool {
-	if s == nil || s.GetOp() != pg_query.SetOperation_SETOP_NONE || len(s.GetFromClause()) != 1 || s.GetFromClause()[0].GetRangeVar() == nil ||
+	if s == nil || s.GetOp() != pg_query.SetOperation_SETOP_NONE || len(s.GetFromClause()) != 1 || !a.isNamed(s.GetFromClause()[0].GetRangeVar(), u) ||
 		len(u.renamed) > 0 || u.table || s.GetWithClause() != nil || s.GetIntoClause() != nil || len(s.GetDistinctClause()) > 0 ||
 		len(s.GetGroupClause()) > 0 || s.GetHavingClause() != nil || len(s.GetWindowClause()) > 0 || len(s.GetLockingClause()) > 0 {
 		return false
@@ -193,6 +193,16 @@ func (a *analysis) inline(s *pg_query.SelectStmt, u rangeUse, x *tokenIndex) boo
 		a.change(masked[token])
 	}
 	return true
+}
+
+// isNamed reports whether a FROM entry is where a labelled relation is named: it may
+// be named in a sub-query instead.
+func (a *analysis) isNamed(rv *pg_query.RangeVar, u rangeUse) bool {
+	if rv == nil {
+		return false
+	}
+	at := a.tokens.TokenAt(int(rv.GetLocation()))
+	return at >= u.name.from && at < u.name.to
 }
 
 // entry returns the tokens of an entry of a select list that is a column reference
