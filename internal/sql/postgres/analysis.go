@@ -55,6 +55,7 @@ type analysis struct {
 	reached       labelSet              // labels that the statement's tokens name
 	explaining    *pg_query.ExplainStmt // shows costs
 	onlyReads     bool                  // and explains a query
+	planning      string                // options that take back those by which it measures planning
 	depth         int
 	work          int                   // names compared
 	again         int                   // inside this many repeated readings
@@ -110,6 +111,7 @@ type maskedColumn struct {
 	parts  []labelPart
 	// computed: even whether it is null says something; a mask does not look.
 	computed bool
+	toast    bool   // see columnLabels
 	as       string // empty for the column's own name
 }
 

@@ -394,7 +394,9 @@ func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope stri
 		mask = in.labels.maskFor(c.whole, masks)
 	}
 	shown := in.labels.masked(c.labels, masks) == 0
-	if shown || mask != gate.MaskPlain || !in.partsSQL(b, c.column, scope, c.parts, masks) {
+	if !shown && c.toast {
+		fmt.Fprintf(b, "CASE WHEN %s\"schemaname\" OPERATOR(pg_catalog.<>) 'pg_toast' THEN %s%s END", scope, scope, quoteIdent(c.column.name))
+	} else if shown || mask != gate.MaskPlain || !in.partsSQL(b, c.column, scope, c.parts, masks) {
 		if !shown && mask == gate.MaskPlain {
 			mask = gate.MaskRedact
 		}

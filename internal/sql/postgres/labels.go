@@ -32,12 +32,15 @@ type columnLabels struct {
 	parts    map[int16][]labelPart
 	whole    map[int16]labelSet // of the column itself
 	computed map[int16]bool
+	toast    map[int16]bool // only the rows of TOAST tables are masked, which schemaname tells
 }
 
 // isComputed says that a labelled column is computed from others, in a view or
 // as a generated column: whether it is null, or can be computed at all, may
 // depend on their values.
 func (l *columnLabels) isComputed(num int16) bool { return l != nil && l.computed[num] }
+
+func (l *columnLabels) ofToast(num int16) bool { return l != nil && l.toast[num] }
 
 func (l *columnLabels) column(num int16) labelSet {
 	if l == nil {
@@ -382,13 +385,16 @@ func (in *Inspector) propagateTriggers(rel *Relation) bool {
 
 // statisticColumns are columns of PostgreSQL's statistics that tell how much was
 // written: an update writes only what differs from the old row, and leaves the
-// indexes alone if nothing in them changes.
+// indexes alone if nothing in them changes; what a sort or a hash table cannot hold
+// goes to a file.
 var statisticColumns = map[string][]string{
 	"pg_stat_%_tables":             {"n_tup_hot_upd", "n_tup_newpage_upd"},
 	"pg_stat_xact_%_tables":        {"n_tup_hot_upd", "n_tup_newpage_upd"},
-	"pg_statio_%_tables":           {"idx_blks_read", "idx_blks_hit"},
+	"pg_statio_%_tables":           {"idx_blks_read", "idx_blks_hit", "toast_blks_read", "toast_blks_hit", "tidx_blks_read", "tidx_blks_hit"},
 	"pg_statio_%_indexes":          {"idx_blks_read", "idx_blks_hit"},
+	"pg_stat_database":             {"temp_files", "temp_bytes"},
 	"pg_stat_wal":                  {"wal_records", "wal_fpi", "wal_bytes", "wal_buffers_full", "wal_write", "wal_sync"},
+	"pg_stat_io":                   {"writes", "write_bytes", "extends", "extend_bytes"},
 	"pg_stat_replication":          {"sent_lsn", "write_lsn", "flush_lsn", "replay_lsn"},
 	"pg_stat_replication_slots":    {"spill_bytes", "stream_bytes", "total_bytes"},
 	"pg_replication_slots":         {"restart_lsn", "confirmed_flush_lsn", "safe_wal_size"},
@@ -397,22 +403,43 @@ var statisticColumns = map[string][]string{
 	"pg_replication_origin_status": {"remote_lsn", "local_lsn"},
 }
 
+// toastColumns are those that count rows of any table: a long value has rows of its own
+// in a TOAST table, which are found, read and deleted with it. The views with user in
+// their name list no TOAST tables.
+var toastColumns = map[string][]string{
+	"pg_stat_%_tables":      {"seq_tup_read", "idx_scan", "idx_tup_fetch", "n_tup_ins", "n_tup_upd", "n_tup_del", "n_live_tup", "n_dead_tup", "n_mod_since_analyze", "n_ins_since_vacuum"},
+	"pg_stat_xact_%_tables": {"seq_tup_read", "idx_scan", "idx_tup_fetch", "n_tup_ins", "n_tup_upd", "n_tup_del"},
+	"pg_stat_%_indexes":     {"idx_scan", "idx_tup_read", "idx_tup_fetch"},
+	"pg_statio_%_tables":    {"heap_blks_read", "heap_blks_hit"},
+}
+
 // labelStatistics masks the statistics that tell of labelled values.
 func (t *labelTable) labelStatistics(cat *Catalog) {
 	if t.all == 0 {
 		return
 	}
-	for pattern, columns := range statisticColumns {
-		for _, kind := range []string{"all", "sys", "user"} {
-			rel := cat.byName[qualified{"pg_catalog", strings.Replace(pattern, "%", kind, 1)}]
-			if rel == nil {
-				continue
-			}
-			for _, name := range columns {
-				if c := rel.column(name); c != nil {
-					t.add(rel, c.num, t.all)
+	each := func(list map[string][]string, kinds []string, found func(*Relation, int16)) {
+		for pattern, columns := range list {
+			for _, kind := range kinds {
+				rel := cat.byName[qualified{"pg_catalog", strings.Replace(pattern, "%", kind, 1)}]
+				if rel == nil {
+					continue
+				}
+				for _, name := range columns {
+					if c := rel.column(name); c != nil {
+						t.add(rel, c.num, t.all)
+						found(rel, c.num)
+					}
 				}
 			}
 		}
 	}
+	each(statisticColumns, []string{"all", "sys", "user"}, func(*Relation, int16) {})
+	each(toastColumns, []string{"all", "sys"}, func(rel *Relation, num int16) {
+		l := t.tables[rel.oid]
+		if l.toast == nil {
+			l.toast = map[int16]bool{}
+		}
+		l.toast[num] = true
+	})
 }

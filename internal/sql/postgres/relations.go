@@ -140,6 +140,8 @@ func (a *analysis) systemRelation(rel *Relation) {
 		a.refuseAll(rel.Name(), "holds values of labelled columns as statistics", "use pg_class and pg_attribute")
 	case "pg_stat_activity", "pg_largeobject", "pg_prepared_xacts":
 		a.refuseAll(rel.Name(), "shows content that cannot be masked", "select from the tables themselves")
+	case "pg_backend_memory_contexts":
+		a.refuseAll(rel.Name(), "shows how much memory the values take that a statement holds", "leave it out")
 	default:
 		if !knownSystemRelation(rel.name) {
 			a.unknown()
@@ -150,7 +152,7 @@ func (a *analysis) systemRelation(rel *Relation) {
 
 // systemRelations are the other catalogs and views of pg_catalog, 13 to 18.
 const systemRelations = " pg_aggregate pg_aios pg_am pg_amop pg_amproc pg_attrdef pg_attribute pg_auth_members " +
-	"pg_available_extension_versions pg_available_extensions pg_backend_memory_contexts pg_cast pg_class pg_collation " +
+	"pg_available_extension_versions pg_available_extensions pg_cast pg_class pg_collation " +
 	"pg_constraint pg_conversion pg_cursors pg_database pg_db_role_setting pg_default_acl pg_depend pg_description pg_enum " +
 	"pg_event_trigger pg_extension pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_group pg_index pg_indexes " +
 	"pg_inherits pg_init_privs pg_language pg_largeobject_metadata pg_locks pg_matviews pg_namespace pg_opclass pg_operator " +

@@ -234,6 +234,7 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 	a.exact()
 	a.word("explain")
 	analyze, costs := false, true
+	a.planning = ""
 	for _, n := range s.GetOptions() {
 		d := n.GetDefElem()
 		on, ok := boolOption(d)
@@ -244,6 +245,10 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 			analyze = on
 		case d.GetDefname() == "costs":
 			costs = on
+		case d.GetDefname() == "buffers", d.GetDefname() == "memory": // of planning, which reads statistics
+			if on {
+				a.planning += " , " + strings.ToUpper(d.GetDefname()) + " off"
+			}
 		}
 	}
 	outer, unbounded := a.effects, a.facts.unbounded
@@ -252,7 +257,7 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 	switch {
 	case analyze:
 		a.explain = explainPlain
-	case costs:
+	case costs || a.planning != "":
 		a.explain = explainCosts
 	default:
 		a.explain = explainBare
@@ -280,7 +285,7 @@ func (a *analysis) explainStmt(s *pg_query.ExplainStmt) Statement {
 	return st
 }
 
-// costs leaves the costs out of EXPLAIN if they can be made from labelled columns:
+// costs leaves the costs out of EXPLAIN, and what measures its planning, if they can be made from labelled columns:
 // those that the statement's tokens, or the definition of a view, can name. A
 // statement that changes rows has all columns in its plan. What is left are the
 // sizes of relations, which the catalog shows too.
@@ -317,7 +322,7 @@ func (a *analysis) leaveCostsOut(s *pg_query.ExplainStmt) {
 		for next < a.to && a.tokens.At(next).Kind != lex.RightParen {
 			next++
 		}
-		put(next, next, ", COSTS off")
+		put(next, next, ", COSTS off"+a.planning)
 	default:
 		a.unknown()
 	}
