@@ -344,7 +344,12 @@ func (c *call) set() state {
 			c.fail(w.source(), "only set -e, -u, -f and -o pipefail are understood", "")
 			return s
 		}
-		s.noglob = s.noglob || strings.Contains(w.text, "f")
+		if strings.Contains(w.text, "f") {
+			if c.a.dialect == Zsh { // where it is about start-up files
+				c.fail(w.source(), "zsh goes on to expand patterns", `quote them`)
+			}
+			s.noglob = true
+		}
 	}
 	if len(c.args) == 0 {
 		c.effect(gate.EffectRead)
