@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 )
@@ -84,5 +85,38 @@ func TestCorpusSessionNoticesWithinSecondsWhatOthersRedefine(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestCorpusSessionReadsNothingInTheOrderOfAnIndexThatIsYoungerThanItself(t *testing.T) {
+	db := startDatabase(t)
+	g, err := StartGateway(context.Background(), "", db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := db.reset(templateName); err != nil {
+		t.Fatal(err)
+	}
+	old := session(t, g, maskPolicy)
+	old.mustStep(t, q("SELECT id FROM customers WHERE region = 'US'"))
+	if errs := old.errs(); len(errs) > 0 {
+		t.Fatalf("before: %v", errs)
+	}
+	if _, err := db.admin(databaseName, "CREATE INDEX reg_ssn ON customers (region, ssn)"); err != nil {
+		t.Fatal(err)
+	}
+	old.mustStep(t, q("SELECT id FROM customers WHERE region = 'US'"))
+	if errs := old.errs(); len(errs) != 1 || !strings.Contains(errs[0], "since this session began") {
+		t.Errorf("after: %v", errs)
+	}
+	fresh := session(t, g, maskPolicy)
+	fresh.mustStep(t, q("SELECT id FROM customers WHERE region = 'US'"))
+	if errs := fresh.errs(); len(errs) > 0 {
+		t.Errorf("in a new session: %v", errs)
 	}
 }

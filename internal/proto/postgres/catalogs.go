@@ -68,6 +68,14 @@ func (c *Catalogs) of(t *gate.Target) *catalog {
 // target: a definition was changed through the gateway.
 func (e *catalog) expire() { e.expired.Store(true) }
 
+// order is the one in which no row may come, by the snapshot.
+func (e *catalog) order() sql.Order {
+	if in := e.inspector.Load(); in != nil {
+		return in.Order()
+	}
+	return sql.OrderStorage
+}
+
 // waits reports whether current asks the target.
 func (e *catalog) waits() bool { return e.inspector.Load() == nil || e.expired.Load() }
 

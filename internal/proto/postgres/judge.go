@@ -90,6 +90,9 @@ func (s *session) stale(shape *sql.Shape) *wire.Fault {
 	if f := s.beside(shape); f != nil {
 		return f
 	}
+	if f := s.ordered(shape); f != nil {
+		return f
+	}
 	if len(shape.Statements) > 1 && shape.Effects.Has(gate.EffectSchema) {
 		return fault(codePrivilege, "a change of definitions goes alone on a target with masked data: send one statement at a time")
 	}
@@ -106,6 +109,17 @@ func (s *session) stale(shape *sql.Shape) *wire.Fault {
 		}
 	}
 	return nil
+}
+
+// ordered refuses to read rows in a session that began before there was an index over
+// labelled columns, in whose order they could come.
+func (s *session) ordered(shape *sql.Shape) *wire.Fault {
+	if s.catalog.order() <= s.backend.order || len(shape.Facts.Tables) == 0 {
+		return nil
+	}
+	f := fault(codePrivilege, "an index over labelled columns was made since this session began, and rows could come in its order")
+	f.Hint = "Connect again."
+	return f
 }
 
 // renew judges a prepared statement again when the catalog's snapshot has changed

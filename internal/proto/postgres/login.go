@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
 )
 
 // maxLoginMessage bounds what a target may send while the gateway logs in and
@@ -30,6 +32,7 @@ type backend struct {
 	settings map[string]string // what the client asked for at start
 	session  string            // the session's id; empty for the gateway's own
 	own      map[string]string // settings of the gateway; secret
+	order    sql.Order         // in which no row may come
 	catalog  *catalog          // what to compare with the target; nil for the gateway's own
 
 	reader io.Reader // what pgconn reads from
@@ -58,6 +61,9 @@ func (b *backend) login(ctx context.Context, conn net.Conn, t *gate.Target, c *g
 		// changes definitions choose what the gateway sees.
 		if err := b.readCatalog(ctx, pg, t); err != nil {
 			return nil, fmt.Errorf("read the catalog: %w", err)
+		}
+		if b.catalog.order() > b.order {
+			return nil, errors.New("rows could come in the order of an index over labelled columns")
 		}
 	}
 	h, err := pg.Hijack()
@@ -112,9 +118,8 @@ func (b *backend) dial(ctx context.Context, conn net.Conn, t *gate.Target, c *ga
 	if b.session != "" {
 		cfg.RuntimeParams["sallyport.session"] = b.session // for the agent, and for the target's own log
 	}
-	for name, value := range b.own {
-		cfg.RuntimeParams[name] = value
-	}
+	maps.Copy(cfg.RuntimeParams, b.own)
+	maps.Copy(cfg.RuntimeParams, b.order.Settings())
 	if cfg.TLSConfig, err = upstreamTLS(t, c); err != nil {
 		return nil, err
 	}

@@ -96,11 +96,12 @@ type edit struct {
 	always   bool     // or if this is set
 }
 
-// editPiece is text, or masked columns.
+// editPiece is text, or masked columns, or the order of what these show.
 type editPiece struct {
 	text    string
 	columns []maskedColumn
 	scope   string // prefix of the columns, with its dot
+	order   []maskedColumn
 }
 
 // maskedColumn is a column in a select list.
@@ -112,6 +113,7 @@ type maskedColumn struct {
 	// computed: even whether it is null says something; a mask does not look.
 	computed bool
 	toast    bool   // see columnLabels
+	alone    bool   // the same
 	as       string // empty for the column's own name
 }
 

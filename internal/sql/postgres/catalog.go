@@ -111,6 +111,8 @@ type policy struct {
 type index struct {
 	name    string
 	unique  bool // unique or exclusion
+	ordered bool // a scan of it can give rows in an order of its keys
+	keys    int  // how many of columns are keys; the others are only stored in it
 	columns []int16
 	exprs   []string // expressions and predicate
 }

@@ -22,6 +22,8 @@
 //
 // What stays open by design: whether a labelled value of a table is null (not of
 // what a view or a generated column computes from it), and that a row exists; the size of a relation in pages (pg_class, pg_relation_size); time.
+// In which order rows come that nobody orders depends on the settings with which a
+// session begins: see [Order].
 // Partial masks and tokens show what [MaskLeaks] says; where only parts of a
 // column are labelled, the shape of the rest is shown. A review of a function, rule or
 // foreign table is trusted: nothing masks what it returns. A definition that

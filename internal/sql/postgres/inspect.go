@@ -60,6 +60,7 @@ type Inspector struct {
 	cache     *shapeCache
 	fallible  map[oid][]fallible
 	labelled  map[string]bool // names of labelled columns
+	order     Order
 	// referenced is used while labels propagate.
 	referenced map[oid][]oid
 }
@@ -142,7 +143,7 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	if err := in.summarise(ctx); err != nil {
 		return nil, err
 	}
-	in.labelled = in.labelledNames()
+	in.labelled, in.order = in.labelledNames(), in.orderOfLabels()
 	return in, nil
 }
 
@@ -373,6 +374,7 @@ func (in *Inspector) lexEdits(edits []edit, masks gate.Masks) []lex.Edit {
 		var b strings.Builder
 		for _, p := range e.pieces {
 			b.WriteString(p.text)
+			b.WriteString(in.shownOrder(p.order, masks))
 			for i, c := range p.columns {
 				if i > 0 {
 					b.WriteString(", ")
@@ -396,11 +398,11 @@ func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope stri
 	shown := in.labels.masked(c.labels, masks) == 0
 	if !shown && c.toast {
 		fmt.Fprintf(b, "CASE WHEN %s\"schemaname\" OPERATOR(pg_catalog.<>) 'pg_toast' THEN %s%s END", scope, scope, quoteIdent(c.column.name))
-	} else if shown || mask != gate.MaskPlain || !in.partsSQL(b, c.column, scope, c.parts, masks) {
+	} else if shown || mask != gate.MaskPlain || !in.partsSQL(b, c, scope, masks) {
 		if !shown && mask == gate.MaskPlain {
 			mask = gate.MaskRedact
 		}
-		in.columnSQL(b, c.column, scope, mask, c.computed)
+		in.columnSQL(b, c, scope, mask)
 	}
 	if !shown && c.as != "-" {
 		b.WriteString(" AS " + quoteIdent(c.column.name))

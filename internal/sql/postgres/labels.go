@@ -32,6 +32,7 @@ type columnLabels struct {
 	parts    map[int16][]labelPart
 	whole    map[int16]labelSet // of the column itself
 	computed map[int16]bool
+	alone    map[int16]bool // of an index that holds nothing but labelled columns
 	toast    map[int16]bool // only the rows of TOAST tables are masked, which schemaname tells
 }
 
@@ -39,6 +40,15 @@ type columnLabels struct {
 // as a generated column: whether it is null, or can be computed at all, may
 // depend on their values.
 func (l *columnLabels) isComputed(num int16) bool { return l != nil && l.computed[num] }
+
+func (l *columnLabels) isAlone(num int16) bool { return l != nil && l.alone[num] }
+
+func (l *columnLabels) setAlone(num int16) {
+	if l.alone == nil {
+		l.alone = map[int16]bool{}
+	}
+	l.alone[num] = true
+}
 
 func (l *columnLabels) ofToast(num int16) bool { return l != nil && l.toast[num] }
 

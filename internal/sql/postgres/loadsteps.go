@@ -83,12 +83,13 @@ func (r *Relation) extend() *relationExtras {
 func (l *loader) constraintSteps() []step {
 	c := l.cat
 	return []step{
-		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid >= 16384 AND (i.indisunique OR i.indisexclusion OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)`, 6, func(r record) error {
+		// Those that are neither unique nor computed matter for the order of their keys.
+		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid), m.amname NOT IN ('gin', 'brin', 'hash'), i.indnkeyatts FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE i.indrelid >= 16384`, 8, func(r record) error {
 			rel := c.relations[r.oid(0)]
 			if rel == nil {
 				return nil
 			}
-			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3)}
+			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7)}
 			for _, i := range []int{4, 5} {
 				if !r.null(i) {
 					x.exprs = append(x.exprs, r.text(i))

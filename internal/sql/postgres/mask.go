@@ -96,7 +96,8 @@ func (t *labelTable) masked(s labelSet, masks gate.Masks) labelSet {
 // redact makes '[redacted]' of every kind of text, the same as a JSON string of
 // json, and NULL of every other type: a zero would look like a value. All masks
 // but null keep NULL as it is for types that they can show.
-func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string, computed bool) {
+func (in *Inspector) columnSQL(b *strings.Builder, m maskedColumn, scope, mask string) {
+	c := m.column
 	ref := scope + quoteIdent(c.name)
 	if mask == gate.MaskPlain {
 		b.WriteString(ref)
@@ -108,14 +109,17 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 		typeSQL = t.baseSQL
 		t = in.cat.types[t.base]
 	}
-	if computed {
+	if m.computed {
 		in.constantSQL(b, t, typeSQL, mask)
 		return
 	}
-	value := in.maskValue(t, typeSQL, ref, mask, 0)
+	value, also := in.maskValue(t, typeSQL, ref, mask, 0), ""
+	if m.alone && showsPart(mask) {
+		also = stored(scope)
+	}
 	if t != nil && t.kind == 'c' && value != "" {
 		// IS NOT NULL of a row asks for every field.
-		fmt.Fprintf(b, "CASE WHEN %s IS DISTINCT FROM NULL THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, value, typeSQL, typeSQL)
+		fmt.Fprintf(b, "CASE WHEN %s IS DISTINCT FROM NULL%s THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, also, value, typeSQL, typeSQL)
 		return
 	}
 	if value == "" {
@@ -124,6 +128,7 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 	}
 	text := t.oid == oidText
 	switch {
+	case also != "":
 	case keepsNull(t, mask) && text:
 		b.WriteString(value)
 		return
@@ -135,7 +140,7 @@ func (in *Inspector) columnSQL(b *strings.Builder, c *Column, scope, mask string
 		return
 	}
 	// Both branches have the type's modifier, so that the whole has it.
-	fmt.Fprintf(b, "CASE WHEN %s IS NOT NULL THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, value, typeSQL, typeSQL)
+	fmt.Fprintf(b, "CASE WHEN %s IS NOT NULL%s THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, also, value, typeSQL, typeSQL)
 }
 
 // constantSQL writes the mask of a computed column: it does not look at the

@@ -76,8 +76,9 @@ func columnNames(rel *Relation) func(yield func(string) bool) {
 
 // partsSQL writes a column of which only parts are masked; false means that it
 // cannot be done, and the column is masked as a whole.
-func (in *Inspector) partsSQL(b *strings.Builder, c *Column, scope string, parts []labelPart, masks gate.Masks) bool {
-	parts = slices.DeleteFunc(slices.Clone(parts), func(p labelPart) bool { return in.labels.masked(p.labels, masks) == 0 })
+func (in *Inspector) partsSQL(b *strings.Builder, m maskedColumn, scope string, masks gate.Masks) bool {
+	c := m.column
+	parts := slices.DeleteFunc(slices.Clone(m.parts), func(p labelPart) bool { return in.labels.masked(p.labels, masks) == 0 })
 	ref := scope + quoteIdent(c.name)
 	if len(parts) == 0 {
 		b.WriteString(ref)
@@ -93,7 +94,11 @@ func (in *Inspector) partsSQL(b *strings.Builder, c *Column, scope string, parts
 	if value == "" {
 		return false
 	}
-	fmt.Fprintf(b, "CASE WHEN %s IS DISTINCT FROM NULL THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, value, typeSQL, typeSQL)
+	also := ""
+	if m.alone {
+		also = stored(scope)
+	}
+	fmt.Fprintf(b, "CASE WHEN %s IS DISTINCT FROM NULL%s THEN CAST ( %s AS %s ) ELSE CAST ( NULL AS %s ) END", ref, also, value, typeSQL, typeSQL)
 	return true
 }
 

@@ -195,6 +195,7 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 	a.reservedSetting(name)
 	switch s.GetKind() {
 	case pg_query.VariableSetKind_VAR_SET_VALUE:
+		a.choosingScan(name)
 		values, ok := settingValues(s.GetArgs())
 		rule := harmless(name)
 		if name == "search_path" && ok && len(s.GetArgs()) > 0 {
@@ -311,6 +312,7 @@ func (a *analysis) setConfig(f *pg_query.FuncCall, sc *scope) taint {
 	name := strings.ToLower(values[0].s)
 	if ok {
 		a.facts.settings = append(a.facts.settings, name)
+		a.choosingScan(name)
 		if rule := harmless(name); rule != nil && rule(a.env, values[1].s) {
 			a.add(gate.EffectRead)
 			return taint{}

@@ -155,7 +155,8 @@ func (a *analysis) substituteAll(n *pg_query.Node) {
 func (a *analysis) inline(s *pg_query.SelectStmt, u rangeUse, x *tokenIndex) bool {
 	if s == nil || s.GetOp() != pg_query.SetOperation_SETOP_NONE || len(s.GetFromClause()) != 1 || !a.isNamed(s.GetFromClause()[0].GetRangeVar(), u) ||
 		len(u.renamed) > 0 || u.table || s.GetWithClause() != nil || s.GetIntoClause() != nil || len(s.GetDistinctClause()) > 0 ||
-		len(s.GetGroupClause()) > 0 || s.GetHavingClause() != nil || len(s.GetWindowClause()) > 0 || len(s.GetLockingClause()) > 0 {
+		len(s.GetGroupClause()) > 0 || s.GetHavingClause() != nil || len(s.GetWindowClause()) > 0 || len(s.GetLockingClause()) > 0 ||
+		u.rel.kind == 'v' && a.in.aloneBelow(u.rel, 0) {
 		return false
 	}
 	labels := a.in.labels.of(u.rel)
@@ -252,13 +253,17 @@ func (a *analysis) replacement(u rangeUse, hit labelSet, only []string) edit {
 	if u.only {
 		tail += "ONLY "
 	}
-	tail += quoteIdent(u.rel.schema) + "." + quoteIdent(u.rel.name) + " )"
+	tail += quoteIdent(u.rel.schema) + "." + quoteIdent(u.rel.name)
+	end := " )"
 	if u.bare {
-		tail += " AS " + quoteIdent(u.alias)
+		end += " AS " + quoteIdent(u.alias)
 	}
-	return edit{from: u.name.from, to: u.name.to, labels: hit, pieces: []editPiece{
-		{text: head}, {columns: a.maskedColumns(u.rel, only)}, {text: tail},
-	}}
+	columns := a.maskedColumns(u.rel, only)
+	pieces := []editPiece{{text: head}, {columns: columns}, {text: tail}}
+	if u.rel.kind == 'v' && a.in.aloneBelow(u.rel, 0) {
+		pieces = append(pieces, editPiece{order: columns})
+	}
+	return edit{from: u.name.from, to: u.name.to, labels: hit, pieces: append(pieces, editPiece{text: end})}
 }
 
 // maskedColumns are a relation's columns, in order, or those of a list.
@@ -281,7 +286,7 @@ func (a *analysis) maskedColumns(rel *Relation, only []string) []maskedColumn {
 }
 
 func maskColumn(c *Column, labels *columnLabels) maskedColumn {
-	return maskedColumn{column: c, labels: labels.column(c.num), whole: labels.ofWhole(c.num), parts: labels.partsOf(c.num), computed: labels.isComputed(c.num), toast: labels.ofToast(c.num)}
+	return maskedColumn{column: c, labels: labels.column(c.num), whole: labels.ofWhole(c.num), parts: labels.partsOf(c.num), computed: labels.isComputed(c.num), toast: labels.ofToast(c.num), alone: labels.isAlone(c.num)}
 }
 
 // maxIdentifier is the length from which PostgreSQL cuts identifiers

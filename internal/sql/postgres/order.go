@@ -1,0 +1,169 @@
+package postgres
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+// Rows that no ORDER BY puts in order come as the server finds them: in the order of
+// the table's storage, or of an index. An index over a labelled column would show how
+// its values compare, with whatever else the statement selects, and an agent that can
+// write a value of its choice could find any of them. So where there is such an index,
+// sessions begin without the scans that give rows in its order; a bitmap of the index
+// is read in the order of the storage.
+//
+// If nothing but labelled columns is in an index, a statement that reads nothing else
+// could be answered from it alone, in the order of what a mask shows a part of. There
+// the mask looks at where the row is stored, which no index knows; of a view, which has
+// no such place, the rows are put in the order of what is shown.
+
+// Order says which scans could give rows in the order of labelled values.
+type Order uint8
+
+const (
+	// OrderStorage: none.
+	OrderStorage Order = iota
+	// OrderIndex: those of indexes.
+	OrderIndex
+)
+
+// Settings are the settings with which a session is to begin so that no row comes in
+// the order of labelled values.
+func (o Order) Settings() map[string]string {
+	if o == OrderStorage {
+		return nil
+	}
+	return map[string]string{"enable_indexonlyscan": "off", "enable_indexscan": "off"}
+}
+
+// Order returns which scans could give rows in the order of labelled values.
+func (in *Inspector) Order() Order { return in.order }
+
+// orderOfLabels finds the order of the whole, and notes the columns of indexes that
+// hold nothing but labelled ones.
+func (in *Inspector) orderOfLabels() Order {
+	order := OrderStorage
+	for o := range in.labels.tables {
+		rel := in.cat.relations[o]
+		if rel == nil {
+			continue
+		}
+		for _, x := range rel.extras().indexes {
+			switch among, alone := in.labelsOf(rel, x); {
+			case among:
+				order = OrderIndex
+			case alone:
+				for _, n := range x.columns {
+					in.setAlone(rel, n, 0)
+				}
+			}
+		}
+	}
+	return order
+}
+
+// setAlone notes a column of such an index, for the ancestors as well, through which
+// the rows are read.
+func (in *Inspector) setAlone(rel *Relation, num int16, depth int) {
+	labels, c := in.labels.of(rel), rel.columnByNum(num)
+	if labels == nil || c == nil || depth > maxViewDepth {
+		return
+	}
+	labels.setAlone(num)
+	for _, o := range rel.extras().parents {
+		if parent := in.cat.relations[o]; parent != nil {
+			if other := parent.column(c.name); other != nil {
+				in.setAlone(parent, other.num, depth+1)
+			}
+		}
+	}
+}
+
+// labelsOf says whether an index gives rows in the order of labelled columns: among
+// others, which a statement can select by, or alone.
+func (in *Inspector) labelsOf(rel *Relation, x index) (among, alone bool) {
+	labels := in.labels.of(rel)
+	labelled, others := false, len(x.columns) > x.keys
+	for i, n := range x.columns {
+		switch {
+		case n != 0 && labels.column(n) != 0:
+			labelled = labelled || i < x.keys
+		case n != 0:
+			others = true
+		}
+	}
+	if !x.ordered {
+		return false, false
+	}
+	expressions := slices.Contains(x.columns, 0) && len(x.columns) > 1
+	return expressions && (labelled || in.indexLabels(rel, x) != 0) || labelled && others, labelled
+}
+
+// aloneBelow reports whether a view reads a table that has an index of nothing but
+// labelled columns.
+func (in *Inspector) aloneBelow(rel *Relation, depth int) bool {
+	if l := in.labels.of(rel); l != nil && len(l.alone) > 0 {
+		return true
+	}
+	v := in.views[rel.oid]
+	return v != nil && rel.kind == 'v' && (depth >= maxViewDepth || slices.ContainsFunc(v.bases, func(base *Relation) bool { return in.aloneBelow(base, depth+1) }))
+}
+
+// showsPart reports whether a mask shows something of a value.
+func showsPart(mask string) bool {
+	what, _ := MaskLeaks(mask)
+	return what != "" && mask != gate.MaskPlain
+}
+
+// stored is a condition that holds for every row, and that no index knows.
+func stored(scope string) string { return " AND " + scope + `"ctid" OPERATOR(pg_catalog.>=) '(0,0)'` }
+
+// shownOrder puts the rows of a select list in the order of what its masks show.
+func (in *Inspector) shownOrder(columns []maskedColumn, masks gate.Masks) string {
+	var list []string
+	for i, c := range columns {
+		t := in.cat.base(c.column.typ)
+		if t != nil && strings.ContainsRune("SDNUA", rune(t.category)) && t.kind == 'b' && !c.computed && showsPart(in.labels.maskFor(c.whole, masks)) {
+			list = append(list, strconv.Itoa(i+1))
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " ORDER BY " + strings.Join(list, " , ")
+}
+
+// Unorders returns a setting, among those that an agent asks for, by which the server
+// would prefer a scan that it is to do without.
+func (o Order) Unorders(asked map[string]string) string {
+	if o != OrderStorage {
+		for _, name := range slices.Sorted(maps.Keys(asked)) {
+			if choosesScan(name) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// choosesScan says that a parameter can make the server prefer a scan that is switched
+// off: that only makes it dear, or the last choice (optimizer/path/costsize.c).
+func choosesScan(name string) bool {
+	switch name {
+	case "enable_seqscan", "enable_bitmapscan", "enable_tidscan", "enable_indexscan", "enable_indexonlyscan", "enable_sort", "enable_incremental_sort":
+		return true
+	}
+	return planner(name) && strings.HasSuffix(name, "_cost")
+}
+
+// choosingScan refuses to set what could make the server give rows in the order of
+// labelled values.
+func (a *analysis) choosingScan(name string) {
+	if a.in.order != OrderStorage && choosesScan(name) {
+		a.refuseAll(name, "is set so that rows do not come in the order of an index over labelled columns", "leave it as it is")
+	}
+}

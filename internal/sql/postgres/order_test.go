@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
+)
+
+func TestNoRowComesInTheOrderOfLabelledValues(t *testing.T) {
+	fresh(t, "ordered", "CREATE TABLE people (id int PRIMARY KEY, region text, email text, doc jsonb)", "CREATE TABLE others (id int, email text)", "CREATE TABLE child () INHERITS (people)")
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "ordered", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, c := range []struct {
+		index string
+		want  Order
+	}{
+		{"people (region)", OrderStorage}, {"people (region) INCLUDE (email)", OrderStorage}, {"others (id, email)", OrderStorage},
+		{"people (region) WHERE email IS NOT NULL", OrderStorage}, {"people (lower(email))", OrderStorage}, {"people USING hash (email)", OrderStorage},
+		{"people USING gin (doc)", OrderStorage}, {"people USING brin (region, email)", OrderStorage},
+		{"people (email)", OrderStorage}, {"people (email, doc)", OrderStorage},
+		{"people (region, email)", OrderIndex}, {"people (email, id)", OrderIndex}, {"people (email) INCLUDE (id)", OrderIndex}, {"child (id, email)", OrderIndex},
+		{"people (region, lower(email))", OrderIndex}, {"people (lower(region), email)", OrderIndex}, {"people (lower(region), lower(email))", OrderIndex},
+	} {
+		if _, err := conn.Exec(ctx, "CREATE INDEX x ON "+c.index).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		in := inspector(t, "ordered", map[string][]string{"pii": {"public.people.email", "public.people.doc"}}, nil)
+		if in.Order() != c.want {
+			t.Errorf("an index on %s: %d instead of %d", c.index, in.Order(), c.want)
+		}
+		for text, refused := range map[string]bool{
+			"SET enable_seqscan = off": true, "SET LOCAL seq_page_cost = 1e300": true, "SELECT set_config('enable_sort', 'off', true)": true, "SET enable_indexscan = on": true,
+			"SET enable_hashjoin = off": false, "RESET enable_indexscan": false, "SET seq_page_cost TO DEFAULT": false,
+		} {
+			if _, err := inspect(t, in, text).AppendSQL(nil, nil); (err != nil) != (refused && c.want != OrderStorage) {
+				t.Errorf("an index on %s: %q: %v", c.index, text, err)
+			}
+		}
+		if _, err := conn.Exec(ctx, "DROP INDEX x").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := map[string]string{"application_name": "x", "enable_seqscan": "off"}
+	if OrderStorage.Unorders(asked) != "" || OrderIndex.Unorders(asked) != "enable_seqscan" {
+		t.Error("what a session begins with is judged otherwise")
+	}
+}
+
+func TestAPartOfAValueIsNotShownInTheOrderOfTheWhole(t *testing.T) {
+	fresh(t, "parts", "CREATE TABLE people (id int, email text, born date, code varchar(20), wide text)", "CREATE TABLE child () INHERITS (people)",
+		"INSERT INTO people SELECT i, chr(97 + i % 3) || (100 - i) || '@x.org', date '2000-12-31' - i, 'code-' || (100 - i) || '0000', repeat('w', 500) FROM generate_series(1, 60) i",
+		"CREATE INDEX ON people (email)", "CREATE INDEX ON people (born)", "CREATE INDEX ON people (code)", "CREATE INDEX ON child (code)",
+		"CREATE VIEW shown AS SELECT id, email, born, code FROM people", "CREATE VIEW over AS SELECT email AS mail FROM shown",
+		"CREATE MATERIALIZED VIEW stored AS SELECT email FROM people", "CREATE INDEX ON stored (email)", "VACUUM ANALYZE people", "VACUUM ANALYZE stored")
+	in := inspector(t, "parts", map[string][]string{"mail": {"public.people.email"}, "date": {"public.people.born"}, "code": {"public.people.code"}}, nil)
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "parts", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, mask := range []string{MaskEmail, MaskDateYear, MaskLast4, MaskToken, MaskDigits, gate.MaskRedact} {
+		masks := gate.Masks{"mail": mask, "date": mask, "code": mask}
+		for _, text := range []string{"SELECT email FROM people", "SELECT email FROM ONLY people", "SELECT p.email FROM people p, (SELECT 1) o", "SELECT born FROM people", "SELECT code FROM people",
+			"SELECT email FROM stored", "SELECT email FROM shown", "SELECT mail FROM over", "SELECT born FROM shown", "COPY people (email) TO STDOUT", "SELECT string_agg(e, ',') FROM (SELECT email FROM shown) x(e)"} {
+			sql, err := inspect(t, in, text).AppendSQL(nil, masks)
+			if err != nil || strings.Contains(text, "born") && mask != MaskDateYear {
+				continue // a mask in an expression; a constant in every row
+			}
+			plan := strings.TrimSuffix(strings.TrimPrefix(string(sql), "copy ( "), " ) to stdout")
+			r, err := conn.Exec(ctx, "SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN (COSTS OFF) "+plan).ReadAll()
+			if err != nil {
+				t.Errorf("%q %s: %v\n%s", text, mask, err, sql)
+				continue
+			}
+			var lines []string
+			for _, row := range r[2].Rows {
+				lines = append(lines, string(row[0]))
+			}
+			if p := strings.Join(lines, "\n"); strings.Contains(p, "Index") && !strings.Contains(p, "Sort") && showsPart(mask) {
+				t.Errorf("%q under %s is answered in the order of the index:\n%s\n%s", text, mask, p, sql)
+			}
+		}
+	}
+}
