@@ -72,6 +72,14 @@ func (u use) under(inner use) use {
 	return inner
 }
 
+// carried is how an operand is used whose value the expression shows as it is.
+func (a *analysis) carried(u use) use {
+	if a.carries(u) {
+		return u
+	}
+	return u.under(useValue)
+}
+
 // expr reads an expression. Every kind of node that PostgreSQL's parser can
 // make in an expression is listed; any other is unknown.
 func (a *analysis) expr(n *pg_query.Node, sc *scope, u use) taint {
@@ -130,7 +138,7 @@ func (a *analysis) plainExpr(n *pg_query.Node, sc *scope, u use) (taint, bool) {
 	case *pg_query.Node_BooleanTest:
 		return a.exprs([]*pg_query.Node{e.BooleanTest.GetArg()}, sc, u.under(useCase)), true
 	case *pg_query.Node_CoalesceExpr:
-		return a.exprs(e.CoalesceExpr.GetArgs(), sc, inner), true
+		return a.exprs(e.CoalesceExpr.GetArgs(), sc, a.carried(u)), true
 	case *pg_query.Node_MinMaxExpr:
 		return a.exprs(e.MinMaxExpr.GetArgs(), sc, u.under(useCompare)), true
 	case *pg_query.Node_AArrayExpr:
@@ -281,11 +289,14 @@ func (a *analysis) jsonAggregate(c *pg_query.JsonAggConstructor, sc *scope) tain
 func (a *analysis) operatorExpr(e *pg_query.A_Expr, sc *scope, u use) taint {
 	a.operatorOf(e)
 	inner := u.under(useCompare)
-	if valueOperator(e) {
+	switch {
+	case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_OP && operatorName(e.GetName()) == "||" && len(a.in.cat.operatorsNamed("||")) == 0:
+		inner = a.carried(u)
+	case valueOperator(e):
 		inner = u.under(useValue)
 	}
 	name := "in the expression " + operatorName(e.GetName())
-	if inner.kind != useKindControl || u.kind != useKindControl {
+	if inner.kind == useKindRefuse || inner.kind == useKindControl && u.kind != useKindControl {
 		inner.text = name
 	}
 	t := a.expr(e.GetLexpr(), sc, inner)
@@ -335,12 +346,13 @@ func (a *analysis) caseExpr(e *pg_query.CaseExpr, sc *scope, u use) taint {
 		a.operator([]*pg_query.Node{pg_query.MakeStrNode("=")})
 		a.expr(e.GetArg(), sc, condition)
 	}
-	t := a.expr(e.GetDefresult(), sc, u.under(useValue))
+	result := a.carried(u)
+	t := a.expr(e.GetDefresult(), sc, result)
 	for _, n := range e.GetArgs() {
 		w := n.GetCaseWhen()
 		c := a.expr(w.GetExpr(), sc, condition)
 		t.join(c) // which branch is taken shows the condition
-		t.join(a.expr(w.GetResult(), sc, u.under(useValue)))
+		t.join(a.expr(w.GetResult(), sc, result))
 	}
 	return t
 }
@@ -408,7 +420,11 @@ func (a *analysis) indirection(e *pg_query.A_Indirection, sc *scope, u use) tain
 
 func (a *analysis) typeCast(c *pg_query.TypeCast, sc *scope, u use) taint {
 	a.typeName(c.GetTypeName())
-	t := a.expr(c.GetArg(), sc, u.under(useShowRow(a, c, u)))
+	inner := u.under(use{useKindRefuse, "in a cast", "select the column without the cast"})
+	if c.GetArg().GetAConst() != nil || textType(c.GetTypeName()) && a.carries(u) {
+		inner = u
+	}
+	t := a.expr(c.GetArg(), sc, inner)
 	total := a.totalCast(c, t.typ) || a.ownRow(c, sc)
 	if !total {
 		a.computes(t)
@@ -418,12 +434,4 @@ func (a *analysis) typeCast(c *pg_query.TypeCast, sc *scope, u use) taint {
 		t.typ = oidText
 	}
 	return t
-}
-
-// useShowRow lets a whole row be cast to text, but no single column.
-func useShowRow(_ *analysis, c *pg_query.TypeCast, u use) use {
-	if c.GetArg().GetAConst() != nil {
-		return u
-	}
-	return use{useKindRefuse, "in a cast", "select the column without the cast"}
 }

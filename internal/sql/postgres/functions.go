@@ -58,8 +58,11 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 	a.function(names)
 	a.pinFunction(f, names)
 	argument := useArgument(name)
-	if countsOnly(f, name) {
+	switch {
+	case countsOnly(f, name):
 		argument = useNull
+	case a.carries(u) && !f.GetAggDistinct() && a.carrier(names):
+		argument = u
 	}
 	argument = u.under(argument)
 	if u.kind == useKindControl && argument.kind == useKindControl && countsOnly(f, name) {
@@ -96,6 +99,24 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 func countsOnly(f *pg_query.FuncCall, name string) bool {
 	return name == "count" && !f.GetAggDistinct() && len(f.GetFuncname()) <= 2
 }
+
+// carriers are functions of pg_catalog whose result shows what they are given, in full
+// and as it is. What they are given is a mask, and who reads the result sees that.
+// Others would make something of the mask that looks like an answer, such as its length.
+const carriers = " any_value array_agg array_append array_cat array_prepend array_to_json array_to_string btrim concat concat_ws first_value format " +
+	"initcap json_agg json_build_array json_build_object jsonb_agg jsonb_build_array jsonb_build_object lag last_value lead " +
+	"lower ltrim max min nth_value quote_literal quote_nullable rtrim string_agg to_json to_jsonb upper "
+
+// carrier reports whether a call is of one of the carriers.
+func (a *analysis) carrier(names []string) bool {
+	name := names[len(names)-1]
+	return (len(names) == 1 || len(names) == 2 && names[0] == "pg_catalog") && !strings.Contains(name, " ") &&
+		strings.Contains(carriers, " "+name+" ") && len(a.in.cat.userFunctions("", name)) == 0
+}
+
+// carries reports whether an operand may be shown where an expression is: in a
+// statement it is made of masks. In a definition it is not.
+func (a *analysis) carries(u use) bool { return u.kind == useKindShow && !a.outside }
 
 // argument reads an argument. Functions that write a whole row as a document
 // may have one: the row that they see is made of masks.
