@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-
+	"fmt"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -450,5 +451,44 @@ func TestEveryOperatorOfPostgreSQLIsHarmless(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestWhatIsMaskedInStatisticsIsRefusedAsAFunction(t *testing.T) {
+	in := inspector(t, database, corpusMarks, nil)
+	conn, err := theServer.connect(context.Background(), database, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	column := regexp.MustCompile(`(?m)^.* AS "?(\w+)"?,?$`)
+	call := regexp.MustCompile(`pg_stat_get_\w+`)
+	seen := 0
+	for o, labels := range in.labels.tables {
+		rel := in.cat.relations[o]
+		if !rel.isSystem() {
+			continue
+		}
+		err := querier{conn}.Query(context.Background(), fmt.Sprintf("SELECT pg_get_viewdef(%d)", o), func(row [][]byte) error {
+			for _, m := range column.FindAllStringSubmatch(string(row[0]), -1) {
+				c := rel.column(m[1])
+				if c == nil || labels.column(c.num) == 0 {
+					continue
+				}
+				for _, name := range call.FindAllString(m[0], -1) {
+					seen++
+					if maskErr(t, in, "SELECT "+name+"(1)") == nil {
+						t.Errorf("%s.%s is masked, and %s() is not refused", rel.Name(), c.name, name)
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d functions are behind masked statistics", seen)
 	}
 }
