@@ -126,7 +126,12 @@ func TestTokensKeepValuesEqualAndShowNothingElse(t *testing.T) {
 		t.Errorf("another session has other tokens:\n%s\n%s", one, again)
 	}
 	for text, want := range map[string]string{
-		"SELECT c.id, sum(p.amount) FROM customers c JOIN payments p ON p.payer = c.ssn WHERE c.id < 3 GROUP BY c.id, c.ssn ORDER BY 1": "ERROR",
+		"SELECT c.id, sum(p.amount) FROM customers c JOIN payments p ON p.payer = c.ssn WHERE c.id < 3 GROUP BY c.id, c.ssn ORDER BY 1": `D["1","15"]`,
+		"SELECT count(*), sum(amount) FROM payments GROUP BY payer ORDER BY 1":                                                          `D["2","15"]`,
+		"SELECT count(*) FROM customers WHERE ssn IN (SELECT payer FROM payments WHERE amount > 10)":                                    `D["1"]`,
+		"SELECT count(DISTINCT p.payer), count(DISTINCT c.ssn) FROM payments p, customers c":                                            `D["2","2"]`,
+		"SELECT ssn, count(*) FROM customers GROUP BY ssn HAVING count(*) > 1":                                                          "tok_",
+		"SELECT id FROM customers WHERE ssn = '078-05-1120'":                                                                            "ERROR",
 		"SELECT DISTINCT ON (id) id, ssn = ssn FROM customers":                                                                          "",
 		"SELECT phones FROM customers WHERE id = 1":                                                                                     `,NULL}`,
 		"SELECT phones FROM customers WHERE id = 2":                                                                                     `D["{}"]`,

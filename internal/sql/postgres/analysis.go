@@ -123,6 +123,7 @@ type refusal struct {
 	what   string // the column or object, "public.customers.ssn"
 	use    string // "in WHERE"
 	hint   string
+	equal  bool // a token would do: only which values are equal matters
 }
 
 // factSet collects facts.
@@ -216,7 +217,16 @@ func (a *analysis) refuse(l labelSet, what, use, hint string) {
 		return
 	}
 	a.labels |= l
-	a.refusals = append(a.refusals, refusal{l, what, use, hint})
+	a.refusals = append(a.refusals, refusal{labels: l, what: what, use: use, hint: hint})
+}
+
+// misused notes such a use of a column or of an expression.
+func (a *analysis) misused(l labelSet, what string, u use) {
+	n := len(a.refusals)
+	a.refuse(l, what, u.text, u.hint)
+	if len(a.refusals) > n {
+		a.refusals[n].equal = u.equal
+	}
 }
 
 // refuseAll notes something that can show any labelled value.

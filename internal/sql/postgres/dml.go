@@ -128,7 +128,7 @@ func (a *analysis) assignments(list []*pg_query.Node, it *item, rel *Relation, s
 		a.assignsInto(rel, n.GetResTarget())
 		u := useValue
 		if value.GetColumnRef() != nil {
-			u = use{useKindShow, "", ""} // a mask may be written
+			u = useTarget // a mask may be written
 		}
 		if rel != nil && rel.column(n.GetResTarget().GetName()) == nil {
 			a.attribute(n.GetResTarget().GetName())

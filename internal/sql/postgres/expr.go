@@ -27,6 +27,8 @@ type use struct {
 	kind useKind
 	text string
 	hint string
+	// equal: it matters only which values are equal, which tokens show.
+	equal bool
 }
 
 type useKind uint8
@@ -45,22 +47,26 @@ var (
 
 // The other uses. They are constants in all but syntax.
 var (
-	useWhere    = use{useKindControl, "in WHERE", "leave it out of WHERE; IS NULL is allowed"}
-	useHaving   = use{useKindControl, "in HAVING", "leave it out of HAVING"}
-	useGroup    = use{useKindControl, "in GROUP BY", "group by another column"}
-	useOrder    = use{useKindControl, "in ORDER BY", "order by another column"}
-	useDistinct = use{useKindControl, "in DISTINCT ON", "leave it out of DISTINCT ON"}
-	useJoin     = use{useKindControl, "in a join condition", "join on another column"}
-	useWindow   = use{useKindControl, "in a window definition", "use another column"}
-	useLimit    = use{useKindControl, "in LIMIT, OFFSET or TABLESAMPLE", "use a constant"}
-	useCase     = use{useKindControl, "in a condition", "select the column by itself"}
-	useCompare  = use{useKindControl, "in a comparison", "select the column by itself"}
-	useValue    = use{useKindRefuse, "in an expression", "select the column by itself"}
+	useWhere      = use{kind: useKindControl, text: "in WHERE", hint: "leave it out of WHERE; IS NULL is allowed"}
+	useHaving     = use{kind: useKindControl, text: "in HAVING", hint: "leave it out of HAVING"}
+	useGroup      = use{kind: useKindControl, text: "in GROUP BY", hint: "group by another column", equal: true}
+	useOrder      = use{kind: useKindControl, text: "in ORDER BY", hint: "order by another column"}
+	useDistinctOn = use{kind: useKindControl, text: "in DISTINCT ON", hint: "leave it out of DISTINCT ON", equal: true}
+	useDistinct   = use{kind: useKindControl, text: "in SELECT DISTINCT", hint: "leave DISTINCT out, or leave the column out", equal: true}
+	useUnion      = use{kind: useKindControl, text: "in UNION, INTERSECT or EXCEPT, which compare rows", hint: "use UNION ALL, or leave the column out", equal: true}
+	useJoin       = use{kind: useKindControl, text: "in a join condition", hint: "join on another column"}
+	useUsing      = use{kind: useKindControl, text: useJoin.text, hint: useJoin.hint, equal: true}
+	useWindow     = use{kind: useKindControl, text: "in a window definition", hint: "use another column"}
+	usePartition  = use{kind: useKindControl, text: useWindow.text, hint: useWindow.hint, equal: true}
+	useLimit      = use{kind: useKindControl, text: "in LIMIT, OFFSET or TABLESAMPLE", hint: "use a constant"}
+	useCase       = use{kind: useKindControl, text: "in a condition", hint: "select the column by itself"}
+	useCompare    = use{kind: useKindControl, text: "in a comparison", hint: "select the column by itself"}
+	useValue      = use{kind: useKindRefuse, text: "in an expression", hint: "select the column by itself"}
 )
 
 // useArgument is an argument of a function.
 func useArgument(name string) use {
-	return use{useKindRefuse, "as an argument of " + name + "()", "select the column by itself"}
+	return use{kind: useKindRefuse, text: "as an argument of " + name + "()", hint: "select the column by itself"}
 }
 
 // under returns how an operand is used inside an expression used as u: a
@@ -299,9 +305,13 @@ func (a *analysis) operatorExpr(e *pg_query.A_Expr, sc *scope, u use) taint {
 	if inner.kind == useKindRefuse || inner.kind == useKindControl && u.kind != useKindControl {
 		inner.text = name
 	}
+	inner.equal = equates(e)
 	t := a.expr(e.GetLexpr(), sc, inner)
 	right := a.expr(e.GetRexpr(), sc, inner)
 	left := t
+	if inner.equal {
+		a.compared(left, right)
+	}
 	t.join(right)
 	if !a.totalOperator(e, left, right) {
 		a.computes(t)
@@ -309,6 +319,30 @@ func (a *analysis) operatorExpr(e *pg_query.A_Expr, sc *scope, u use) taint {
 		t.typ = oidText
 	}
 	return t
+}
+
+// equates reports whether an expression compares two columns for equality.
+func equates(e *pg_query.A_Expr) bool {
+	if e.GetLexpr().GetColumnRef() == nil || e.GetRexpr().GetColumnRef() == nil {
+		return false
+	}
+	switch e.GetKind() {
+	case pg_query.A_Expr_Kind_AEXPR_OP:
+		name := operatorName(e.GetName())
+		return name == "=" || name == "<>"
+	case pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+		return true
+	}
+	return false
+}
+
+// compared notes that a value is compared with one that no token stands for: they are
+// never equal.
+func (a *analysis) compared(left, right taint) {
+	if left.labels == 0 || right.labels == 0 {
+		left.join(right)
+		a.refuse(left.labels, left.src, "in a comparison with what is not masked", "compare it with a column that is masked in the same way")
+	}
 }
 
 func operatorName(parts []*pg_query.Node) string {
@@ -364,7 +398,9 @@ func (a *analysis) subLink(s *pg_query.SubLink, sc *scope, u use) taint {
 	} else if s.GetTestexpr() != nil {
 		a.operator([]*pg_query.Node{pg_query.MakeStrNode("=")})
 	}
-	test := a.expr(s.GetTestexpr(), sc, u.under(useCompare))
+	compare := u.under(useCompare)
+	compare.equal = s.GetSubLinkType() == pg_query.SubLinkType_ANY_SUBLINK && len(s.GetOperName()) == 0 && s.GetTestexpr().GetColumnRef() != nil
+	test := a.expr(s.GetTestexpr(), sc, compare)
 	before := a.control
 	a.control = 0
 	t := union(a.nested(s.GetSubselect(), lateralScope(sc)))
@@ -379,9 +415,12 @@ func (a *analysis) subLink(s *pg_query.SubLink, sc *scope, u use) taint {
 	}
 	if t.labels != 0 && (compared || u.kind != useKindShow) {
 		if compared {
-			u = u.under(useCompare)
+			u = compare
 		}
 		a.flow(t, u)
+	}
+	if compare.equal {
+		a.compared(test, t)
 	}
 	t.join(test)
 	t.labels |= inner
@@ -394,9 +433,9 @@ func (a *analysis) flow(t taint, u use) {
 	case useKindShow, useKindNull:
 	case useKindControl:
 		a.control |= t.labels
-		a.refuse(t.labels, t.src, u.text, u.hint)
+		a.misused(t.labels, t.src, u)
 	default:
-		a.refuse(t.labels, t.src, u.text, u.hint)
+		a.misused(t.labels, t.src, u)
 	}
 }
 
@@ -420,7 +459,7 @@ func (a *analysis) indirection(e *pg_query.A_Indirection, sc *scope, u use) tain
 
 func (a *analysis) typeCast(c *pg_query.TypeCast, sc *scope, u use) taint {
 	a.typeName(c.GetTypeName())
-	inner := u.under(use{useKindRefuse, "in a cast", "select the column without the cast"})
+	inner := u.under(use{kind: useKindRefuse, text: "in a cast", hint: "select the column without the cast"})
 	if c.GetArg().GetAConst() != nil || textType(c.GetTypeName()) && a.carries(u) {
 		inner = u
 	}

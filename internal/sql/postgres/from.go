@@ -278,15 +278,18 @@ func (a *analysis) join(j *pg_query.JoinExpr, sc *scope) []outCol {
 	var cols []outCol
 	for _, name := range using {
 		merged := outCol{name: name}
-		for _, side := range [][]outCol{left, right} {
+		var shown [2]taint
+		for i, side := range [][]outCol{left, right} {
 			for _, c := range side {
 				if c.name == name {
-					a.controlled(c, useJoin.text, useJoin.hint)
+					a.controlled(c, useUsing)
+					shown[i].join(taint{labels: c.labels, src: c.src})
 					merged.labels |= c.labels
 					merged.src, merged.typ = c.src, c.typ
 				}
 			}
 		}
+		a.compared(shown[0], shown[1])
 		cols = append(cols, merged)
 	}
 	cols = append(append(cols, without(left, using)...), without(right, using)...)

@@ -58,6 +58,7 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 	a.function(names)
 	a.pinFunction(f, names)
 	argument := useArgument(name)
+	argument.equal = f.GetAggDistinct() && (name == "count" || a.carrier(names))
 	switch {
 	case countsOnly(f, name):
 		argument = useNull

@@ -327,16 +327,24 @@ func (i *Inspection) Notice(masks gate.Masks) string {
 
 // refused words the first use that cannot be masked.
 func (a *analysed) refused(masked labelSet, masks gate.Masks) error {
+	var tokens labelSet
 	for i, l := range a.in.labels.names {
 		if masked&(1<<i) == 0 {
 			continue
+		}
+		if masks.For(l) == MaskToken {
+			tokens |= 1 << i
 		}
 		if _, known := MaskLeaks(masks.For(l)); !known {
 			return &Error{SQLSTATE: "42501", Message: fmt.Sprintf("label %s has the mask %q, which this protocol does not have", l, masks.For(l))}
 		}
 	}
 	for _, r := range a.refusals {
-		if l := r.labels & masked; l != 0 {
+		l := r.labels & masked
+		if r.equal {
+			l &^= tokens
+		}
+		if l != 0 {
 			return r.error(strings.Join(a.in.labels.list(l), ", "))
 		}
 	}

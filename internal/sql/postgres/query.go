@@ -215,7 +215,7 @@ func (a *analysis) setOperation(s *pg_query.SelectStmt, sc *scope) []outCol {
 	}
 	if !s.GetAll() || s.GetOp() != pg_query.SetOperation_SETOP_UNION {
 		for _, c := range out {
-			a.controlled(c, "in UNION, INTERSECT or EXCEPT, which compare rows", "use UNION ALL, or leave the column out")
+			a.controlled(c, useUnion)
 		}
 	}
 	return out
@@ -259,11 +259,11 @@ func (a *analysis) simpleSelect(s *pg_query.SelectStmt, sc *scope) {
 	if d := s.GetDistinctClause(); len(d) > 0 {
 		if len(d) == 1 && d[0].GetNode() == nil {
 			for _, c := range sc.outs {
-				a.controlled(c, "in SELECT DISTINCT", "leave DISTINCT out, or leave the column out")
+				a.controlled(c, useDistinct)
 			}
 		} else {
 			for _, n := range d {
-				a.ordered(n, sc, useDistinct)
+				a.ordered(n, sc, useDistinctOn)
 			}
 		}
 	}
@@ -285,7 +285,7 @@ func (a *analysis) tail(s *pg_query.SelectStmt, sc *scope) {
 func (a *analysis) ordered(n *pg_query.Node, sc *scope, u use) {
 	if c := n.GetAConst(); c != nil {
 		if v := a.constant(c); v.kind == 'i' && v.i >= 1 && int(v.i) <= len(sc.outs) {
-			a.controlled(sc.outs[v.i-1], u.text, u.hint)
+			a.controlled(sc.outs[v.i-1], u)
 		}
 		return
 	}
@@ -294,7 +294,7 @@ func (a *analysis) ordered(n *pg_query.Node, sc *scope, u use) {
 			found := false
 			for _, c := range sc.outs {
 				if c.name == name {
-					a.controlled(c, u.text, u.hint)
+					a.controlled(c, u)
 					found = true
 				}
 			}
@@ -325,12 +325,12 @@ func (a *analysis) grouped(n *pg_query.Node, sc *scope) {
 }
 
 // controlled notes that the rows of the answer depend on a column.
-func (a *analysis) controlled(c outCol, text, hint string) {
+func (a *analysis) controlled(c outCol, u use) {
 	if c.labels == 0 {
 		return
 	}
 	a.control |= c.labels
-	a.refuse(c.labels, c.src, text, hint)
+	a.misused(c.labels, c.src, u)
 }
 
 // maxColumns bounds what a star stands for: twelve times what PostgreSQL allows
@@ -371,7 +371,7 @@ func (a *analysis) window(w *pg_query.WindowDef, sc *scope) {
 		return
 	}
 	for _, n := range w.GetPartitionClause() {
-		a.expr(n, sc, useWindow)
+		a.expr(n, sc, usePartition)
 	}
 	for _, n := range w.GetOrderClause() {
 		a.operator(n.GetSortBy().GetUseOp())

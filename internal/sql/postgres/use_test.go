@@ -45,3 +45,50 @@ func TestWhatMakesSomethingOfAMaskIsRefused(t *testing.T) {
 		"UPDATE customers SET notes = (SELECT lower(c.email) FROM customers c)":     true,
 	})
 }
+
+// TestTokensJoinAndGroup: they show which values are equal, and no more is asked.
+func TestTokensJoinAndGroup(t *testing.T) {
+	equal := []string{
+		"SELECT c.id, p.id FROM customers c JOIN payments p ON p.card_number = c.card_number",
+		"SELECT c.id, p.id FROM customers c, payments p WHERE c.card_number = p.card_number AND p.amount > 1",
+		"SELECT c.id FROM customers c LEFT JOIN payments p USING (card_number) GROUP BY c.id HAVING count(*) > 1",
+		"SELECT id FROM customers c WHERE card_number IN (SELECT card_number FROM payments)",
+		"SELECT id FROM customers c WHERE NOT EXISTS (SELECT FROM payments p WHERE p.card_number IS NOT DISTINCT FROM c.card_number)",
+		"SELECT card_number, count(*), sum(amount) FROM payments GROUP BY card_number ORDER BY count(*) DESC",
+		"SELECT card_number AS n, count(*) FROM payments GROUP BY n",
+		"SELECT lower(email), count(*) FROM customers GROUP BY 1",
+		"SELECT DISTINCT card_number FROM payments",
+		"SELECT DISTINCT ON (card_number) card_number, amount FROM payments",
+		"SELECT count(DISTINCT card_number), array_agg(DISTINCT card_number) FROM payments",
+		"SELECT card_number FROM customers INTERSECT SELECT card_number FROM payments",
+		"SELECT id, sum(amount) OVER (PARTITION BY card_number) FROM payments",
+		"SELECT a.id, b.id FROM payments a JOIN payments b ON a.card_number <> b.card_number",
+	}
+	for _, mask := range []string{gate.MaskRedact, MaskNull, MaskLast4, MaskToken} {
+		texts := map[string]bool{}
+		for _, text := range equal {
+			texts[text] = mask != MaskToken
+		}
+		refusals(t, mask, texts)
+	}
+	refusals(t, MaskToken, map[string]bool{
+		"SELECT id FROM customers WHERE card_number = '4111111111111111'":                                                   true,
+		"SELECT id FROM customers WHERE card_number = $1":                                                                   true,
+		"SELECT id FROM customers WHERE card_number = name":                                                                 true,
+		"SELECT id FROM customers WHERE name IN (SELECT card_number FROM payments)":                                         true,
+		"SELECT id FROM customers WHERE card_number IN (SELECT name FROM customers)":                                        true,
+		"SELECT id FROM customers c JOIN (SELECT name AS card_number FROM customers) x USING (card_number)":                 true,
+		"SELECT id FROM customers WHERE card_number IN ('4111111111111111')":                                                true,
+		"SELECT id FROM customers WHERE card_number LIKE 'tok_0%'":                                                          true,
+		"SELECT a.id FROM payments a JOIN payments b ON a.card_number < b.card_number":                                      true,
+		"SELECT id FROM payments ORDER BY card_number":                                                                      true,
+		"SELECT id, rank() OVER (ORDER BY card_number) FROM payments":                                                       true,
+		"SELECT length(card_number) FROM payments":                                                                          true,
+		"UPDATE customers c SET notes = 'x' FROM payments p WHERE p.card_number = c.card_number":                            true,
+		"MERGE INTO customers c USING payments p ON p.card_number = c.card_number WHEN MATCHED THEN UPDATE SET notes = 'x'": true,
+		"UPDATE customers SET notes = 'x' RETURNING ssn = card_number":                                                      true,
+		"UPDATE customers SET notes = 'x' RETURNING lower(email)":                                                           true,
+		"UPDATE customers SET notes = CASE WHEN ssn = card_number THEN 'same' END":                                          true,
+		"DELETE FROM payments p USING customers c WHERE p.card_number = c.card_number":                                      true,
+	})
+}
