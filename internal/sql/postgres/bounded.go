@@ -434,24 +434,22 @@ func (a *analysis) matchesAll(e *pg_query.A_Expr) bool {
 	}
 	c := n.GetAConst()
 	if c == nil {
-		return !variable(n)
+		return n == nil || !variable(n.ProtoReflect())
 	}
 	v := a.constant(c)
 	return v.kind == 's' && strings.Trim(v.s, set) == "" && (v.s != "" || set != "%")
 }
 
 // variable says that an expression is not made of constants alone.
-func variable(n *pg_query.Node) bool {
+func variable(m protoreflect.Message) bool {
 	found := false
-	if n != nil {
-		walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
-			switch m.Interface().(type) {
-			case *pg_query.ParamRef, *pg_query.ColumnRef, *pg_query.RangeVar:
-				found = true
-			}
-			return !found
-		})
-	}
+	walkSides(m, func(m protoreflect.Message) bool {
+		switch m.Interface().(type) {
+		case *pg_query.ParamRef, *pg_query.ColumnRef, *pg_query.RangeVar:
+			found = true
+		}
+		return !found
+	})
 	return found
 }
 

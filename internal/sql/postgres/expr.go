@@ -175,6 +175,7 @@ func (a *analysis) plainExpr(n *pg_query.Node, sc *scope, u use) (taint, bool) {
 
 // standardExpr reads what the SQL/XML and SQL/JSON standards add.
 func (a *analysis) standardExpr(n *pg_query.Node, sc *scope, u use) taint {
+	a.calledBefore(n)
 	inner := u.under(useValue)
 	switch e := n.GetNode().(type) {
 	case *pg_query.Node_XmlExpr:
@@ -223,6 +224,49 @@ func (a *analysis) standardExpr(n *pg_query.Node, sc *scope, u use) taint {
 	default:
 		a.unknown()
 		return taint{}
+	}
+}
+
+// calledBefore adds what an expression of SQL/JSON does at a server that does not know
+// it yet: there JSON_SCALAR(1) is a call of whatever function has that name. Without
+// words between the arguments both read the same text.
+func (a *analysis) calledBefore(n *pg_query.Node) {
+	name, since := "", 17
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_JsonObjectConstructor:
+		name, since = "json_object", 16
+	case *pg_query.Node_JsonArrayConstructor, *pg_query.Node_JsonArrayQueryConstructor:
+		name, since = "json_array", 16
+	case *pg_query.Node_JsonObjectAgg:
+		name, since = "json_objectagg", 16
+	case *pg_query.Node_JsonArrayAgg:
+		name, since = "json_arrayagg", 16
+	case *pg_query.Node_JsonParseExpr:
+		name = "json"
+	case *pg_query.Node_JsonScalarExpr:
+		name = "json_scalar"
+	case *pg_query.Node_JsonSerializeExpr:
+		name = "json_serialize"
+	case *pg_query.Node_JsonFuncExpr:
+		switch e.JsonFuncExpr.GetOp() {
+		case pg_query.JsonExprOp_JSON_EXISTS_OP:
+			name = "json_exists"
+		case pg_query.JsonExprOp_JSON_QUERY_OP:
+			name = "json_query"
+		case pg_query.JsonExprOp_JSON_VALUE_OP:
+			name = "json_value"
+		default:
+			a.unknown()
+		}
+	}
+	if name == "" || a.in.cat.version/10000 >= since {
+		return
+	}
+	for _, f := range a.in.cat.userFunctions("", name) {
+		a.userFunction(f)
+	}
+	if !a.outside && a.in.labels.all != 0 {
+		a.watched.functions = append(a.watched.functions, name)
 	}
 }
 

@@ -55,6 +55,7 @@ type Inspector struct {
 	labels    *labelTable
 	domains   map[oid]*summary
 	writes    map[oid]*summary
+	planned   map[oid]*summary
 	policies  map[oid]*policySummary
 	views     map[oid]*view
 	cache     *shapeCache
@@ -132,7 +133,7 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	in := &Inspector{
 		cat: cat, parser: o.Parser, database: o.Database, limits: o.Limits, labels: labels,
 		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{},
-		writes: map[oid]*summary{}, policies: map[oid]*policySummary{}, views: map[oid]*view{}, fallible: map[oid][]fallible{}, cache: newShapeCache(),
+		writes: map[oid]*summary{}, planned: map[oid]*summary{}, policies: map[oid]*policySummary{}, views: map[oid]*view{}, fallible: map[oid][]fallible{}, cache: newShapeCache(),
 	}
 	for name, e := range o.Functions {
 		in.functions[normalSignature(name)] = e

@@ -21,6 +21,7 @@ func (a *analysis) readRelation(rel *Relation) {
 		return
 	}
 	a.policies(rel)
+	a.planned(rel, 0)
 	a.explained(rel)
 	switch rel.kind {
 	case 'r', 'p', 'S':
@@ -208,6 +209,7 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 		return
 	}
 	a.policies(rel)
+	a.planned(rel, 0)
 	if event != triggerDelete && event != triggerTruncate {
 		a.include(a.in.writes[rel.oid])
 		for i := range rel.columns {

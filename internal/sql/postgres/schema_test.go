@@ -219,6 +219,9 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		"CREATE TABLE checked (a text CHECK (evil(a)))",
 		"CREATE TABLE indexed (a text)", "CREATE INDEX ON indexed ((evil(a)))",
 		"CREATE TABLE part (a text)", "CREATE INDEX ON part (a) WHERE evil(a)",
+		"CREATE TABLE foretold (a int)", "CREATE INDEX ON foretold (a) WHERE evil() = 1", "CREATE TABLE sworn (a int CHECK (a > 0 OR evil('x')))", "CREATE TABLE ancestor (a int)", "CREATE TABLE heir () INHERITS (ancestor)", "CREATE INDEX ON heir ((a - evil()))",
+		"CREATE VIEW over_foretold AS SELECT a FROM foretold",
+		"CREATE FUNCTION json_scalar(int) RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION json_value(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION json_array() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		"CREATE TABLE generated (a text, b bool GENERATED ALWAYS AS (evil(a)) STORED)",
 		"CREATE TABLE guarded (a text)", "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON guarded USING (evil(a))",
 		"CREATE TABLE triggered (a text)", "CREATE TRIGGER x BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION trg()",
@@ -248,12 +251,19 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		"MERGE INTO triggered t USING plain p ON true WHEN NOT MATCHED THEN INSERT VALUES ('x')",
 		"INSERT INTO plain VALUES (1); INSERT INTO triggered VALUES ('x')", "UPDATE triggered SET a = 'x' WHERE a = 'y'; INSERT INTO triggered VALUES ('x')",
 		"WITH x AS (INSERT INTO triggered VALUES ('x')) SELECT 1",
+		"SELECT a FROM foretold", "DELETE FROM foretold WHERE a = 1", "SELECT a FROM sworn", "SELECT a FROM ancestor", "SELECT a FROM over_foretold",
 	} {
 		if s := inspect(t, in, text).Shape; !s.Effects.Has(gate.EffectUnknown) {
 			t.Errorf("%q has effects %v", text, s.Effects)
 		}
 	}
-	for _, text := range []string{"SELECT a, b FROM plain", "INSERT INTO plain VALUES (1, 'x')", "SELECT a - 1 FROM plain", "UPDATE owner SET id = 2 WHERE id = 1", "SELECT id FROM owned", "SELECT a FROM ranged", "SELECT uuid('x'), count(*) FROM plain"} {
+	for text, since := range map[string]int{"SELECT JSON_SCALAR(1)": 17, "SELECT JSON_VALUE(1, 2)": 17, "SELECT json_array()": 16} {
+		if s := inspect(t, in, text).Shape; s.Effects.Has(gate.EffectUnknown) != (in.Catalog().Version()/10000 < since) {
+			t.Errorf("%q has effects %v at %d", text, s.Effects, in.Catalog().Version())
+		}
+	}
+	for _, text := range []string{"SELECT a, b FROM plain", "INSERT INTO plain VALUES (1, 'x')", "SELECT a - 1 FROM plain", "UPDATE owner SET id = 2 WHERE id = 1", "SELECT id FROM owned", "SELECT a FROM ranged", "SELECT uuid('x'), count(*) FROM plain",
+		"SELECT a FROM checked", "SELECT a FROM indexed", "SELECT a FROM part", "SELECT JSON_EXISTS('{}', '$')"} {
 		if s := inspect(t, in, text).Shape; s.Effects.Has(gate.EffectUnknown) {
 			t.Errorf("%q is unknown: %v", text, s.Facts.Unreviewed)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
@@ -215,6 +216,69 @@ func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation
 	}
 	if s := a.summary(); s != nil {
 		in.writes[o] = s
+	}
+	in.planning(ctx, o, rel)
+}
+
+// planning reads what the server computes when it plans any statement over a relation:
+// what its indexes and checks call with constants alone (RelationGetIndexPredicate in
+// utils/cache/relcache.c, get_relation_constraints in optimizer/util/plancat.c).
+func (in *Inspector) planning(ctx context.Context, o oid, rel *Relation) {
+	if len(in.cat.funcByOID) == 0 {
+		return
+	}
+	var exprs []string
+	for _, c := range rel.more.checks {
+		exprs = append(exprs, c.expr)
+	}
+	for _, x := range rel.more.indexes {
+		for _, e := range x.exprs {
+			exprs = append(exprs, "ROW("+e+")")
+		}
+	}
+	a := in.defining()
+	for _, e := range exprs {
+		n, err := in.parseDefinition(ctx, "SELECT ("+e+")")
+		if err != nil {
+			continue // writes says so
+		}
+		walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
+			switch v := m.Interface().(type) {
+			case *pg_query.FuncCall, *pg_query.A_Expr, *pg_query.TypeCast:
+				if !variable(m) {
+					a.constantExpr(v)
+					return false
+				}
+			}
+			return true
+		})
+	}
+	if s := a.summary(); s != nil {
+		in.planned[o] = s
+	}
+}
+
+// constantExpr reads an expression that is a constant.
+func (a *analysis) constantExpr(v any) {
+	n := &pg_query.Node{}
+	switch e := v.(type) {
+	case *pg_query.FuncCall:
+		n.Node = &pg_query.Node_FuncCall{FuncCall: e}
+	case *pg_query.A_Expr:
+		n.Node = &pg_query.Node_AExpr{AExpr: e}
+	case *pg_query.TypeCast:
+		n.Node = &pg_query.Node_TypeCast{TypeCast: e}
+	}
+	a.expr(n, &scope{}, useTarget)
+}
+
+// planned adds what planning a statement over a relation, or its children, computes.
+func (a *analysis) planned(rel *Relation, depth int) {
+	a.include(a.in.planned[rel.oid])
+	for _, o := range rel.extras().children {
+		if child := a.in.cat.relations[o]; child != nil && depth < maxViewDepth {
+			a.planned(child, depth+1)
+		}
 	}
 }
 
