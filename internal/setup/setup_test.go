@@ -366,6 +366,31 @@ func TestTheSurveyListsWhatNobodyReviewed(t *testing.T) {
 	}
 }
 
+func TestTheSurveyListsIndexesInTheOrderOfLabelledColumns(t *testing.T) {
+	s := start(t)
+	c := connect(t, s, "agent")
+	for _, sql := range []string{
+		"CREATE TABLE public.tenants (id int, tenant int, email text, name text)", "CREATE UNIQUE INDEX among ON public.tenants (tenant, email)",
+		"CREATE INDEX stored ON public.tenants (tenant) INCLUDE (email)", "CREATE INDEX alone ON public.tenants (email)",
+		"CREATE INDEX other ON public.tenants (tenant, name)", "CREATE INDEX hashed ON public.tenants USING brin (tenant, email)",
+	} {
+		pgtest.Query(t, s, database, sql)
+	}
+	v, err := setup.Survey(t.Context(), querier{c}, setup.Known{Labelled: []string{"public.tenants.email"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, i := range v.Items {
+		if i.Kind == "index" {
+			found = append(found, i.Object)
+		}
+	}
+	if !slices.Equal(found, []string{"among on public.tenants"}) {
+		t.Errorf("listed: %q", found)
+	}
+}
+
 func TestNamesSuggestLabelsOnlyAsWholeWordsWhereShort(t *testing.T) {
 	for name, want := range map[string]string{
 		"ssn": "pii", "customer_ssn": "pii", "SSN": "pii", "e_mail": "pii", "emailAddress": "pii", "phone2": "pii", "dateOfBirth": "pii", "card_number": "card",

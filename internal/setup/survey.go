@@ -20,7 +20,7 @@ type Known struct {
 // Item is one object of a target that needs a person's eye.
 type Item struct {
 	// Kind is function, extension, operator, cast, type, trigger, rule, policy,
-	// view, foreign table or column.
+	// view, foreign table, index or column.
 	Kind string `json:"kind"`
 	// Object is its name, or its signature as reviews use it.
 	Object string `json:"object"`
@@ -57,7 +57,7 @@ func Survey(ctx context.Context, q Querier, k Known) (*Inventory, error) {
 			s.labelled[strings.Join(parts[:3], "\x00")] = true
 		}
 	}
-	for _, step := range []func(context.Context){s.functions, s.operators, s.casts, s.types, s.triggers, s.rules, s.policies, s.foreign, s.columns, s.views} {
+	for _, step := range []func(context.Context){s.functions, s.operators, s.casts, s.types, s.triggers, s.rules, s.policies, s.foreign, s.indexes, s.columns, s.views} {
 		step(ctx)
 	}
 	if err := s.r.end(ctx); err != nil {
@@ -230,6 +230,23 @@ func (s *surveyor) foreign(ctx context.Context) {
 	s.r.rows(ctx, "foreign tables", 2, `SELECT n.nspname || '.' || c.relname, v.srvname FROM pg_catalog.pg_foreign_table f `+fmt.Sprintf(ofRelation, "f.ftrelid")+
 		` JOIN pg_catalog.pg_foreign_server v ON v.oid = f.ftserver ORDER BY 1`, func(f []string) error {
 		s.add(Item{Kind: "foreign table", Object: f[0], Why: "its rows are another server's: what they hold has no labels here unless a document names them", Note: "server " + f[1]})
+		return nil
+	})
+}
+
+// indexes lists those by which rows could come in the order of a labelled column.
+func (s *surveyor) indexes(ctx context.Context) {
+	s.r.rows(ctx, "indexes", 6, `SELECT x.relname, n.nspname, c.relname, a.attname, pg_get_indexdef(i.indexrelid), i.indnatts > 1
+		FROM pg_catalog.pg_index i `+fmt.Sprintf(ofRelation, "i.indrelid")+` JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+		JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname NOT IN ('gin', 'brin', 'hash')
+		CROSS JOIN pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k(n)
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n]
+		WHERE i.indrelid >= 16384 ORDER BY 2, 3, 1, k.n`, func(f []string) error {
+		if f[5] == "t" && s.labelled[strings.Join(f[1:4], "\x00")] {
+			s.add(Item{Kind: "index", Object: f[0] + " on " + f[1] + "." + f[2], Note: f[4],
+				Why: "rows could come in the order of the labelled column " + f[3] + ", so sessions at this target do without index scans, and ORDER BY ... LIMIT sorts; " +
+					"INCLUDE (" + f[3] + "), or an index of it alone, has no such cost"})
+		}
 		return nil
 	})
 }

@@ -418,28 +418,6 @@ func BenchmarkEpoch(b *testing.B) {
 	}
 }
 
-func TestWhatNobodyReviewedIsListedWithTheReason(t *testing.T) {
-	in := inspector(t, database, nil, corpusFunctions)
-	found := map[string]string{}
-	for _, u := range in.Unreviewed() {
-		found[u.Name] = u.Why
-	}
-	for name, want := range map[string]string{
-		"public.trg()":                       "writing to public.orders (trigger orders_trg)",
-		"public.op_wipe(text)":               "the operator @!!",
-		"public.to_wiper(integer)":           "a cast",
-		"rule tickets_log on public.tickets": "writing to public.tickets",
-		"public.get_customers()":             "every call of a function named get_customers",
-	} {
-		if !strings.Contains(found[name], want) {
-			t.Errorf("%s: %q", name, found[name])
-		}
-	}
-	if _, ok := found["public.order_total(integer)"]; ok {
-		t.Error("a reviewed function is listed")
-	}
-}
-
 func TestEveryOperatorOfPostgreSQLIsHarmless(t *testing.T) {
 	ctx := context.Background()
 	conn, err := theServer.connect(ctx, database, "postgres")
