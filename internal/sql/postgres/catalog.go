@@ -161,6 +161,7 @@ type function struct {
 	schema    string
 	name      string
 	arguments string // as oidvectortypes prints them
+	types     []oid  // of arguments, those that somebody made
 	language  string
 	extension string
 	returns   oid

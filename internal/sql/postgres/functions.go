@@ -203,6 +203,9 @@ func (a *analysis) userFunction(f *function) {
 	a.facts.functions = append(a.facts.functions, f.schema+"."+f.name)
 	e, ok := a.in.reviewed(f)
 	a.runs = a.runs || !ok || runsBeside(f, e)
+	for _, o := range f.types { // what is given becomes a value of them before it is called
+		a.touchType(o)
+	}
 	if ok {
 		a.add(e)
 		return

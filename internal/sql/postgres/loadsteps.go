@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -163,8 +164,13 @@ func (l *loader) hookSteps() []step {
 func (l *loader) codeSteps() []step {
 	c := l.cat
 	return []step{
-		{"functions", `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.oidvectortypes(p.proargtypes), l.lanname, p.prorettype, p.prokind, p.pronargs, coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass), '') FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384`, 9, func(r record) error {
+		{"functions", `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.oidvectortypes(p.proargtypes), l.lanname, p.prorettype, p.prokind, p.pronargs, coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass), ''), p.proargtypes FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384`, 10, func(r record) error {
 			f := &function{oid: r.oid(0), schema: c.schemaName(r.oid(1)), name: r.name(2), arguments: r.name(3), language: r.name(4), returns: r.oid(5), kind: r.byte(6), argCount: r.int(7), extension: r.name(8)}
+			for word := range strings.FieldsSeq(r.text(9)) {
+				if n, err := strconv.ParseUint(word, 10, 32); err == nil && oid(n) >= firstUserOID {
+					f.types = append(f.types, oid(n))
+				}
+			}
 			c.functions[f.name] = append(c.functions[f.name], f)
 			c.funcByOID[f.oid] = f
 			return nil

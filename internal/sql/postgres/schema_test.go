@@ -221,14 +221,14 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		"CREATE TABLE part (a text)", "CREATE INDEX ON part (a) WHERE evil(a)",
 		"CREATE TABLE foretold (a int)", "CREATE INDEX ON foretold (a) WHERE evil() = 1", "CREATE TABLE sworn (a int CHECK (a > 0 OR evil('x')))", "CREATE TABLE ancestor (a int)", "CREATE TABLE heir () INHERITS (ancestor)", "CREATE INDEX ON heir ((a - evil()))",
 		"CREATE VIEW over_foretold AS SELECT a FROM foretold",
-		"CREATE FUNCTION json_scalar(int) RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION json_value(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION json_array() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		`CREATE FUNCTION "json_scalar"(int) RETURNS int LANGUAGE sql AS 'SELECT 1'`, `CREATE FUNCTION "json_value"(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'`, `CREATE FUNCTION "json_array"() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
 		"CREATE TABLE generated (a text, b bool GENERATED ALWAYS AS (evil(a)) STORED)",
 		"CREATE TABLE guarded (a text)", "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON guarded USING (evil(a))",
 		"CREATE TABLE triggered (a text)", "CREATE TRIGGER x BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION trg()",
 		"CREATE TABLE owner (id int PRIMARY KEY)", "CREATE TABLE owned (id int REFERENCES owner ON DELETE CASCADE)", "CREATE TRIGGER x AFTER DELETE ON owned FOR EACH ROW EXECUTE FUNCTION trg()",
 		"CREATE TABLE ranged (a int) PARTITION BY RANGE (a)", "CREATE TABLE ranged_1 PARTITION OF ranged FOR VALUES FROM (0) TO (10)", "CREATE TRIGGER x BEFORE INSERT ON ranged_1 FOR EACH ROW EXECUTE FUNCTION trg()",
 		"CREATE VIEW viewed AS SELECT evil() AS x FROM plain", "CREATE VIEW viewed2 AS SELECT * FROM viewed", "CREATE VIEW updatable AS SELECT * FROM triggered",
-		"CREATE DOMAIN dom AS text CHECK (evil(value))", "CREATE TABLE domained (a dom)", "CREATE TYPE comp AS (d dom)", "CREATE TABLE composed (c comp[])",
+		"CREATE DOMAIN dom AS text CHECK (evil(value))", "CREATE TABLE domained (a dom)", "CREATE TYPE comp AS (d dom)", "CREATE FUNCTION reviewed(dom) RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION honest(text) RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE TABLE composed (c comp[])",
 		"CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = evil)",
 		"CREATE OPERATOR + (LEFTARG = text, RIGHTARG = text, FUNCTION = evil)",
 		"CREATE TYPE box2 AS (x int)", "CREATE FUNCTION to_box2(text) RETURNS box2 LANGUAGE sql AS 'SELECT ROW(1)::box2'", "CREATE CAST (text AS box2) WITH FUNCTION to_box2(text) AS IMPLICIT", "CREATE TABLE boxed (b box2)",
@@ -236,7 +236,7 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		"CREATE AGGREGATE agg(int) (SFUNC = int4pl, STYPE = int)",
 		"CREATE PROCEDURE proc() LANGUAGE sql AS 'SELECT 1'",
 	)
-	in := inspector(t, "hidden", nil, nil)
+	in := inspector(t, "hidden", nil, map[string]gate.Effects{"public.reviewed(dom)": gate.EffectRead, "public.honest(text)": gate.EffectRead})
 	for _, text := range []string{
 		"SELECT evil()", "SELECT public.evil()", "SELECT * FROM evil() e", "SELECT 1 LIMIT evil()", "VALUES (evil())", "SELECT 1 ORDER BY evil()",
 		"INSERT INTO defaulted (b) VALUES ('x')", "INSERT INTO checked VALUES ('x')", "INSERT INTO indexed VALUES ('x')", "INSERT INTO part VALUES ('x')",
@@ -251,6 +251,7 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		"MERGE INTO triggered t USING plain p ON true WHEN NOT MATCHED THEN INSERT VALUES ('x')",
 		"INSERT INTO plain VALUES (1); INSERT INTO triggered VALUES ('x')", "UPDATE triggered SET a = 'x' WHERE a = 'y'; INSERT INTO triggered VALUES ('x')",
 		"WITH x AS (INSERT INTO triggered VALUES ('x')) SELECT 1",
+		"SELECT reviewed('x')", "SELECT reviewed($1)",
 		"SELECT a FROM foretold", "DELETE FROM foretold WHERE a = 1", "SELECT a FROM sworn", "SELECT a FROM ancestor", "SELECT a FROM over_foretold",
 	} {
 		if s := inspect(t, in, text).Shape; !s.Effects.Has(gate.EffectUnknown) {
@@ -263,7 +264,7 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"SELECT a, b FROM plain", "INSERT INTO plain VALUES (1, 'x')", "SELECT a - 1 FROM plain", "UPDATE owner SET id = 2 WHERE id = 1", "SELECT id FROM owned", "SELECT a FROM ranged", "SELECT uuid('x'), count(*) FROM plain",
-		"SELECT a FROM checked", "SELECT a FROM indexed", "SELECT a FROM part", "SELECT JSON_EXISTS('{}', '$')"} {
+		"SELECT a FROM checked", "SELECT a FROM indexed", "SELECT a FROM part", "SELECT JSON_EXISTS('{}', '$')", "SELECT honest('x')"} {
 		if s := inspect(t, in, text).Shape; s.Effects.Has(gate.EffectUnknown) {
 			t.Errorf("%q is unknown: %v", text, s.Facts.Unreviewed)
 		}
