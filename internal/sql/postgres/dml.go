@@ -276,6 +276,39 @@ func (a *analysis) visibleToTarget(it *item, rel *Relation, n *pg_query.Node) {
 			a.refuse(l, name, "of the relation that the statement changes can only be selected in RETURNING", "leave it out, or qualify the column if another one is meant")
 		}
 	}, nulls)
+	walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
+		if t, ok := m.Interface().(*pg_query.NullTest); ok {
+			a.notByIndex(it, rel, t)
+		}
+		return true
+	})
+}
+
+// notByIndex keeps a question for what is not null from being answered by an index
+// over the column, in whose order the rows would come: to the planner only the bare
+// question is one.
+func (a *analysis) notByIndex(it *item, rel *Relation, t *pg_query.NullTest) {
+	c := t.GetArg().GetColumnRef()
+	if c == nil || t.GetNulltesttype() != pg_query.NullTestType_IS_NOT_NULL || a.tokens == nil {
+		return
+	}
+	labels := a.in.labels.of(rel)
+	fields := c.GetFields()
+	col := rel.column(fields[len(fields)-1].GetString_().GetSval())
+	if col == nil || !labels.isAlone(col.num) {
+		return
+	}
+	from := a.tokens.TokenAt(int(c.GetLocation()))
+	ref := a.entry(tokenSpan{from, from + 2*len(fields) - 1})
+	to := ref.to + 3 // IS NOT NULL
+	if a.tokens.Is(ref.to, "notnull") {
+		to = ref.to + 1
+	} else if to > a.to || !a.tokens.Is(ref.to, "is") {
+		return
+	}
+	l := labels.column(col.num)
+	a.change(edit{from: ref.from, to: ref.from, labels: l, pieces: []editPiece{{text: "("}}})
+	a.change(edit{from: to, to: to, labels: l, pieces: []editPiece{{text: ") IS TRUE"}}})
 }
 
 // namesComputed says whether a reference can mean a computed column, of which not

@@ -63,7 +63,30 @@ func (in *Inspector) orderOfLabels() Order {
 			}
 		}
 	}
+	for _, rel := range in.cat.relations {
+		if in.asksPresence(rel) {
+			return OrderIndex
+		}
+	}
 	return order
+}
+
+// asksPresence reports whether a view or a policy asks what is not null of a column
+// that an index holds alone: that can be answered by the index, in its order. What a
+// statement itself asks is asked of a mask, or in another way.
+func (in *Inspector) asksPresence(rel *Relation) bool {
+	asks := func(text string, of *Relation) bool {
+		return strings.Contains(text, " IS NOT NULL") && in.aloneBelow(of, 0) && slices.ContainsFunc(of.columns, func(c Column) bool {
+			return in.labels.of(of).column(c.num) != 0 && (strings.Contains(text, c.name+" IS NOT NULL") || strings.Contains(text, quoteIdent(c.name)+" IS NOT NULL"))
+		})
+	}
+	for _, p := range rel.extras().policies {
+		if slices.ContainsFunc(p.exprs, func(e string) bool { return asks(e, rel) }) {
+			return true
+		}
+	}
+	v := in.views[rel.oid]
+	return v != nil && rel.kind == 'v' && slices.ContainsFunc(v.bases, func(base *Relation) bool { return asks(rel.extras().definition, base) })
 }
 
 // setAlone notes a column of such an index, for the ancestors as well, through which

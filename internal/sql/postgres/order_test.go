@@ -46,6 +46,25 @@ func TestNoRowComesInTheOrderOfLabelledValues(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, c := range []struct {
+		definitions []string
+		want        Order
+	}{
+		{[]string{"CREATE INDEX y ON people (email)", "CREATE VIEW present AS SELECT id FROM people WHERE region IS NOT NULL AND email IS NULL"}, OrderStorage},
+		{[]string{"CREATE VIEW reached AS SELECT id FROM people WHERE email IS NOT NULL"}, OrderIndex},
+		{[]string{"DROP VIEW reached", "CREATE VIEW named AS SELECT id, email AS mail FROM people", "CREATE VIEW over AS SELECT id FROM named WHERE mail IS NOT NULL"}, OrderIndex},
+		{[]string{"DROP VIEW over", "CREATE POLICY p ON people USING (email IS NOT NULL)"}, OrderIndex},
+		{[]string{"DROP INDEX y"}, OrderStorage},
+	} {
+		for _, text := range c.definitions {
+			if _, err := conn.Exec(ctx, text).ReadAll(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if in := inspector(t, "ordered", map[string][]string{"pii": {"public.people.email", "public.people.doc"}}, nil); in.Order() != c.want {
+			t.Errorf("after %s: %d instead of %d", c.definitions, in.Order(), c.want)
+		}
+	}
 	asked := map[string]string{"application_name": "x", "enable_seqscan": "off"}
 	if OrderStorage.Unorders(asked) != "" || OrderIndex.Unorders(asked) != "enable_seqscan" {
 		t.Error("what a session begins with is judged otherwise")
@@ -85,6 +104,35 @@ func TestAPartOfAValueIsNotShownInTheOrderOfTheWhole(t *testing.T) {
 			}
 			if p := strings.Join(lines, "\n"); strings.Contains(p, "Index") && !strings.Contains(p, "Sort") && showsPart(mask) {
 				t.Errorf("%q under %s is answered in the order of the index:\n%s\n%s", text, mask, p, sql)
+			}
+		}
+	}
+}
+
+func TestWhatIsNotNullIsNotChangedInTheOrderOfAnIndex(t *testing.T) {
+	fresh(t, "present", "CREATE TABLE people (id int PRIMARY KEY, email text UNIQUE, note text)", "INSERT INTO people SELECT i, 'm' || (1000 - i) FROM generate_series(1, 500) i", "VACUUM ANALYZE people")
+	in := inspector(t, "present", map[string][]string{"pii": {"public.people.email"}}, nil)
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "present", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, text := range []string{"UPDATE people SET note = 'x' WHERE email IS NOT NULL RETURNING id", "UPDATE people p SET note = 'x' WHERE ((p.email)) NOTNULL AND note IS NULL RETURNING id",
+		"DELETE FROM people WHERE public.people.email IS NOT NULL RETURNING id", "UPDATE people SET note = 'x' WHERE NOT email IS NOT NULL OR (email IS NOT NULL) RETURNING (email IS NOT NULL), id"} {
+		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		r, err := conn.Exec(ctx, "SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN (COSTS OFF) "+string(sql)).ReadAll()
+		if err != nil {
+			t.Errorf("%q: %v\n%s", text, err, sql)
+			continue
+		}
+		for _, row := range r[2].Rows {
+			if strings.Contains(string(row[0]), "Index Cond") || strings.Contains(string(row[0]), "email_key") {
+				t.Errorf("%q: %s\n%s", text, row[0], sql)
 			}
 		}
 	}
