@@ -36,6 +36,11 @@ func (in *input) has(name string) (word, bool) {
 	return word{}, false
 }
 
+// dashFrom reports whether an argument from an index on begins with a dash.
+func (c *call) dashFrom(from int) bool {
+	return slices.ContainsFunc(c.args[from:], func(w word) bool { return strings.HasPrefix(w.prefix(), "-") })
+}
+
 // parse splits the arguments from an index on into options and operands, as
 // getopt_long does with the names spelt out (glibc manual, section 25.3):
 // abbreviations of names are not understood.
@@ -63,8 +68,13 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 			prefix = w.text
 		}
 		if prefix == "" && w.form != static && !c.harmless(w) && !p.Data {
-			c.fail(w.source(), "it may become an option when it runs", "put -- before it, if the program allows that, or write it out")
-			return nil, false
+			if !p.Dashes || w.number || c.dashFrom(i+1) {
+				c.fail(w.source(), "it may become an option when it runs", "put -- before it, if the program allows that, or write it out")
+				return nil, false
+			}
+			c.args = slices.Insert(slices.Clone(c.args), i, lit("--"))
+			in.ended = i + 1
+			continue
 		}
 		if w.form == each && w.some(func(one *word) bool { p := one.prefix(); return len(p) > 1 && p[0] == '+' && options[p[:2]] != nil }) {
 			c.fail(w.source(), "one of its words is an option", "write it out")

@@ -112,6 +112,9 @@ type Program struct {
 	First bool
 	// Endless: a word of two dashes does not end the options.
 	Endless bool
+	// Dashes: a word of two dashes is put before an operand that is known only when
+	// the program runs.
+	Dashes bool
 	// Data: whatever the arguments are, options too, the program only computes.
 	Data bool
 	// Response: an argument that begins with @ names a file of arguments.
