@@ -34,6 +34,7 @@ func (a *analysis) columnRef(c *pg_query.ColumnRef, sc *scope, u use) taint {
 		if row, ok := a.wholeRow(names[:len(names)-1], sc); ok {
 			if found {
 				row.labels |= t.labels
+				row.kinds |= t.kinds
 			}
 			t = row
 		}
@@ -158,7 +159,7 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 	for i := range it.cols {
 		c := &it.cols[i]
 		if c.name == name || c.name == "" {
-			t.join(taint{labels: c.labels, src: c.src})
+			t.join(taint{labels: c.labels, src: c.src, kinds: c.kinds})
 			t.typ = c.typ
 			plain = plain && c.plain
 			found = found || c.name == name
@@ -274,7 +275,7 @@ func (a *analysis) star(n *pg_query.Node, sc *scope) (cols []outCol, ok bool) {
 			return nil, false
 		}
 		t := a.indirection(i, sc, useTarget)
-		return []outCol{{labels: t.labels, src: t.src}}, true
+		return []outCol{{labels: t.labels, src: t.src, kinds: t.kinds}}, true
 	}
 	fields := n.GetColumnRef().GetFields()
 	if len(fields) == 0 || fields[len(fields)-1].GetAStar() == nil {

@@ -8,7 +8,8 @@ import (
 type taint struct {
 	labels labelSet
 	src    string
-	typ    oid // the type if it is known
+	typ    oid       // the type if it is known
+	kinds  typeKinds // of the labelled columns in it, whatever became of them
 	row    bool
 	plain  bool // a column of a table as it is; of anything else even NULL says something of the value
 }
@@ -16,6 +17,7 @@ type taint struct {
 // join adds what another expression shows; the result has no known type.
 func (t *taint) join(o taint) {
 	t.labels |= o.labels
+	t.kinds |= o.kinds
 	if t.src == "" {
 		t.src = o.src
 	}
@@ -281,7 +283,7 @@ func (a *analysis) exprs(list []*pg_query.Node, sc *scope, u use) taint {
 func union(cols []outCol) taint {
 	var t taint
 	for _, c := range cols {
-		t.join(taint{labels: c.labels, src: c.src})
+		t.join(taint{labels: c.labels, src: c.src, kinds: c.kinds})
 	}
 	return t
 }
@@ -420,9 +422,10 @@ func (a *analysis) operatorOf(e *pg_query.A_Expr) {
 
 func (a *analysis) caseExpr(e *pg_query.CaseExpr, sc *scope, u use) taint {
 	condition := u.under(useCase)
+	var arg taint
 	if e.GetArg() != nil {
 		a.operator([]*pg_query.Node{pg_query.MakeStrNode("=")})
-		a.expr(e.GetArg(), sc, condition)
+		arg = a.expr(e.GetArg(), sc, condition)
 	}
 	result := a.carried(u)
 	t := a.expr(e.GetDefresult(), sc, result)
@@ -430,6 +433,9 @@ func (a *analysis) caseExpr(e *pg_query.CaseExpr, sc *scope, u use) taint {
 		w := n.GetCaseWhen()
 		c := a.expr(w.GetExpr(), sc, condition)
 		t.join(c) // which branch is taken shows the condition
+		if e.GetArg() != nil {
+			a.compared(arg, c)
+		}
 		t.join(a.expr(w.GetResult(), sc, result))
 	}
 	return t
@@ -454,6 +460,9 @@ func (a *analysis) subLink(s *pg_query.SubLink, sc *scope, u use) taint {
 		return taint{labels: inner}
 	}
 	compared := s.GetTestexpr() != nil
+	if compared {
+		a.compared(t, test)
+	}
 	if !compared && s.GetSubLinkType() != pg_query.SubLinkType_ARRAY_SUBLINK && !a.oneRow(s.GetSubselect()) {
 		a.computes(taint{labels: inner})
 	}

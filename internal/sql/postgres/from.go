@@ -127,7 +127,7 @@ func (a *analysis) relationColumns(rel *Relation) []outCol {
 			l = labels.ofWhole(c.num) // masked parts leave the rest to be used
 		}
 		if l != 0 {
-			out[i].labels, out[i].src = l, rel.Name()+"."+c.name
+			out[i].labels, out[i].src, out[i].kinds = l, rel.Name()+"."+c.name, a.in.cat.kindsOf(c.typ, 0)
 		}
 	}
 	return out
@@ -153,13 +153,13 @@ func (a *analysis) rangeFunction(f *pg_query.RangeFunction, sc *scope) *item {
 	}
 	a.columnDefinitions(f.GetColdeflist(), it, all)
 	for _, name := range strs(alias.GetColnames()) {
-		it.cols = append(it.cols, outCol{name: name, labels: all.labels, src: all.src})
+		it.cols = append(it.cols, outCol{name: name, labels: all.labels, src: all.src, kinds: all.kinds})
 	}
 	if len(it.cols) == 0 {
-		it.cols = append(it.cols, outCol{name: it.alias, labels: all.labels, src: all.src})
+		it.cols = append(it.cols, outCol{name: it.alias, labels: all.labels, src: all.src, kinds: all.kinds})
 	}
 	if all.labels != 0 { // columns that are not listed here show the same
-		it.cols = append(it.cols, outCol{labels: all.labels, src: all.src})
+		it.cols = append(it.cols, outCol{labels: all.labels, src: all.src, kinds: all.kinds})
 	}
 	return it
 }
@@ -168,7 +168,7 @@ func (a *analysis) columnDefinitions(list []*pg_query.Node, it *item, all taint)
 	for _, n := range list {
 		def := n.GetColumnDef()
 		a.typeName(def.GetTypeName())
-		it.cols = append(it.cols, outCol{name: def.GetColname(), labels: all.labels, src: all.src})
+		it.cols = append(it.cols, outCol{name: def.GetColname(), labels: all.labels, src: all.src, kinds: all.kinds})
 	}
 }
 
@@ -195,7 +195,7 @@ func (a *analysis) rangeTableFunc(f *pg_query.RangeTableFunc, sc *scope) *item {
 	}
 	a.computes(all)
 	for i := range it.cols {
-		it.cols[i].labels, it.cols[i].src = all.labels, all.src
+		it.cols[i].labels, it.cols[i].src, it.cols[i].kinds = all.labels, all.src, all.kinds
 	}
 	it.cols = rename(it.cols, strs(f.GetAlias().GetColnames()))
 	return it
@@ -218,7 +218,7 @@ func (a *analysis) jsonTable(t *pg_query.JsonTable, sc *scope) *item {
 	a.jsonColumns(t.GetColumns(), it, inner, u, &all)
 	a.computes(all)
 	for i := range it.cols {
-		it.cols[i].labels, it.cols[i].src = all.labels, all.src
+		it.cols[i].labels, it.cols[i].src, it.cols[i].kinds = all.labels, all.src, all.kinds
 	}
 	it.cols = rename(it.cols, strs(t.GetAlias().GetColnames()))
 	return it
@@ -285,6 +285,7 @@ func (a *analysis) join(j *pg_query.JoinExpr, sc *scope) []outCol {
 					a.controlled(c, useUsing)
 					shown[i].join(taint{labels: c.labels, src: c.src})
 					merged.labels |= c.labels
+					merged.kinds |= c.kinds
 					merged.src, merged.typ = c.src, c.typ
 				}
 			}

@@ -70,13 +70,16 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 		argument = useNull
 	}
 	var t taint
-	at, labelled := -1, 0
+	at, labelled, typ := -1, 0, oid(0)
 	for i, n := range f.GetArgs() {
 		v := a.argument(n, sc, argument, name)
 		if argument.kind == useKindNull {
 			v = a.asked(v, u)
 		}
 		t.join(v)
+		if i == 0 {
+			typ = v.typ
+		}
 		if v.labels != 0 {
 			at, labelled = i, labelled+1
 		}
@@ -90,8 +93,11 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 	}
 	a.expr(f.GetAggFilter(), sc, useWhere)
 	a.window(f.GetOver(), sc)
-	if !a.totalCall(names, at) {
+	if !a.totalCall(f, at, typ, t) {
 		a.computes(t)
+	}
+	if name == "regexp_match" && t.labels != 0 {
+		t.kinds |= kindArray
 	}
 	return t
 }

@@ -12,7 +12,8 @@ type outCol struct {
 	labels labelSet
 	src    string // the labelled column that it shows, for messages
 	typ    oid    // 0 if not known
-	plain  bool   // see taint
+	kinds  typeKinds
+	plain  bool // see taint
 }
 
 // item is one entry of a FROM clause.
@@ -120,16 +121,17 @@ func (a *analysis) cteColumns(c *pg_query.CommonTableExpr, cols []outCol) []outC
 	var all outCol
 	for _, col := range cols {
 		all.labels |= col.labels
+		all.kinds |= col.kinds
 		if col.src != "" {
 			all.src = col.src
 		}
 	}
 	if s := c.GetSearchClause(); s != nil {
-		cols = append(cols, outCol{name: s.GetSearchSeqColumn(), labels: all.labels, src: all.src})
+		cols = append(cols, outCol{name: s.GetSearchSeqColumn(), labels: all.labels, src: all.src, kinds: all.kinds})
 	}
 	if s := c.GetCycleClause(); s != nil {
-		cols = append(cols, outCol{name: s.GetCycleMarkColumn(), labels: all.labels, src: all.src},
-			outCol{name: s.GetCyclePathColumn(), labels: all.labels, src: all.src})
+		cols = append(cols, outCol{name: s.GetCycleMarkColumn(), labels: all.labels, src: all.src, kinds: all.kinds},
+			outCol{name: s.GetCyclePathColumn(), labels: all.labels, src: all.src, kinds: all.kinds})
 		a.control |= all.labels
 	}
 	return cols
@@ -207,6 +209,7 @@ func (a *analysis) setOperation(s *pg_query.SelectStmt, sc *scope) []outCol {
 	for i := range out {
 		if i < len(right) {
 			out[i].labels |= right[i].labels
+			out[i].kinds |= right[i].kinds
 			out[i].plain = out[i].plain && right[i].plain
 			if out[i].src == "" {
 				out[i].src = right[i].src
@@ -230,6 +233,7 @@ func (a *analysis) values(s *pg_query.SelectStmt, sc *scope) []outCol {
 				out = append(out, outCol{name: columnNumber(i), typ: t.typ})
 			}
 			out[i].labels |= t.labels
+			out[i].kinds |= t.kinds
 			if out[i].src == "" {
 				out[i].src = t.src
 			}
@@ -360,7 +364,7 @@ func (a *analysis) targets(list []*pg_query.Node, sc *scope) []outCol {
 		if name == "" {
 			name = outputName(t.GetVal())
 		}
-		out = append(out, outCol{name: name, labels: v.labels, src: v.src, typ: v.typ, plain: v.plain})
+		out = append(out, outCol{name: name, labels: v.labels, src: v.src, typ: v.typ, kinds: v.kinds, plain: v.plain})
 	}
 	return out
 }

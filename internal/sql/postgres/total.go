@@ -12,10 +12,11 @@ import (
 // operand of anything that is not on the lists below counts as one that rows
 // depend on. The lists hold what returns one value for every value of its type,
 // whatever it is; what fails for a wrong constant, such as the field of
-// date_trunc, always fails.
+// date_part, always fails. Some fail for values of some types after all: see
+// [analysis.failsFor].
 
 // totalFunctions are functions, aggregates and window functions of pg_catalog.
-const totalFunctions = " array_agg array_length array_remove array_to_json array_to_string ascii avg bit_length bool_and bool_or btrim " +
+const totalFunctions = " array_agg array_length array_to_json array_to_string avg bit_length bool_and bool_or btrim " +
 	"cardinality char_length character_length coalesce concat concat_ws count cume_dist dense_rank every " +
 	"first_value hashtext initcap json_agg json_strip_nulls json_typeof jsonb_agg " +
 	"jsonb_strip_nulls jsonb_typeof lag last_value lead left length lower ltrim max md5 min num_nonnulls num_nulls " +
@@ -39,6 +40,15 @@ func (a *analysis) computes(t taint) {
 	}
 }
 
+// compared notes labelled operands of comparisons that can fail.
+func (a *analysis) compared(operands ...taint) {
+	for _, t := range operands {
+		if t.kinds&kindGeometric != 0 {
+			a.computes(t)
+		}
+	}
+}
+
 // totalFunction reports whether a call returns one value whatever its arguments.
 func (a *analysis) totalFunction(names []string) bool {
 	name := names[len(names)-1]
@@ -47,8 +57,13 @@ func (a *analysis) totalFunction(names []string) bool {
 }
 
 // totalCall reports the same of a call of which only one argument is labelled;
-// at is which one, -1 if there are several.
-func (a *analysis) totalCall(names []string, at int) bool {
+// at is which one, -1 if there are several. typ is the type of the first argument,
+// if it is known, and t what all of them show.
+func (a *analysis) totalCall(f *pg_query.FuncCall, at int, typ oid, t taint) bool {
+	names := strs(f.GetFuncname())
+	if a.failsFor(f, names[len(names)-1], typ, t.kinds) {
+		return false
+	}
 	name := " " + names[len(names)-1] + " "
 	if a.totalFunction(names) {
 		return true
@@ -66,6 +81,96 @@ func (a *analysis) totalCall(names []string, at int) bool {
 	return strings.Count(name, " ") == 2 && strings.Contains(list, name) && len(a.in.cat.userFunctions("", names[len(names)-1])) == 0
 }
 
+// typeKinds are kinds of types of whose values some make functions fail that give a
+// value for all of other types.
+type typeKinds uint8
+
+const (
+	kindJSON      typeKinds = 1 << iota // json, whose text each function reads anew: it can hold what no text can
+	kindGeometric                       // lengths and areas overflow, which comparisons compute
+	kindArray                           // not every array can be an element of another
+	kindInexact                         // floats and intervals: a sum overflows
+	kindDate                            // dates go further than timestamps
+
+	kindsAll = kindJSON | kindGeometric | kindArray | kindInexact | kindDate
+)
+
+// kindsOf returns the kinds of a type and of what it is made of.
+func (c *Catalog) kindsOf(o oid, depth int) typeKinds {
+	t := c.base(o)
+	switch {
+	case t == nil || depth > maxMaskDepth:
+		return kindsAll
+	case t.category == 'A':
+		return kindArray | c.kindsOf(t.elem, depth+1)
+	case t.kind == 'c':
+		rel := c.relations[t.relation]
+		if rel == nil {
+			return kindsAll
+		}
+		var kinds typeKinds
+		for i := range rel.columns {
+			kinds |= c.kindsOf(rel.columns[i].typ, depth+1)
+		}
+		return kinds
+	case t.category == 'G':
+		return kindGeometric
+	case t.category == 'R':
+		return kindDate | kindInexact // its bounds can be that
+	case t.name == "json":
+		return kindJSON
+	}
+	switch t.oid {
+	case oidFloat4, oidFloat8, oidInterval:
+		return kindInexact
+	case oidDate:
+		return kindDate
+	}
+	return 0
+}
+
+// failsFor reports whether a function that is on a list above can fail for some values
+// of the kinds of its arguments, or with the constants that it is given.
+func (a *analysis) failsFor(f *pg_query.FuncCall, name string, typ oid, kinds typeKinds) bool {
+	args := f.GetArgs()
+	switch name {
+	case "array_agg":
+		return kinds&kindArray != 0
+	case "avg":
+		return kinds&kindInexact != 0
+	case "date_part", "extract": // the time zone of a timestamp that has none is asked for in vain, but for infinity
+		if len(args) == 0 {
+			return true
+		}
+		c, ok := a.constantOf(args[0])
+		return name == "date_part" && kinds&kindDate != 0 || !ok || strings.HasPrefix(strings.ToLower(c.s), "timezone")
+	case "jsonb_agg", "to_jsonb", "json_strip_nulls":
+		return kinds&kindJSON != 0
+	case "length": // of bytes in an encoding
+		return kinds&kindGeometric != 0 || len(args) != 1
+	case "date_trunc":
+		// The century of a date can begin before time does; the year begins before it
+		// only for the last weeks of 4714 BC.
+		if len(args) == 0 {
+			return true
+		}
+		c, ok := a.constantOf(args[0])
+		return !ok || !strings.Contains(" microseconds milliseconds second minute hour day week month quarter year ", " "+c.s+" ")
+	case "to_char":
+		switch typ {
+		case oidDate, oidTimestamp, oidTimestamptz, oidInterval:
+			return false
+		}
+		if len(args) != 2 {
+			return true
+		}
+		c, ok := a.constantOf(args[1])
+		format := strings.ToUpper(c.s)
+		return !ok || strings.Contains(format, "V") || strings.Contains(format, "RN") || strings.Contains(format, "TH")
+	}
+	return false
+}
+
 // valueOperator reports whether an operator makes a value rather than compares:
 // rows do not depend on it by themselves.
 func valueOperator(e *pg_query.A_Expr) bool {
@@ -76,7 +181,8 @@ func valueOperator(e *pg_query.A_Expr) bool {
 // totalOperator reports the same of an operator.
 func (a *analysis) totalOperator(e *pg_query.A_Expr, left, right taint) bool {
 	name := operatorName(e.GetName())
-	if len(a.in.cat.operatorsNamed(name)) > 0 {
+	kinds := left.kinds | right.kinds
+	if len(a.in.cat.operatorsNamed(name)) > 0 || kinds&kindGeometric != 0 {
 		return false
 	}
 	switch e.GetKind() {
@@ -90,6 +196,8 @@ func (a *analysis) totalOperator(e *pg_query.A_Expr, left, right taint) bool {
 			return textual(e.GetLexpr(), left) && textual(e.GetRexpr(), right)
 		case "~~", "!~~", "~~*", "!~~*":
 			return a.totalPattern(e.GetRexpr())
+		case "->", "->>", "#>", "#>>":
+			return kinds&kindJSON == 0
 		}
 		return !strings.Contains(name, " ") && strings.Contains(totalOperators, " "+name+" ")
 	}
@@ -99,11 +207,19 @@ func (a *analysis) totalOperator(e *pg_query.A_Expr, left, right taint) bool {
 // totalPattern is a constant pattern that does not end in an escape, which would
 // fail only where the text reaches it.
 func (a *analysis) totalPattern(n *pg_query.Node) bool {
+	c, ok := a.constantOf(n)
+	return ok && !strings.HasSuffix(c.s, `\`)
+}
+
+// constantOf returns the constant that an expression is, apart from casts.
+func (a *analysis) constantOf(n *pg_query.Node) (constant, bool) {
 	for n.GetTypeCast() != nil {
 		n = n.GetTypeCast().GetArg()
 	}
-	c := n.GetAConst()
-	return c != nil && !strings.HasSuffix(a.constant(c).s, `\`)
+	if n.GetAConst() == nil {
+		return constant{}, false
+	}
+	return a.constant(n.GetAConst()), true
 }
 
 // textual reports whether an operand is a text, which || joins without fail.
@@ -129,11 +245,14 @@ const (
 	oidInt2        oid = 21
 	oidInt4        oid = 23
 	oidText        oid = 25
+	oidFloat4      oid = 700
+	oidFloat8      oid = 701
 	oidBpchar      oid = 1042
 	oidVarchar     oid = 1043
 	oidDate        oid = 1082
 	oidTimestamp   oid = 1114
 	oidTimestamptz oid = 1184
+	oidInterval    oid = 1186
 	oidNumeric     oid = 1700
 )
 
