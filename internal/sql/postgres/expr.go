@@ -434,7 +434,7 @@ func (a *analysis) caseExpr(e *pg_query.CaseExpr, sc *scope, u use) taint {
 		c := a.expr(w.GetExpr(), sc, condition)
 		t.join(c) // which branch is taken shows the condition
 		if e.GetArg() != nil {
-			a.compared(arg, c)
+			a.comparesKinds(arg, c)
 		}
 		t.join(a.expr(w.GetResult(), sc, result))
 	}
@@ -461,7 +461,7 @@ func (a *analysis) subLink(s *pg_query.SubLink, sc *scope, u use) taint {
 	}
 	compared := s.GetTestexpr() != nil
 	if compared {
-		a.compared(t, test)
+		a.comparesKinds(t, test)
 	}
 	if !compared && s.GetSubLinkType() != pg_query.SubLinkType_ARRAY_SUBLINK && !a.oneRow(s.GetSubselect()) {
 		a.computes(taint{labels: inner})

@@ -40,8 +40,8 @@ func (a *analysis) computes(t taint) {
 	}
 }
 
-// compared notes labelled operands of comparisons that can fail.
-func (a *analysis) compared(operands ...taint) {
+// comparesKinds notes labelled operands of comparisons that can fail.
+func (a *analysis) comparesKinds(operands ...taint) {
 	for _, t := range operands {
 		if t.kinds&kindGeometric != 0 {
 			a.computes(t)
