@@ -466,7 +466,7 @@ func TestWhatIsMaskedInStatisticsIsRefusedAsAFunction(t *testing.T) {
 				}
 				for _, name := range call.FindAllString(m[0], -1) {
 					seen++
-					if maskErr(t, in, "SELECT "+name+"(1)") == nil {
+					if name != "pg_stat_get_numscans" && maskErr(t, in, "SELECT "+name+"(1)") == nil {
 						t.Errorf("%s.%s is masked, and %s() is not refused", rel.Name(), c.name, name)
 					}
 				}
@@ -479,5 +479,37 @@ func TestWhatIsMaskedInStatisticsIsRefusedAsAFunction(t *testing.T) {
 	}
 	if seen < 20 {
 		t.Errorf("only %d functions are behind masked statistics", seen)
+	}
+}
+
+func TestTheScansOfAnIndexAreShownUnlessItIsOfATOASTTable(t *testing.T) {
+	in := inspector(t, database, corpusMarks, nil)
+	conn, err := theServer.connect(context.Background(), database, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for text, null := range map[string]bool{
+		"SELECT pg_stat_get_numscans(i.indexrelid) FROM pg_index i WHERE i.indrelid = 'orders'::regclass LIMIT 1":                                                                   false,
+		"SELECT max(pg_catalog.pg_stat_get_numscans ( ( q.oid ) )) FROM pg_class q WHERE q.relname = 'orders_pkey'":                                                                 false,
+		"SELECT pg_stat_get_numscans(max(t.oid::int)::oid) FROM pg_class t WHERE t.relname = 'orders_pkey'":                                                                         false,
+		"SELECT pg_stat_get_numscans((SELECT i.indexrelid FROM pg_class c JOIN pg_index i ON i.indrelid = c.reltoastrelid WHERE c.relname = 'customers'))":                          true,
+		"SELECT pg_catalog.pg_stat_get_numscans(i.indexrelid) FROM pg_index i, pg_class o WHERE i.indrelid = o.reltoastrelid AND o.relname = 'customers'":                           true,
+		"SELECT pg_stat_get_numscans(x.o::oid) FROM (SELECT i.indexrelid::int8 AS o FROM pg_class c JOIN pg_index i ON i.indrelid = c.reltoastrelid AND c.relname = 'customers') x": true,
+	} {
+		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		rows, err := conn.Exec(context.Background(), string(sql)).ReadAll()
+		if err != nil || len(rows[0].Rows) != 1 || (rows[0].Rows[0][0] == nil) != null {
+			t.Errorf("%s: %v %v\n%s", text, rows, err, sql)
+		}
+	}
+	for _, text := range []string{"SELECT pg_stat_get_numscans(VARIADIC ARRAY[1])", "SELECT pg_stat_get_numscans(\"\" => 1)", "SELECT (i.indexrelid).pg_stat_get_numscans FROM pg_index i"} {
+		if _, err := in.Inspect(context.Background(), corpusEnv, text, &Buffer{}); err == nil && maskErr(t, in, text) == nil {
+			t.Errorf("%s is not refused", text)
+		}
 	}
 }
