@@ -148,18 +148,22 @@ func (c *call) printf() {
 	}
 	c.data(args[1:])
 	for i := range args[1:] {
-		// zsh evaluates the argument of a numeric conversion.
-		if numbers && c.a.dialect == Zsh && args[1+i].form == dynamic && !args[1+i].number {
-			c.fail("", "the number is known only when it runs", "use %s")
+		w := &args[1+i]
+		if len(numbers) == 0 || !numbers[i%len(numbers)] && !w.many {
+			continue
 		}
-		if numbers && args[1+i].form == static && strings.ContainsAny(args[1+i].text, "[$`(") {
-			c.fail(args[1+i].text, "it is no number", "use %s")
+		switch {
+		case c.a.dialect == Zsh:
+			c.number(w) // it may be the name of a variable, whose text is evaluated
+		case w.form == static && strings.ContainsAny(w.text, "[$`("):
+			c.fail(w.text, "it is no number", "use %s")
 		}
 	}
 }
 
-// conversions reads a format; numbers says that one takes a number.
-func conversions(format string) (numbers, ok bool) {
+// conversions reads a format: for each argument that it takes, whether it takes a
+// number.
+func conversions(format string) (numbers []bool, ok bool) {
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' {
 			continue
@@ -168,25 +172,28 @@ func conversions(format string) (numbers, ok bool) {
 			continue
 		}
 		for i < len(format) && strings.IndexByte("-+ #0123456789.*'", format[i]) >= 0 {
-			numbers = numbers || format[i] == '*'
+			if format[i] == '*' {
+				numbers = append(numbers, true)
+			}
 			i++
 		}
 		if i < len(format) && format[i] == '(' {
 			end := strings.IndexByte(format[i:], ')')
 			if end < 0 {
-				return false, false
+				return nil, false
 			}
 			i += end + 1
 		}
 		if i >= len(format) {
-			return false, false
+			return nil, false
 		}
 		switch format[i] {
 		case 's', 'b', 'q', 'c':
+			numbers = append(numbers, false)
 		case 'd', 'i', 'u', 'o', 'x', 'X', 'e', 'E', 'f', 'F', 'g', 'G', 'T':
-			numbers = true
+			numbers = append(numbers, true)
 		default:
-			return false, false // %n assigns
+			return nil, false // %n assigns
 		}
 	}
 	return numbers, true
@@ -277,11 +284,12 @@ func (c *call) read() state {
 		switch w.text {
 		case "-r", "-s", "-rs":
 		case "-d", "-n", "-N", "-t", "-p":
-			if c.a.dialect == POSIX && w.text != "-t" && w.text != "-p" {
+			// What an option takes no value for is a variable's name.
+			if c.a.dialect == POSIX && w.text != "-t" && w.text != "-p" || c.a.dialect == Zsh && w.text != "-d" && w.text != "-t" {
 				c.fail(w.text, "this shell's read does not know it", "")
 				return s
 			}
-			if i++; i < len(c.args) && c.args[i].form == static {
+			if i++; i < len(c.args) && c.args[i].form == static && (w.text == "-d" || w.text == "-p" || strings.Trim(c.args[i].text, "0123456789.") == "") {
 				continue
 			}
 			fallthrough
@@ -379,7 +387,7 @@ func (c *call) lookUp() bool {
 			switch {
 			case w.form != static && w.form != each:
 				c.fail(w.source(), "the name must be written out", "")
-			case w.form == static && strings.Contains(w.text, "/"):
+			case w.some(func(one *word) bool { return one.form != static || strings.Contains(one.text, "/") }):
 				c.a.place(w, c.s, hostpath.Question{Use: hostpath.Stat, Follow: true}, c.name, false)
 			}
 		}

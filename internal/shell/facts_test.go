@@ -114,7 +114,8 @@ func TestZshLinesAreReadWithFewerForms(t *testing.T) {
 	for line, allowed := range map[string]bool{
 		"ls app | wc -l": true, "grep -c ERROR logs/app.log": true, "for f in app/src/*.py; do wc -l \"$f\"; done": true,
 		"n=$(cat data/l1.txt); [ $n -gt 1 ]": false, "< data/l1.txt": false, "path=x": false, "printf %d \"$(cat data/l1.txt)\"": false,
-		"set -f; echo *": false, "set -eu; cat data/l1.txt": true, "ls *(e:'touch outbox/pwned':)": false, "echo ${(e)x}": false, "echo =ls": true,
+		"set -f; echo *": false, "set -eu; cat data/l1.txt": true, "ls *(e:'touch outbox/pwned':)": false,
+		"printf %d a": false, "printf '%s %d' x 5": true, "read -p x y; echo $y": false, "read -r y; echo $y": true, "echo ${(e)x}": false, "echo =ls": true,
 	} {
 		cmd, err := b.settle(t, line, Zsh)
 		if got := err == nil && readonly(cmd); got != allowed {

@@ -36,7 +36,7 @@ func (c *call) test(args []word) {
 			c.literally(w)
 		}
 	}
-	c.expression(args)
+	c.expression(args, len(args) > 4)
 }
 
 // quoteAll puts what is unquoted in quotes.
@@ -48,17 +48,19 @@ func quoteAll(w *word) {
 	w.split = w.many
 }
 
-// expression understands one expression; -a and -o join several.
-func (c *call) expression(args []word) {
+// expression understands one expression; -a and -o join several. Among so many words
+// that their number does not tell what each is, one that stands alone must be none that
+// can be an operator: what follows it would be another's operand, perhaps a file.
+func (c *call) expression(args []word, many bool) {
 	for i := 1; i < len(args)-1; i++ {
 		if args[i].is("-a") || args[i].is("-o") {
-			c.expression(args[:i])
-			c.expression(args[i+1:])
+			c.expression(args[:i], many)
+			c.expression(args[i+1:], many)
 			return
 		}
 	}
 	if len(args) > 1 && args[0].is("!") {
-		c.expression(args[1:])
+		c.expression(args[1:], many)
 		return
 	}
 	op := func(i int) string {
@@ -72,6 +74,9 @@ func (c *call) expression(args []word) {
 	case len(args) == 1:
 		if args[0].form == static && strings.HasPrefix(args[0].text, "-") && args[0].text != "-" {
 			c.fail(args[0].text, "its operand is missing", "")
+		}
+		if many && args[0].some(func(one *word) bool { p := one.prefix(); return p == "" || strings.Contains("-!()", p[:1]) }) {
+			c.fail(args[0].source(), "among so many words it may be taken for an operator", "write each test in its own [ ... ], joined by && and ||")
 		}
 	case len(args) == 2 && slices.Contains(stringTests, op(0)):
 	case len(args) == 2 && op(0) == "-t" && isNumber(args[1]):
