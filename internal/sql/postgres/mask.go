@@ -187,16 +187,20 @@ func (in *Inspector) maskValue(t *typeInfo, typeSQL, ref, mask string, depth int
 		}
 	case mask == MaskDateYear && t.category == 'D' && (strings.HasPrefix(t.name, "timestamp") || t.name == "date"):
 		// The year in UTC: that of the session's time zone, which the agent sets, would
-		// tell the days around a new year apart.
-		switch t.name {
-		case "timestamptz":
+		// tell the days around a new year apart. A date that has no whole year
+		// as a timestamp shows none: an error would tell of the value.
+		if t.name == "timestamptz" {
 			ref = "pg_catalog.timezone ( 'UTC' , " + ref + " )"
-		case "date":
-			ref += " :: pg_catalog.timestamp"
 		}
-		return "pg_catalog.date_trunc ( 'year' , " + ref + " )"
+		first, last := " OPERATOR(pg_catalog.>=) '4713-01-01 BC'", ""
+		if t.name == "date" { // some are no timestamps
+			last = " AND " + ref + " OPERATOR(pg_catalog.<) '294277-01-01'"
+		}
+		return "CASE WHEN " + ref + first + last + " THEN pg_catalog.date_trunc ( 'year' , " + ref + " :: pg_catalog.timestamp ) END"
 	case mask == MaskDateYear && text:
-		return "pg_catalog.\"left\" ( " + plain + " , 4 )"
+		year := "pg_catalog.\"left\" ( " + plain + " , 4 )"
+		return "CASE WHEN pg_catalog.length ( " + plain + " ) OPERATOR(pg_catalog.>=) 4 AND pg_catalog.translate ( " + year + " , '0123456789' , '' ) OPERATOR(pg_catalog.=) '' " +
+			"THEN " + year + " ELSE '" + redactedText + "' END"
 	case mask == MaskLast4 && text:
 		return "'****' OPERATOR(pg_catalog.||) pg_catalog.\"right\" ( " + plain + " , CASE WHEN pg_catalog.length ( " + plain + " ) OPERATOR(pg_catalog.>=) 8 THEN 4 ELSE 0 END )"
 	case mask == MaskEmail && text:

@@ -33,7 +33,7 @@ func TestPartialMasksSuitElementsFieldsAndMembers(t *testing.T) {
 			`{}|NULL|NULL|(,)|{}|(,,)|NULL|NULL|NULL|NULL|NULL`},
 		MaskDigits: {`{alice@example.org,NULL,0000-0000}|NULL|alice@example.org|(0000-0000,)|{"n": "0000", "o": "[redacted]", "v": "0000-0000"}|("(0000-0000,2001-02-03)",7,)|NULL|("(0000-0000,)",7,a@b)|NULL|"[redacted]"|[{"v": "[redacted]"}, "[redacted]", null]`,
 			`{}|NULL|NULL|(,)|{}|(,,)|NULL|NULL|NULL|NULL|NULL`},
-		MaskDateYear: {`{alic,NULL,4111}|{2001-01-01}|alic|(4111,2001-01-01)|{"n": "4711", "o": "[redacted]", "v": "4111"}|("(4111,2001-02-03)",7,)|NULL|("(4111,)",7,a@b)|NULL|"[redacted]"|[{"v": "[redacted]"}, "[redacted]", null]`,
+		MaskDateYear: {`{[redacted],NULL,4111}|{2001-01-01}|[redacted]|(4111,2001-01-01)|{"n": "4711", "o": "[redacted]", "v": "4111"}|("(4111,2001-02-03)",7,)|NULL|("(4111,)",7,a@b)|NULL|"[redacted]"|[{"v": "[redacted]"}, "[redacted]", null]`,
 			`{}|{}|NULL|(,)|{}|(,,)|NULL|NULL|NULL|NULL|NULL`},
 	} {
 		sql, err := inspect(t, in, "SELECT * FROM t").AppendSQL(nil, gate.Masks{"l": mask})

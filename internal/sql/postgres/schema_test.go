@@ -140,6 +140,33 @@ func TestMasksKeepTheTypeOfTheColumn(t *testing.T) {
 	}
 }
 
+func TestEveryDateHasAYearOrNone(t *testing.T) {
+	fresh(t, "years", "CREATE TABLE t (id int, d date, w timestamp, z timestamptz, s text)",
+		"INSERT INTO t VALUES (1, '5874897-12-31', '294276-12-31 23:59:59.999999', '294276-12-31 23:59:59.999999Z', '2001-12-31'), (2, '4714-11-24 BC', '4714-11-24 BC', '4714-11-24 00:00Z BC', '200'), "+
+			"(3, '0044-03-15 BC', '0044-03-15 BC', '0044-03-15 00:00Z BC', 'n2001'), (4, 'infinity', 'infinity', '-infinity', '')")
+	in := inspector(t, "years", map[string][]string{"l": {"public.t.d", "public.t.w", "public.t.z", "public.t.s"}}, nil)
+	sql, err := inspect(t, in, "SELECT d, w, z, s FROM t ORDER BY id").AppendSQL(nil, gate.Masks{"l": MaskDateYear})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "years", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	r, err := conn.Exec(ctx, "SET timezone = 'UTC'; "+string(sql)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"|294276-01-01 00:00:00|294276-01-01 00:00:00+00|2001", "|||[redacted]", "0044-01-01 BC|0044-01-01 00:00:00 BC|0044-01-01 00:00:00+00 BC|[redacted]", "|infinity||[redacted]"}
+	for i, row := range r[1].Rows {
+		if got := string(bytes.Join(row, []byte("|"))); got != want[i] {
+			t.Errorf("row %d: %s, want %s", i+1, got, want[i])
+		}
+	}
+}
+
 func TestTheYearOfADateIsTheSameInEveryTimeZone(t *testing.T) {
 	fresh(t, "zones", "CREATE TABLE t (d date, w timestamp, z timestamptz, n timestamptz[])",
 		"INSERT INTO t VALUES ('2001-12-31', '2001-12-31 23:30', '2001-12-31 23:30Z', '{2001-12-31 23:30Z}'), ('2001-01-01', '2001-01-01', '2001-01-01 00:00Z', '{2001-01-01 00:00Z}')")
@@ -178,7 +205,7 @@ func TestPartialMasksShowOnlyWhatTheyDeclare(t *testing.T) {
 		MaskLast4:    "****.org|****1111|****|****",
 		MaskEmail:    "a***@example.org|***|***|***",
 		MaskDigits:   "alice@example.org|0000-0000|abc|@x",
-		MaskDateYear: "alic|4111|abc|@x",
+		MaskDateYear: "[redacted]|4111|[redacted]|[redacted]",
 	} {
 		sql, err := inspect(t, in, "SELECT v FROM t").AppendSQL(nil, gate.Masks{"l": mask})
 		if err != nil {
