@@ -123,7 +123,7 @@ func (p *process) openPolicy(context.Context) (err error) {
 func (p *process) openDocuments(ctx context.Context) error {
 	p.documents = config.NewStore(config.Options{
 		Folder: p.cfg.Documents, Base: p.cfg.Dir, Kinds: kinds(), Journal: journal{p.state.Changes}, Log: p.log,
-		Hooks: []config.Hook{p.prepareIssuers, p.preparePolicies, p.prepareCredentials, p.prepareHosts, p.endStale},
+		Hooks: []config.Hook{p.prepareIssuers, p.preparePolicies, p.prepareCredentials, p.prepareHosts}, Applied: p.endStale,
 	})
 	return p.documents.Load(ctx)
 }
@@ -164,20 +164,19 @@ func (p *process) prepareCredentials(s *config.Set) (func(), []error) {
 
 // endStale ends the sessions whose target is no longer what it was when they
 // began: its labels, its reviewed functions or its limits have changed, or it is
-// gone. Their agents connect again.
-func (p *process) endStale(s *config.Set) (func(), []error) {
-	return func() {
-		if p.gateway == nil {
-			return
-		}
-		n := p.gateway.End(gate.EndRevoked, errors.New("the target's configuration changed"), func(i *gate.SessionInfo) bool {
-			t, ok := s.Target(i.Target.Handle())
-			return !ok || t.Generation != i.Target.Generation
-		})
-		if n > 0 {
-			p.log.Info("sessions ended: their target changed", "sessions", n)
-		}
-	}, nil
+// gone. Their agents connect again. One that begins meanwhile sees the set that is in
+// force already, or is told the same when it has begun ([gate.Gateway.Open]).
+func (p *process) endStale(s *config.Set) {
+	if p.gateway == nil {
+		return
+	}
+	n := p.gateway.End(gate.EndRevoked, errors.New("the target's configuration changed"), func(i *gate.SessionInfo) bool {
+		t, ok := s.Target(i.Target.Handle())
+		return !ok || t.Generation != i.Target.Generation
+	})
+	if n > 0 {
+		p.log.Info("sessions ended: their target changed", "sessions", n)
+	}
 }
 
 func (p *process) openRecorder(context.Context) error {

@@ -52,6 +52,8 @@ type Options struct {
 	Kinds []Kind
 	// Hooks prepare and check; see Hook.
 	Hooks []Hook
+	// Applied is called with each set as soon as it is in force; nil is not.
+	Applied func(*Set)
 	// Journal records changes; nil records none.
 	Journal Journal
 	// Log receives reloads and their errors; nil discards.
@@ -214,6 +216,9 @@ func (s *Store) commit(set *Set, files []file, commits []func()) {
 	}
 	s.files = files
 	s.set.Store(set)
+	if s.o.Applied != nil {
+		s.o.Applied(set)
+	}
 }
 
 func (s *Store) record(ctx context.Context, c *Change) error {

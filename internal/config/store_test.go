@@ -131,6 +131,19 @@ func TestTheGenerationChangesWithEveryDocumentThatShapesTheTarget(t *testing.T) 
 	note("a credential of nobody", false)
 }
 
+func TestASetIsInForceWhenItIsSaidToBe(t *testing.T) {
+	var s *Store
+	said := 0
+	s = NewStore(Options{Folder: filepath.Join(t.TempDir(), "documents"), Kinds: testKinds(), Applied: func(set *Set) {
+		if said++; s.Set() != set {
+			t.Error("another set is in force")
+		}
+	}})
+	if err := s.Load(t.Context()); err != nil || said != 1 {
+		t.Errorf("%d times, %v", said, err)
+	}
+}
+
 func TestABadDocumentChangesNothing(t *testing.T) {
 	refuse := errors.New("refused by another package")
 	var refusing bool

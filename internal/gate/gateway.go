@@ -193,11 +193,17 @@ func (g *Gateway) open(ctx context.Context, proof Proof, target string, c Client
 		s.meter = newMeter(g.cfg.Meter.Account(p, t))
 	}
 	s.timer = time.AfterFunc(info.Deadline.Sub(now), func() { s.End(EndExpired, nil) })
-	// A revocation between Revoked above and register would have missed us.
+	// A revocation between Revoked above and register would have missed us, and so would
+	// a change of the target.
 	if why, yes := g.cfg.Identifier.Revoked(p); yes {
 		s.End(EndRevoked, errors.New(why))
 		s.Close()
 		return nil, &OpenError{Stage: "identify", Public: "the token was refused: revoked"}
+	}
+	if now, ok := g.cfg.Directory.Target(target); !ok || now.Generation != t.Generation {
+		s.End(EndRevoked, errors.New("the target's configuration changed"))
+		s.Close()
+		return nil, &OpenError{Stage: "authorise", Public: "the target's configuration changed: connect again"}
 	}
 	return s, nil
 }

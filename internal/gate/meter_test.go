@@ -20,6 +20,7 @@ type stage struct {
 	closed  int // guarded by mu
 	asked   []gate.Spending
 	starts  int // guarded by mu: recordings begun
+	started func()
 }
 
 func (s *stage) Identify(_ context.Context, proof gate.Proof) (*gate.Principal, error) {
@@ -27,7 +28,7 @@ func (s *stage) Identify(_ context.Context, proof gate.Proof) (*gate.Principal, 
 	return &gate.Principal{Party: gate.Party{Issuer: "i", Subject: "s"}, Kind: gate.KindAgent, Agent: token.Reveal(), Expiry: time.Now().Add(time.Hour)}, nil
 }
 func (s *stage) Revoked(*gate.Principal) (string, bool) { return "", false }
-func (s *stage) Target(string) (*gate.Target, bool)     { return &s.target, true }
+func (s *stage) Target(string) (*gate.Target, bool)     { t := s.target; return &t, true }
 func (s *stage) Generation() uint64                     { return 1 }
 func (s *stage) Append(*gate.Event) error               { return nil }
 func (s *stage) Commit() error                          { return nil }
@@ -50,6 +51,9 @@ func (s *stage) Start(*gate.SessionInfo) (gate.Recording, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.starts++
+	if s.started != nil {
+		s.started()
+	}
 	return recording{s}, nil
 }
 
@@ -287,4 +291,21 @@ func TestCountingAddsNoAllocationToAReadingCommand(t *testing.T) {
 	if bare, metered := allocations(false), allocations(true); metered > bare {
 		t.Errorf("%v allocations with counting, %v without", metered, bare)
 	}
+}
+
+// TestASessionThatBeginsWhileItsTargetChangesDoesNotOpen: who ends the sessions of the
+// old target may have looked before it was there.
+func TestASessionThatBeginsWhileItsTargetChangesDoesNotOpen(t *testing.T) {
+	s := &stage{}
+	g := s.gateway(t, false)
+	s.started = func() {
+		s.target.Generation = "another"
+		g.End(gate.EndRevoked, errors.New("changed"), func(*gate.SessionInfo) bool { return true })
+	}
+	if _, err := open(t, g, "a"); err == nil || len(g.Sessions()) != 0 {
+		t.Errorf("opened with %v, %d sessions", err, len(g.Sessions()))
+	}
+	s.started = nil
+	again, err := open(t, g, "a")
+	must(t, again, err)
 }
