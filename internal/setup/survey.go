@@ -244,7 +244,7 @@ func (s *surveyor) indexes(ctx context.Context) {
 		WHERE i.indrelid >= 16384 ORDER BY 2, 3, 1, k.n`, func(f []string) error {
 		if f[5] == "t" && s.labelled[strings.Join(f[1:4], "\x00")] {
 			s.add(Item{Kind: "index", Object: f[0] + " on " + f[1] + "." + f[2], Note: f[4],
-				Why: "rows could come in the order of the labelled column " + f[3] + ", so sessions at this target do without index scans, and ORDER BY ... LIMIT sorts; " +
+				Why: "rows could come in the order of the labelled column " + f[3] + ", so statements that read this table do without index scans, and ORDER BY ... LIMIT sorts; " +
 					"INCLUDE (" + f[3] + "), or an index of it alone, has no such cost"})
 		}
 		return nil

@@ -24,6 +24,9 @@ func (s *session) askFailed(front *expect, f *wire.Fault) error {
 		s.gate.End(gate.EndTarget, fatal(f.Code, "terminating connection: the target ended it"))
 		return s.gate.Err()
 	}
+	if a.sets { // what comes behind it must not run
+		return s.lie("scans cannot be switched: SQLSTATE %s", f.Code)
+	}
 	s.unasked(a)
 	if f.Code == codeStatementName {
 		s.forget(nil)

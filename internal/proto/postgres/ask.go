@@ -51,6 +51,7 @@ type asking struct {
 	front     bool // it stands in front of a statement, and fails if the definitions are others
 	firm      bool // the marker alone proves
 	executes  bool // it stands in the text of a Query, as an EXECUTE
+	sets      bool // nothing is asked, but set: q is nil
 	parses    byte // the target is given: 1 the question, 2 epochQuestion
 	parsed    int  // of them confirmed
 	left      int  // answers that are to come
@@ -375,6 +376,9 @@ func columns(body []byte, n int) (out [3][]byte, ok bool) {
 // answered compares what the target said with what was proved. In front of a
 // statement the target itself has done so.
 func (s *session) answered(a *asking) error {
+	if a.sets {
+		return nil
+	}
 	if a.marker == nil || !a.firm && a.rows < 2 {
 		return s.lie("a question without an answer")
 	}
@@ -431,6 +435,9 @@ func (s *session) settled(q *question) {
 // unasked: the target has not taken a question, and may not have the statements
 // that came with it.
 func (s *session) unasked(a *asking) {
+	if a.sets {
+		return
+	}
 	a.q.marker = nil
 	confirmed := a.parsed
 	if a.parses&1 != 0 {

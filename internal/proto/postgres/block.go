@@ -53,6 +53,7 @@ func (s *session) leaveBlock(e *expect, stands bool) error {
 	control := controlCommit
 	if !stands || s.status != wire.StatusInTx {
 		control = controlRollback
+		s.doubtScans()
 	}
 	f, err := s.controlled(control)
 	if err == nil && s.status != wire.StatusIdle {

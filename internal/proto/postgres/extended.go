@@ -95,6 +95,11 @@ func (s *session) parse(ctx context.Context, n int) error {
 	} else {
 		p.sent = string(sent)
 	}
+	if s.first() {
+		if err := s.arrange(p.shape); err != nil {
+			return err
+		}
+	}
 	s.msg = appendTypes(append(s.subject.message, 0), p.types)
 	s.msg = wire.End(s.msg, at)
 	e := expect{typ: wire.Parse, command: permit.Command(), shape: p.shape, text: s.source}
@@ -224,6 +229,9 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	}
 	if f != nil {
 		return s.fail(f)
+	}
+	if err := s.arrange(shape); err != nil {
+		return err
 	}
 	p.binds++
 	po := &portal{name: pname, statement: p, command: permit.Command(), generation: s.gate.PolicyGeneration(),

@@ -87,6 +87,7 @@ func (s *session) revertAll(e *expect) {
 }
 
 func (s *session) readFault(n int) (*wire.Fault, error) {
+	s.doubtScans()
 	const maxFault = 1 << 20
 	if n > maxFault {
 		return nil, s.lie("an error message of %d bytes", n)

@@ -32,7 +32,7 @@ type backend struct {
 	settings map[string]string // what the client asked for at start
 	session  string            // the session's id; empty for the gateway's own
 	own      map[string]string // settings of the gateway; secret
-	order    sql.Order         // in which no row may come
+	order    sql.Order         // in which no row may come, when the session began
 	catalog  *catalog          // what to compare with the target; nil for the gateway's own
 
 	reader io.Reader // what pgconn reads from
@@ -62,8 +62,11 @@ func (b *backend) login(ctx context.Context, conn net.Conn, t *gate.Target, c *g
 		if err := b.readCatalog(ctx, pg, t); err != nil {
 			return nil, fmt.Errorf("read the catalog: %w", err)
 		}
-		if b.catalog.order() > b.order {
-			return nil, errors.New("rows could come in the order of an index over labelled columns")
+		b.order = b.catalog.order()
+		if name := b.order.Unorders(b.settings); name != "" {
+			f := fatal(codeRejected, "setting %q is not allowed at connection start: rows could come in the order of an index over labelled columns", name)
+			f.Hint = "Leave it out of the connection parameters and of the options parameter."
+			return nil, f
 		}
 	}
 	h, err := pg.Hijack()
@@ -119,7 +122,6 @@ func (b *backend) dial(ctx context.Context, conn net.Conn, t *gate.Target, c *ga
 		cfg.RuntimeParams["sallyport.session"] = b.session // for the agent, and for the target's own log
 	}
 	maps.Copy(cfg.RuntimeParams, b.own)
-	maps.Copy(cfg.RuntimeParams, b.order.Settings())
 	if cfg.TLSConfig, err = upstreamTLS(t, c); err != nil {
 		return nil, err
 	}

@@ -79,9 +79,12 @@ func (p *prepared) judged() judged {
 
 // watched reports whether a command needs a question: it has labels at stake.
 func (s *session) watched(shape *sql.Shape) bool {
-	if shape == nil || shape.Watch == "" || s.status == wire.StatusFailed {
-		return false
-	}
+	return shape != nil && shape.Watch != "" && s.status != wire.StatusFailed && s.hides()
+}
+
+// hides reports whether a command may not show all that is labelled, by the masks that
+// were decided for it.
+func (s *session) hides() bool {
 	for l := range s.gate.Target.Marks {
 		if s.subject.masks.For(l) != gate.MaskPlain {
 			return true

@@ -141,21 +141,8 @@ func (p *Server) open(ctx context.Context, g *gate.Gateway, conn net.Conn, start
 func (p *Server) connect(ctx context.Context, g *gate.Gateway, gs *gate.Session, conn net.Conn, start *startup) (*session, error) {
 	catalog := p.catalog.of(gs.Target)
 	b := &backend{settings: start.settings, session: gs.ID, catalog: catalog, own: p.ownSettings(ctx, gs)}
-	var up *gate.Upstream
-	for {
-		if name := b.order.Unorders(start.settings); name != "" {
-			f := fatal(codeRejected, "setting %q is not allowed at connection start: rows could come in the order of an index over labelled columns", name)
-			f.Hint = "Leave it out of the connection parameters and of the options parameter."
-			return nil, f
-		}
-		var err error
-		if up, err = gs.Dial(ctx, b.login, controlMessages...); err == nil {
-			break
-		}
-		if order := catalog.order(); order > b.order { // twice at most
-			b.order = order
-			continue
-		}
+	up, err := gs.Dial(ctx, b.login, controlMessages...)
+	if err != nil {
 		var refused *wire.Fault
 		if errors.As(err, &refused) {
 			return nil, refused

@@ -39,6 +39,8 @@ const (
 	controlBegin
 	controlCommit
 	controlRollback
+	controlAllScans
+	controlUnorderedScans
 )
 
 // noStatement is a name that no client can give: names are checked for it.
@@ -62,6 +64,9 @@ var controlMessages = [][]byte{
 	controlBegin:        wire.AppendMessage(nil, wire.Query, []byte("BEGIN\x00")),
 	controlCommit:       wire.AppendMessage(nil, wire.Query, []byte("COMMIT\x00")),
 	controlRollback:     wire.AppendMessage(nil, wire.Query, []byte("ROLLBACK\x00")),
+
+	controlAllScans:       setScans("RESET ", ""),
+	controlUnorderedScans: setScans("SET ", " TO off"),
 }
 
 // session serves one client. Everything in it belongs to the goroutine in run,
@@ -94,6 +99,7 @@ type session struct {
 	code       code
 	prover     prover
 	redefined  bool // this transaction has changed definitions that nobody else sees yet
+	scans      scans
 
 	*work          // nil while the session is idle
 	msg     []byte // the message being built; pooled while the session is busy

@@ -111,6 +111,9 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 			return nil, f, err
 		}
 	}
+	if err := s.arrange(shape); err != nil {
+		return nil, nil, err
+	}
 	s.syncs++
 	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1, sync: s.syncs}
 	messages := s.proveText(&e, in.Shape)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
@@ -16,14 +17,17 @@ const maxTemporaryRows = 20_000
 // temporary relations. No client can take it: reservedNames.
 const temporaryStatement = "sallyport asks for temporary relations"
 
-// temporaryQuestion is what is sent for it: it leaves no statement, no portal and
-// no unnamed ones changed.
-func temporaryQuestion() []byte {
-	b := wire.AppendParse(nil, temporaryStatement, []byte(sql.TemporaryQuery), nil)
-	b = wire.AppendMessage(b, wire.Bind, []byte(temporaryStatement+"\x00"+temporaryStatement+"\x00\x00\x00\x00\x00\x00\x00"))
-	b = wire.AppendExecute(b, temporaryStatement, 0)
-	b = wire.AppendTarget(b, wire.Close, 'P', temporaryStatement)
-	return wire.AppendTarget(b, wire.Close, 'S', temporaryStatement)
+// temporaryQuestion is what is sent for it.
+func temporaryQuestion() []byte { return appendOwn(nil, temporaryStatement, sql.TemporaryQuery) }
+
+// appendOwn runs a statement under a name that no client can give. It leaves no
+// statement, no portal and no unnamed ones changed.
+func appendOwn(dst []byte, name, text string) []byte {
+	dst = wire.AppendParse(dst, name, []byte(text), nil)
+	dst = wire.AppendMessage(dst, wire.Bind, []byte(name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))
+	dst = wire.AppendExecute(dst, name, 0)
+	dst = wire.AppendTarget(dst, wire.Close, 'P', name)
+	return wire.AppendTarget(dst, wire.Close, 'S', name)
 }
 
 // temporaries is what a session knows of its temporary relations. They belong to
@@ -54,6 +58,9 @@ type code struct {
 
 // track notes what a text that is being sent may do to temporary relations.
 func (s *session) track(shape *sql.Shape) {
+	if shape.Runs || slices.ContainsFunc(shape.Statements, takesBack) {
+		s.doubtScans()
+	}
 	if shape.Runs {
 		s.code = code{true, true}
 	}

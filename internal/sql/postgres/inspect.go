@@ -61,7 +61,7 @@ type Inspector struct {
 	cache     *shapeCache
 	fallible  map[oid][]fallible
 	labelled  map[string]bool // names of labelled columns
-	order     Order
+	ordered   map[string]bool // relations whose rows an index could give in the order of labelled values
 	// referenced is used while labels propagate.
 	referenced map[oid][]oid
 }
@@ -111,6 +111,9 @@ type Shape struct {
 	// Runs says that functions, triggers or the like of users run, so that more
 	// can happen in the session than the text says.
 	Runs bool
+	// Unordered says that rows could come in the order of an index over labelled
+	// columns, so that the text is to be planned without Scans.
+	Unordered bool
 	// Temporaries says that temporary relations may come, go or change.
 	Temporaries bool
 	// Creations are the temporary tables that the text makes.
@@ -144,7 +147,8 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	if err := in.summarise(ctx); err != nil {
 		return nil, err
 	}
-	in.labelled, in.order = in.labelledNames(), in.orderOfLabels()
+	in.labelled = in.labelledNames()
+	in.orderOfLabels()
 	return in, nil
 }
 
@@ -245,7 +249,7 @@ func (a *analysis) variant() *variant {
 	}
 	v := &variant{
 		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
-			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
+			Runs: a.runs, Unordered: a.unordered(), Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
 		analysed: &analysed{in: a.in, edits: a.edits, always: len(a.pins) > 0 || slices.ContainsFunc(a.edits, func(e edit) bool { return e.always }),
 			pins: a.pins, costly: a.costly, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}
@@ -442,6 +446,7 @@ func Combine(shapes ...*Shape) *Shape {
 		if s == nil {
 			understood = false
 			out.Effects |= gate.EffectUnknown
+			out.Unordered = true
 			continue
 		}
 		out.Effects |= s.Effects
@@ -458,7 +463,7 @@ func Combine(shapes ...*Shape) *Shape {
 		}
 		out.Creations = append(out.Creations, s.Creations...)
 		out.answers = append(out.answers, s.answers...)
-		out.Runs, out.Temporaries = out.Runs || s.Runs, out.Temporaries || s.Temporaries
+		out.Runs, out.Temporaries, out.Unordered = out.Runs || s.Runs, out.Temporaries || s.Temporaries, out.Unordered || s.Unordered
 		if i == 0 {
 			out.Statements = s.Statements
 		}

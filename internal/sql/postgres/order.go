@@ -12,9 +12,9 @@ import (
 // Rows that no ORDER BY puts in order come as the server finds them: in the order of
 // the table's storage, or of an index. An index over a labelled column would show how
 // its values compare, with whatever else the statement selects, and an agent that can
-// write a value of its choice could find any of them. So where there is such an index,
-// sessions begin without the scans that give rows in its order; a bitmap of the index
-// is read in the order of the storage.
+// write a value of its choice could find any of them. So a statement that reads a table
+// with such an index is planned without the scans that give rows in an index's order; a
+// bitmap of the index is read in the order of the storage.
 //
 // If nothing but labelled columns is in an index, a statement that reads nothing else
 // could be answered from it alone, in the order of what a mask shows a part of. There
@@ -31,22 +31,22 @@ const (
 	OrderIndex
 )
 
-// Settings are the settings with which a session is to begin so that no row comes in
-// the order of labelled values.
-func (o Order) Settings() map[string]string {
-	if o == OrderStorage {
-		return nil
+// Order returns which scans could give rows in the order of labelled values.
+func (in *Inspector) Order() Order {
+	if len(in.ordered) > 0 {
+		return OrderIndex
 	}
-	return map[string]string{"enable_indexonlyscan": "off", "enable_indexscan": "off"}
+	return OrderStorage
 }
 
-// Order returns which scans could give rows in the order of labelled values.
-func (in *Inspector) Order() Order { return in.order }
+// Scans are the parameters that let the server give rows in the order of an index: where
+// Shape.Unordered says so, a text is to be planned while they are off.
+func Scans() []string { return []string{"enable_indexscan", "enable_indexonlyscan"} }
 
-// orderOfLabels finds the order of the whole, and notes the columns of indexes that
-// hold nothing but labelled ones.
-func (in *Inspector) orderOfLabels() Order {
-	order := OrderStorage
+// orderOfLabels notes the relations whose rows could come in the order of an index over
+// labelled columns, and the columns of indexes that hold nothing but labelled ones.
+func (in *Inspector) orderOfLabels() {
+	in.ordered = map[string]bool{}
 	for o := range in.labels.tables {
 		rel := in.cat.relations[o]
 		if rel == nil {
@@ -55,7 +55,7 @@ func (in *Inspector) orderOfLabels() Order {
 		for _, x := range rel.extras().indexes {
 			switch among, alone := in.labelsOf(rel, x); {
 			case among:
-				order = OrderIndex
+				in.setOrdered(rel, 0)
 			case alone:
 				for _, n := range x.columns {
 					in.setAlone(rel, n, 0)
@@ -65,10 +65,40 @@ func (in *Inspector) orderOfLabels() Order {
 	}
 	for _, rel := range in.cat.relations {
 		if in.asksPresence(rel) {
-			return OrderIndex
+			in.setOrdered(rel, 0)
 		}
 	}
-	return order
+	for _, rel := range in.cat.relations {
+		if v := in.views[rel.oid]; v != nil && in.readsOrdered(v, 0) {
+			in.ordered[rel.Name()] = true
+		}
+	}
+}
+
+// setOrdered notes a relation, and the ancestors through which its rows are read.
+func (in *Inspector) setOrdered(rel *Relation, depth int) {
+	in.ordered[rel.Name()] = true
+	for _, o := range rel.extras().parents {
+		if parent := in.cat.relations[o]; parent != nil && depth <= maxViewDepth {
+			in.setOrdered(parent, depth+1)
+		}
+	}
+}
+
+// readsOrdered reports whether a view reads such a relation, itself or by other views.
+// One that is materialized does when it is refreshed.
+func (in *Inspector) readsOrdered(v *view, depth int) bool {
+	return depth > maxViewDepth || slices.ContainsFunc(v.bases, func(base *Relation) bool {
+		other := in.views[base.oid]
+		return in.ordered[base.Name()] || other != nil && in.readsOrdered(other, depth+1)
+	})
+}
+
+// unordered reports whether what was found of a text could read such a relation: code of
+// users, and that of definitions (REFRESH MATERIALIZED VIEW), may read any.
+func (a *analysis) unordered() bool {
+	return len(a.in.ordered) > 0 && (a.runs || a.effects.Has(gate.EffectUnknown) || a.effects.Has(gate.EffectExecute) ||
+		slices.ContainsFunc(a.facts.tables, func(name string) bool { return a.in.ordered[name] }))
 }
 
 // asksPresence reports whether a view or a policy asks what is not null of a column
@@ -186,7 +216,7 @@ func choosesScan(name string) bool {
 // choosingScan refuses to set what could make the server give rows in the order of
 // labelled values.
 func (a *analysis) choosingScan(name string) {
-	if a.in.order != OrderStorage && choosesScan(name) {
+	if a.in.Order() != OrderStorage && choosesScan(name) {
 		a.refuseAll(name, "is set so that rows do not come in the order of an index over labelled columns", "leave it as it is")
 	}
 }

@@ -9,7 +9,9 @@ import (
 )
 
 func TestNoRowComesInTheOrderOfLabelledValues(t *testing.T) {
-	fresh(t, "ordered", "CREATE TABLE people (id int PRIMARY KEY, region text, email text, doc jsonb)", "CREATE TABLE others (id int, email text)", "CREATE TABLE child () INHERITS (people)")
+	fresh(t, "ordered", "CREATE TABLE people (id int PRIMARY KEY, region text, email text, doc jsonb)", "CREATE TABLE others (id int, email text)", "CREATE TABLE child () INHERITS (people)",
+		"CREATE TABLE plain (id int)", "CREATE VIEW between AS SELECT * FROM people", "CREATE VIEW shown AS SELECT id FROM between", "CREATE MATERIALIZED VIEW kept AS SELECT id FROM shown",
+		"CREATE FUNCTION own(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
 	ctx := context.Background()
 	conn, err := theServer.connect(ctx, "ordered", "postgres")
 	if err != nil {
@@ -33,6 +35,16 @@ func TestNoRowComesInTheOrderOfLabelledValues(t *testing.T) {
 		in := inspector(t, "ordered", map[string][]string{"pii": {"public.people.email", "public.people.doc"}}, nil)
 		if in.Order() != c.want {
 			t.Errorf("an index on %s: %d instead of %d", c.index, in.Order(), c.want)
+		}
+		order := c.want != OrderStorage
+		for text, unordered := range map[string]bool{
+			"SELECT id FROM people": order, "SELECT id FROM shown": order, "UPDATE people SET region = 'x'": order, "COPY people (id) TO STDOUT": order, "REFRESH MATERIALIZED VIEW kept": order,
+			"PREPARE p AS SELECT id FROM people": order, "CREATE TEMP TABLE t AS SELECT id FROM people": order, "SELECT * FROM plain WHERE EXISTS (SELECT FROM people)": order,
+			"SELECT id FROM plain": false, "SELECT 1": false, "BEGIN": false, "SELECT own(1)": order, "DO 'BEGIN END'": order,
+		} {
+			if got := inspect(t, in, text).Shape.Unordered; got != unordered {
+				t.Errorf("an index on %s: %q: unordered %t", c.index, text, got)
+			}
 		}
 		for text, refused := range map[string]bool{
 			"SET enable_seqscan = off": true, "SET LOCAL seq_page_cost = 1e300": true, "SELECT set_config('enable_sort', 'off', true)": true, "SET enable_indexscan = on": true,
