@@ -133,6 +133,10 @@ func (a *analysis) boundsNot(n *pg_query.Node, t *target) bool {
 		return t.alone(n) != ""
 	case *pg_query.Node_SubLink:
 		return a.boundsSubLink(e.SubLink, t, true)
+	case *pg_query.Node_AExpr:
+		if e.AExpr.GetKind() == pg_query.A_Expr_Kind_AEXPR_OP_ANY && a.emptyArray(e.AExpr.GetRexpr()) {
+			return false // nothing equals one of nothing
+		}
 	}
 	return a.bounds(n, t)
 }
@@ -414,10 +418,21 @@ func (t *target) class(n *pg_query.Node) (name, class string) {
 	return name, "="
 }
 
-// matchesAll is a pattern that every text matches: LIKE '%', ~ '.*'.
+// matchesAll is a comparison that every value stands: a pattern that every text
+// matches, LIKE '%', ~ '.*'; no less than the empty text; and any comparison with ALL of
+// nothing.
 func (a *analysis) matchesAll(e *pg_query.A_Expr) bool {
 	op, set := operatorName(e.GetName()), ""
 	switch {
+	case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_OP_ALL:
+		return a.emptyArray(e.GetRexpr())
+	case op == ">=" || op == "<=":
+		n := e.GetRexpr()
+		if op == "<=" {
+			n = e.GetLexpr()
+		}
+		c, ok := a.constantOf(n)
+		return ok && c.kind == 's' && c.s == ""
 	case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_SIMILAR, op == "~", op == "~*":
 		set = ".*+?^$()|%"
 	case op == "~~", op == "~~*":
@@ -484,6 +499,18 @@ func walkSides(m protoreflect.Message, visit func(protoreflect.Message) bool) {
 		}
 		return true
 	})
+}
+
+// emptyArray reports whether an expression is an array without elements.
+func (a *analysis) emptyArray(n *pg_query.Node) bool {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().GetArg()
+	}
+	if x := n.GetAArrayExpr(); x != nil {
+		return len(x.GetElements()) == 0
+	}
+	c, ok := a.constantOf(n)
+	return ok && c.kind == 's' && strings.Trim(c.s, " \t\r\n{}") == ""
 }
 
 func columnKey(n *pg_query.Node) string {
