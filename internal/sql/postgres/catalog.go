@@ -54,7 +54,9 @@ type relationExtras struct {
 	indexes     []index
 	checks      []check
 	partition   *partitionKey    // of a partitioned table
-	referencing []foreignKey     // of others to this one, those that act
+	statistics  []string         // definitions of extended statistics
+	support     []oid            // functions of users in the operator classes of indexes and the partition key
+	referencing []foreignKey     // of others to this one
 	references  []reference      // of this one to others
 	defaults    map[int16]string // by attnum: default or generation expression
 	temporaryExtras
@@ -129,11 +131,12 @@ type check struct {
 	expr    string
 }
 
-// foreignKey is a constraint of another relation that points here and acts.
+// foreignKey is a constraint of another relation that points here.
 type foreignKey struct {
-	relation oid
-	onDelete byte
-	onUpdate byte
+	relation        oid
+	onDelete        byte
+	onUpdate        byte
+	columns, others []int16 // of the other relation, and those of this one
 }
 
 // reference is a foreign key of this relation.

@@ -45,6 +45,7 @@ const EpochQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
 	epochHead + `pg_policy x` + epochTail +
 	epochHead + `pg_constraint x WHERE connamespace` + lasting + epochTail +
 	epochHead + `pg_attrdef x WHERE adrelid` + lastingTable + epochTail +
+	epochHead + `pg_statistic_ext x WHERE stxrelid` + lastingTable + epochTail +
 	epochHead + `pg_namespace x WHERE oid` + lasting + epochTail +
 	`(SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.sum(pg_catalog.hashint8extended(inhrelid::int8, inhparent::int8))) FROM pg_catalog.pg_inherits WHERE inhrelid` + lastingTable + `)))`
 

@@ -105,12 +105,26 @@ func (l *loader) constraintSteps() []step {
 			}
 			return nil
 		}},
-		{"foreign keys", `SELECT confrelid, conrelid, confdeltype, confupdtype, conkey, confkey, confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d') FROM pg_catalog.pg_constraint WHERE contype = 'f'`, 7, func(r record) error {
+		{"foreign keys", `SELECT confrelid, conrelid, confdeltype, confupdtype, conkey, confkey FROM pg_catalog.pg_constraint WHERE contype = 'f'`, 6, func(r record) error {
 			if rel := c.relations[r.oid(1)]; rel != nil {
 				rel.extend().references = append(rel.extend().references, reference{relation: r.oid(0), columns: r.nums(4), others: r.nums(5)})
 			}
-			if rel := c.relations[r.oid(0)]; rel != nil && r.bool(6) {
-				rel.extend().referencing = append(rel.extend().referencing, foreignKey{relation: r.oid(1), onDelete: r.byte(2), onUpdate: r.byte(3)})
+			if rel := c.relations[r.oid(0)]; rel != nil {
+				rel.extend().referencing = append(rel.extend().referencing, foreignKey{relation: r.oid(1), onDelete: r.byte(2), onUpdate: r.byte(3), columns: r.nums(4), others: r.nums(5)})
+			}
+			return nil
+		}},
+		{"statistics", `SELECT stxrelid, pg_catalog.pg_get_statisticsobjdef(oid) FROM pg_catalog.pg_statistic_ext WHERE stxrelid >= 16384`, 2, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil && !r.null(1) {
+				rel.extend().statistics = append(rel.extend().statistics, r.text(1))
+			}
+			return nil
+		}},
+		// Functions in C are left out: those of extensions, which nobody but a superuser
+		// can put something else in the place of.
+		{"support functions", `SELECT x.rel, f.fn FROM (SELECT indrelid, pg_catalog.unnest(indclass) FROM pg_catalog.pg_index WHERE indrelid >= 16384 UNION SELECT partrelid, pg_catalog.unnest(partclass) FROM pg_catalog.pg_partitioned_table) x(rel, class) JOIN pg_catalog.pg_opclass c ON c.oid = x.class JOIN (SELECT amprocfamily, amproc::pg_catalog.oid FROM pg_catalog.pg_amproc UNION SELECT a.amopfamily, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_amop a JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr) f(family, fn) ON f.family = c.opcfamily JOIN pg_catalog.pg_proc p ON p.oid = f.fn JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE f.fn >= 16384 AND l.lanname NOT IN ('c', 'internal') ORDER BY 1, 2`, 2, func(r record) error {
+			if rel := c.relations[r.oid(0)]; rel != nil && !slices.Contains(rel.extend().support, r.oid(1)) {
+				rel.extend().support = append(rel.extend().support, r.oid(1))
 			}
 			return nil
 		}},

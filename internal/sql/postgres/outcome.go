@@ -23,6 +23,7 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 	}
 	if event == triggerUpdate {
 		a.recomputes(rel, columns)
+		a.routes(rel, columns)
 	}
 	for _, x := range rel.extras().indexes {
 		// An insert that leaves the labelled column out puts NULL in it, which
@@ -87,6 +88,32 @@ func (a *analysis) recomputes(rel *Relation, columns []int16) {
 	}
 }
 
+// routes refuses updates of a column by which rows lie in partitions together with a
+// labelled one that stays as it is: whether there is a partition for both shows the
+// other one.
+func (a *analysis) routes(rel *Relation, columns []int16) {
+	labels := a.in.labels.of(rel)
+	for _, table := range a.in.partitionedTables(rel) {
+		key := table.extras().partition
+		l, changed := labelSet(0), false
+		for i := range table.columns {
+			c := rel.column(table.columns[i].name)
+			if c == nil || !slices.Contains(key.columns, table.columns[i].num) && (key.exprs == "" || !definitionNames(key.exprs, c.name)) {
+				continue
+			}
+			if columns == nil || slices.Contains(columns, c.num) {
+				changed = true
+			}
+			if columns == nil || !slices.Contains(columns, c.num) {
+				l |= labels.column(c.num)
+			}
+		}
+		if changed {
+			a.refuse(l, rel.Name(), "lies in partitions by a labelled column and one that is written, so the answer to this write would depend on them", "leave the other column out")
+		}
+	}
+}
+
 // fallible is an expression of a relation that the server computes when a row is
 // written, and that can fail for some values of labelled columns.
 type fallible struct{ what, expr string }
@@ -126,6 +153,25 @@ func (a *analysis) references(rel *Relation, columns []int16) {
 				a.refuse(l, a.columnName(rel, n), "refers to "+a.columnName(other, k.others[i])+", so the answer to this write would show whether a value exists", "leave the column out")
 			}
 		}
+	}
+}
+
+// referenced refuses writes that a foreign key of another relation checks against
+// labelled values there, or carries on to the rows that hold one.
+func (a *analysis) referenced(rel, other *Relation, k foreignKey, event uint16, columns []int16) {
+	for i, n := range k.columns {
+		l := a.in.labels.of(other).column(n)
+		if l == 0 || i >= len(k.others) {
+			continue
+		}
+		what := "cannot be deleted from: "
+		if event == triggerUpdate {
+			if columns != nil && !slices.ContainsFunc(k.others, func(n int16) bool { return slices.Contains(columns, n) }) {
+				continue
+			}
+			what = "cannot be changed in " + a.columnName(rel, k.others[i]) + ": "
+		}
+		a.refuse(l, rel.Name(), what+a.columnName(other, n)+" refers to it, so the answer to this write would show whether a value is there", "leave the rows as they are")
 	}
 }
 

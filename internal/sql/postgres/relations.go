@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -242,7 +243,7 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 			a.changes(c, event, a.sameColumns(rel, c, columns), seen)
 		}
 	}
-	a.cascades(rel, event, seen)
+	a.cascades(rel, event, columns, seen)
 }
 
 // sameColumns finds a parent's columns in a child, whose numbers can differ.
@@ -310,25 +311,32 @@ func (a *analysis) ruleActions(rel *Relation, event uint16) {
 	}
 }
 
-// cascades follows foreign keys that change rows elsewhere.
-func (a *analysis) cascades(rel *Relation, event uint16, seen map[change]bool) {
+// cascades follows foreign keys that change rows elsewhere, or ask for some.
+func (a *analysis) cascades(rel *Relation, event uint16, columns []int16, seen map[change]bool) {
+	if event == triggerInsert || event == triggerTruncate {
+		return
+	}
 	for _, k := range rel.extras().referencing {
 		other := a.in.cat.relations[k.relation]
 		if other == nil {
 			continue
 		}
+		a.referenced(rel, other, k, event, columns)
 		action := k.onDelete
 		if event == triggerUpdate {
 			action = k.onUpdate
 		}
 		switch {
-		case event == triggerInsert || event == triggerTruncate:
 		case action == 'c' && event == triggerDelete:
 			a.add(gate.EffectDelete)
 			a.changes(other, triggerDelete, nil, seen)
 		case action == 'c' || action == 'n' || action == 'd':
 			a.add(gate.EffectWrite)
-			a.changes(other, triggerUpdate, []int16{}, seen)
+			if event == triggerUpdate && columns != nil && !slices.ContainsFunc(k.others, func(n int16) bool { return slices.Contains(columns, n) }) {
+				a.changes(other, triggerUpdate, []int16{}, seen)
+				continue
+			}
+			a.changes(other, triggerUpdate, k.columns, seen)
 		}
 	}
 }

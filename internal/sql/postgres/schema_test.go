@@ -247,6 +247,11 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		"CREATE TABLE indexed (a text)", "CREATE INDEX ON indexed ((evil(a)))",
 		"CREATE TABLE part (a text)", "CREATE INDEX ON part (a) WHERE evil(a)",
 		"CREATE TABLE foretold (a int)", "CREATE INDEX ON foretold (a) WHERE evil() = 1", "CREATE TABLE sworn (a int CHECK (a > 0 OR evil('x')))", "CREATE TABLE ancestor (a int)", "CREATE TABLE heir () INHERITS (ancestor)", "CREATE INDEX ON heir ((a - evil()))",
+		"CREATE TABLE counted (a int, b int)", "DO $$BEGIN IF current_setting('server_version_num')::int >= 140000 THEN EXECUTE 'CREATE STATISTICS counts ON ((a - evil())), b FROM counted'; END IF; END$$",
+		"CREATE TABLE keyed (a int) PARTITION BY RANGE ((a - evil()))", "CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM (0) TO (10)",
+		"CREATE FUNCTION sly(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END'", "CREATE TABLE routed (a text) PARTITION BY LIST ((sly(a)))", "CREATE TABLE routed_1 PARTITION OF routed DEFAULT",
+		"CREATE FUNCTION evil_cmp(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp($1, $2)'", "CREATE OPERATOR CLASS evil_ops FOR TYPE int4 USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 evil_cmp(int, int)",
+		"CREATE TABLE sorted (a int)", "CREATE INDEX ON sorted (a evil_ops)", "CREATE TABLE classed (a int) PARTITION BY RANGE (a evil_ops)", "CREATE TABLE classed_1 PARTITION OF classed FOR VALUES FROM (0) TO (10)",
 		"CREATE VIEW over_foretold AS SELECT a FROM foretold",
 		`CREATE FUNCTION "json_scalar"(int) RETURNS int LANGUAGE sql AS 'SELECT 1'`, `CREATE FUNCTION "json_value"(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'`, `CREATE FUNCTION "json_array"() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
 		"CREATE TABLE generated (a text, b bool GENERATED ALWAYS AS (evil(a)) STORED)",
@@ -280,6 +285,10 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 		"WITH x AS (INSERT INTO triggered VALUES ('x')) SELECT 1",
 		"SELECT reviewed('x')", "SELECT reviewed($1)",
 		"SELECT a FROM foretold", "DELETE FROM foretold WHERE a = 1", "SELECT a FROM sworn", "SELECT a FROM ancestor", "SELECT a FROM over_foretold",
+		"SELECT a FROM keyed", "SELECT a FROM keyed_1", "INSERT INTO routed VALUES ('x')", "INSERT INTO routed_1 VALUES ('x')", "UPDATE routed_1 SET a = 'x' WHERE a = 'y'",
+		"SELECT a FROM sorted WHERE a = 1", "INSERT INTO sorted VALUES (1)", "DELETE FROM sorted WHERE a = 1", "SELECT a FROM classed WHERE a = 1", "INSERT INTO classed VALUES (1)", "INSERT INTO classed_1 VALUES (1)",
+		"CREATE TEMP TABLE t (a int, EXCLUDE USING btree ((a - evil()) WITH =))", "CREATE TEMP TABLE t (a int, EXCLUDE USING btree (a WITH =) WHERE (evil() = 1))", "CREATE TEMP TABLE t (a int, EXCLUDE USING btree (a evil_ops WITH =))",
+		"CREATE TEMP TABLE t (a text, EXCLUDE USING btree (a WITH OPERATOR(public.===)))", "CREATE TEMP TABLE t (a int) PARTITION BY RANGE ((a - evil()))", "CREATE TEMP TABLE t (a int) PARTITION BY LIST (a evil_ops)",
 	} {
 		if s := inspect(t, in, text).Shape; !s.Effects.Has(gate.EffectUnknown) {
 			t.Errorf("%q has effects %v", text, s.Effects)
@@ -290,8 +299,11 @@ func TestHiddenCodeIsFoundWhereverItHides(t *testing.T) {
 			t.Errorf("%q has effects %v at %d", text, s.Effects, in.Catalog().Version())
 		}
 	}
+	if s := inspect(t, in, "SELECT b FROM counted").Shape; s.Effects.Has(gate.EffectUnknown) != (in.Catalog().Version()/10000 >= 14) {
+		t.Errorf("extended statistics have effects %v at %d", s.Effects, in.Catalog().Version())
+	}
 	for _, text := range []string{"SELECT a, b FROM plain", "INSERT INTO plain VALUES (1, 'x')", "SELECT a - 1 FROM plain", "UPDATE owner SET id = 2 WHERE id = 1", "SELECT id FROM owned", "SELECT a FROM ranged", "SELECT uuid('x'), count(*) FROM plain",
-		"SELECT a FROM checked", "SELECT a FROM indexed", "SELECT a FROM part", "SELECT JSON_EXISTS('{}', '$')", "SELECT honest('x')"} {
+		"SELECT a FROM checked", "SELECT a FROM indexed", "SELECT a FROM part", "SELECT a FROM routed", "CREATE TEMP TABLE t (a int, EXCLUDE USING btree ((a - 1) WITH =)) PARTITION BY RANGE (a)", "SELECT JSON_EXISTS('{}', '$')", "SELECT honest('x')"} {
 		if s := inspect(t, in, text).Shape; s.Effects.Has(gate.EffectUnknown) {
 			t.Errorf("%q is unknown: %v", text, s.Facts.Unreviewed)
 		}
@@ -312,10 +324,14 @@ func TestLabelsReachEverythingThatShowsTheSameValues(t *testing.T) {
 		"CREATE VIEW rows AS SELECT p AS whole, row_to_json(p) AS doc FROM people p",
 		"CREATE VIEW unioned AS SELECT name AS n FROM people UNION ALL SELECT ssn FROM people",
 		"CREATE MATERIALIZED VIEW mv AS SELECT a, b FROM v1", "CREATE VIEW over_mv AS SELECT a AS z FROM mv",
+		"CREATE TABLE numbers (n text PRIMARY KEY, kind text UNIQUE)", "CREATE TABLE accounts (n text REFERENCES numbers, kind text REFERENCES numbers (kind), note text)",
+		"CREATE TABLE groups (g text PRIMARY KEY)", "ALTER TABLE numbers ADD g text REFERENCES groups ON DELETE CASCADE",
+		"CREATE TABLE areas (area text PRIMARY KEY)", "CREATE TABLE residents (ssn text, area text REFERENCES areas ON UPDATE CASCADE ON DELETE SET NULL, CHECK (ssn <> area))",
+		"CREATE TABLE routes (area text, s text, note text) PARTITION BY RANGE (area, s)", "CREATE TABLE routes_1 PARTITION OF routes DEFAULT",
 		"CREATE TABLE base (secret text)", "CREATE TABLE child (extra text) INHERITS (base)",
 		"CREATE TABLE parts (k int, s text) PARTITION BY LIST (k)", "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1) PARTITION BY LIST (k)", "CREATE TABLE parts_1_1 PARTITION OF parts_1 FOR VALUES IN (1)",
 	)
-	in := inspector(t, "spread", map[string][]string{"pii": {"public.people.ssn", "public.child.secret", "public.parts_1_1.s"}}, nil)
+	in := inspector(t, "spread", map[string][]string{"pii": {"public.people.ssn", "public.child.secret", "public.parts_1_1.s", "public.accounts.n", "public.residents.ssn", "public.routes.s"}}, nil)
 	masked := func(text string) string {
 		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
 		if err != nil {
@@ -337,6 +353,11 @@ func TestLabelsReachEverythingThatShowsTheSameValues(t *testing.T) {
 		"SELECT s FROM parts": "masked", "SELECT s FROM parts_1": "masked", "SELECT k FROM parts": "plain",
 		"INSERT INTO ids (person) VALUES ('0')": "refused", "INSERT INTO ids (note) VALUES ('0')": "plain",
 		"UPDATE people SET region = 'x' WHERE name = 'a'": "refused", "UPDATE people SET name = 'x' WHERE name = 'a'": "plain",
+		"DELETE FROM numbers WHERE n = '1'": "refused", "UPDATE numbers SET n = '1' WHERE kind = 'a'": "refused", "UPDATE numbers SET kind = 'b' WHERE kind = 'a'": "plain", "INSERT INTO numbers VALUES ('1')": "plain",
+		"INSERT INTO numbers VALUES ('1') ON CONFLICT (n) DO UPDATE SET n = '2'": "refused", "SELECT n FROM numbers": "plain", "INSERT INTO accounts VALUES ('1', 'a')": "plain",
+		"DELETE FROM groups WHERE g = 'a'": "refused", "UPDATE groups SET g = 'b' WHERE g = 'a'": "plain", "DELETE FROM accounts WHERE kind = 'a'": "plain",
+		"UPDATE areas SET area = 'b' WHERE area = 'a'": "refused", "DELETE FROM areas WHERE area = 'a'": "refused", "INSERT INTO areas VALUES ('a')": "plain",
+		"UPDATE routes SET area = 'b' WHERE note = 'a'": "refused", "UPDATE routes_1 SET area = 'b' WHERE note = 'a'": "refused", "UPDATE routes SET note = 'b' WHERE area = 'a'": "plain", "INSERT INTO routes VALUES ('a', 'b')": "plain",
 		"INSERT INTO people (name) VALUES ('a')": "plain", "INSERT INTO people (ssn) VALUES ('a')": "refused",
 		"DROP TABLE ids": "plain", "ALTER TABLE people RENAME ssn TO x": "refused", "CREATE VIEW x AS SELECT ssn FROM people": "masked",
 		"SELECT name FROM people TABLESAMPLE system (1)": "plain", "SELECT ssn FROM people TABLESAMPLE system (1)": "refused",

@@ -438,6 +438,7 @@ func (a *analysis) createTable(s *pg_query.CreateStmt) Statement {
 		}
 		a.columnDefinition(n)
 	}
+	a.partitionSpec(s.GetPartspec())
 	if len(s.GetInhRelations()) == 0 && s.GetPartbound() == nil && s.GetOfTypename() == nil {
 		a.creation(s.GetRelation(), s.GetIfNotExists())
 	}
@@ -451,8 +452,31 @@ func (a *analysis) columnDefinition(n *pg_query.Node) {
 		a.typeName(d.GetTypeName())
 		constraints = d.GetConstraints()
 	}
-	for _, c := range constraints {
-		a.expr(c.GetConstraint().GetRawExpr(), &scope{items: []*item{{open: true, hidden: true}}}, useTarget)
+	sc := &scope{items: []*item{{open: true, hidden: true}}}
+	for _, n := range constraints {
+		c := n.GetConstraint()
+		a.expr(c.GetRawExpr(), sc, useTarget)
+		a.expr(c.GetWhereClause(), sc, useTarget)
+		for _, x := range c.GetExclusions() { // an index element, and the name of an operator
+			pair := x.GetList().GetItems()
+			if len(pair) != 2 || len(pair[0].GetIndexElem().GetOpclass()) > 0 {
+				a.unknown()
+				continue
+			}
+			a.expr(pair[0].GetIndexElem().GetExpr(), sc, useTarget)
+			a.operator(pair[1].GetList().GetItems())
+		}
+	}
+}
+
+// partitionSpec reads what says in which partition the rows of a new table lie.
+func (a *analysis) partitionSpec(s *pg_query.PartitionSpec) {
+	for _, n := range s.GetPartParams() {
+		p := n.GetPartitionElem()
+		if len(p.GetOpclass()) > 0 {
+			a.unknown()
+		}
+		a.expr(p.GetExpr(), &scope{items: []*item{{open: true, hidden: true}}}, useTarget)
 	}
 }
 

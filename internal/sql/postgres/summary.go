@@ -203,6 +203,11 @@ func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation
 			in.mayFail(ctx, rel, "the generated column "+c.name, rel.more.defaults[c.num])
 		}
 	}
+	for _, table := range in.partitionedTables(rel) {
+		if e := table.extras().partition.expressions(); e != "" {
+			in.expression(ctx, a, "the partition key of "+table.Name(), e, table)
+		}
+	}
 	for _, t := range rel.more.triggers {
 		if t.when == "" {
 			continue
@@ -220,9 +225,37 @@ func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation
 	in.planning(ctx, o, rel)
 }
 
+// partitionedTables are those by whose keys the rows of a relation lie where they do: it
+// itself and the tables that it is a partition of.
+func (in *Inspector) partitionedTables(rel *Relation) []*Relation {
+	var tables []*Relation
+	for depth := 0; rel != nil && depth < maxViewDepth; depth++ {
+		more := rel.extras()
+		if more.partition != nil {
+			tables = append(tables, rel)
+		}
+		if len(more.parents) != 1 { // a partition has one
+			break
+		}
+		rel = in.cat.relations[more.parents[0]]
+	}
+	return tables
+}
+
+// expressions are those of the key, as an expression; empty if it has none.
+func (k *partitionKey) expressions() string {
+	if k.exprs == "" {
+		return ""
+	}
+	return "ROW(" + k.exprs + ")" // printed as a list
+}
+
 // planning reads what the server computes when it plans any statement over a relation:
-// what its indexes and checks call with constants alone (RelationGetIndexPredicate in
-// utils/cache/relcache.c, get_relation_constraints in optimizer/util/plancat.c).
+// what its indexes, checks, partition keys and extended statistics call with constants
+// alone (RelationGetIndexPredicate in utils/cache/relcache.c, get_relation_constraints and
+// get_relation_statistics in optimizer/util/plancat.c, RelationBuildPartitionKey in
+// utils/cache/partcache.c), and what their operator classes call: an operator of
+// PostgreSQL itself can be an index's by a function of users.
 func (in *Inspector) planning(ctx context.Context, o oid, rel *Relation) {
 	if len(in.cat.funcByOID) == 0 {
 		return
@@ -236,11 +269,24 @@ func (in *Inspector) planning(ctx context.Context, o oid, rel *Relation) {
 			exprs = append(exprs, "ROW("+e+")")
 		}
 	}
-	a := in.defining()
+	for _, table := range in.partitionedTables(rel) {
+		if e := table.extras().partition.expressions(); e != "" {
+			exprs = append(exprs, e)
+		}
+	}
+	definitions := slices.Clone(rel.more.statistics)
 	for _, e := range exprs {
-		n, err := in.parseDefinition(ctx, "SELECT ("+e+")")
+		definitions = append(definitions, "SELECT ("+e+")")
+	}
+	a := in.defining()
+	for _, d := range definitions {
+		n, err := in.parseDefinition(ctx, d)
 		if err != nil {
-			continue // writes says so
+			if ctx.Err() == nil {
+				a.unreviewed("a definition of " + rel.Name() + " (cannot be read)")
+				a.opaque = true
+			}
+			continue
 		}
 		walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
 			switch v := m.Interface().(type) {
@@ -252,6 +298,13 @@ func (in *Inspector) planning(ctx context.Context, o oid, rel *Relation) {
 			}
 			return true
 		})
+	}
+	support := rel.more.support
+	for _, table := range in.partitionedTables(rel) {
+		support = slices.Concat(support, table.extras().support)
+	}
+	for _, f := range support {
+		a.functionOID(f)
 	}
 	if s := a.summary(); s != nil {
 		in.planned[o] = s
