@@ -113,6 +113,7 @@ type policy struct {
 type index struct {
 	name    string
 	unique  bool // unique or exclusion
+	primary bool // of the primary key, which holds at any time
 	ordered bool // a scan of it can give rows in an order of its keys
 	keys    int  // how many of columns are keys; the others are only stored in it
 	columns []int16

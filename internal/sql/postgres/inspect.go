@@ -230,7 +230,9 @@ func (in *Inspector) analyse(ctx context.Context, env *Env, t *lex.Tokens) (*var
 		a.add(gate.EffectRead)
 	}
 	a.guardTemporary()
-	return a.variant(), nil
+	v := a.variant()
+	v.shape.Unordered = a.unordered(tree.GetStmts())
+	return v, nil
 }
 
 // statementTokens returns the tokens of one statement of a text.
@@ -249,7 +251,7 @@ func (a *analysis) variant() *variant {
 	}
 	v := &variant{
 		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
-			Runs: a.runs, Unordered: a.unordered(), Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
+			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
 		analysed: &analysed{in: a.in, edits: a.edits, always: len(a.pins) > 0 || slices.ContainsFunc(a.edits, func(e edit) bool { return e.always }),
 			pins: a.pins, costly: a.costly, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}

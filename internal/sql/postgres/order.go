@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
 
@@ -96,9 +98,9 @@ func (in *Inspector) readsOrdered(v *view, depth int) bool {
 
 // unordered reports whether what was found of a text could read such a relation: code of
 // users, and that of definitions (REFRESH MATERIALIZED VIEW), may read any.
-func (a *analysis) unordered() bool {
+func (a *analysis) unordered(texts []*pg_query.RawStmt) bool {
 	return len(a.in.ordered) > 0 && (a.runs || a.effects.Has(gate.EffectUnknown) || a.effects.Has(gate.EffectExecute) ||
-		slices.ContainsFunc(a.facts.tables, func(name string) bool { return a.in.ordered[name] }))
+		slices.ContainsFunc(a.facts.tables, func(name string) bool { return a.in.ordered[name] }) && !a.byKey(texts))
 }
 
 // asksPresence reports whether a view or a policy asks what is not null of a column

@@ -83,6 +83,36 @@ func TestNoRowComesInTheOrderOfLabelledValues(t *testing.T) {
 	}
 }
 
+func TestRowsThatHaveOneOrderAreReadByAnyIndex(t *testing.T) {
+	fresh(t, "keyed", "CREATE TABLE people (id int PRIMARY KEY, region text, email text)", "CREATE INDEX ON people (region, email)", "CREATE TABLE made (id int PRIMARY KEY, email text, g int GENERATED ALWAYS AS (1 / id) STORED)", "CREATE INDEX ON made (id, email)",
+		"CREATE TABLE parent (id int PRIMARY KEY, email text)", "CREATE INDEX ON parent (id, email)", "CREATE TABLE child () INHERITS (parent)",
+		"CREATE TABLE items (tenant int, pos bigint, email text, PRIMARY KEY (tenant, pos))", "CREATE UNIQUE INDEX ON items (tenant, email)",
+		"CREATE TABLE later (id int PRIMARY KEY DEFERRABLE, email text)", "CREATE INDEX ON later (id, email)", "CREATE TABLE keyless (id int NOT NULL UNIQUE, email text)", "CREATE INDEX ON keyless (id, email)",
+		"CREATE TABLE secured (id int PRIMARY KEY, email text)", "CREATE INDEX ON secured (id, email)", "ALTER TABLE secured ENABLE ROW LEVEL SECURITY", "CREATE VIEW shown AS SELECT * FROM people")
+	in := inspector(t, "keyed", map[string][]string{"pii": {"public.people.email", "public.made.email", "public.parent.email", "public.items.email", "public.later.email", "public.keyless.email", "public.secured.email"}}, nil)
+	for text, want := range map[string]bool{
+		"SELECT * FROM people ORDER BY id": false, "SELECT id, email FROM people WHERE region = 'x' ORDER BY region DESC, id LIMIT 10 OFFSET 5": false,
+		"SELECT p.* FROM people AS p WHERE p.region IN ('a', 'b') AND id > $1 ORDER BY p.id NULLS FIRST LIMIT $2": false,
+		"EXPLAIN SELECT * FROM people ORDER BY id": false, "EXPLAIN SELECT * FROM people": true,
+		"SELECT email FROM people WHERE id = 5": false, "SELECT email FROM people WHERE id = 5 AND region IS NOT NULL": false,
+		"SELECT * FROM items WHERE tenant = 3 ORDER BY pos": false, "SELECT * FROM items WHERE tenant = 3 AND pos = 4": false, "SELECT * FROM items ORDER BY pos, tenant": false,
+
+		"SELECT * FROM people": true, "SELECT * FROM people ORDER BY region": true, "SELECT * FROM items WHERE tenant = 3": true, "SELECT * FROM items ORDER BY pos": true, "SELECT * FROM items WHERE tenant > 3 ORDER BY pos": true,
+		"SELECT * FROM items WHERE tenant = 3 OR pos = 4 ORDER BY pos": true, "SELECT * FROM items WHERE NOT tenant = 3 ORDER BY pos": true,
+		"SELECT * FROM people WHERE id = $1": true, "SELECT * FROM people WHERE id = region::int": true, "SELECT region AS id FROM people ORDER BY id": true, "SELECT region id, id region FROM people ORDER BY region": true,
+		"SELECT 1 / id FROM people ORDER BY id": true, "SELECT region::int FROM people ORDER BY id": true, "SELECT id FROM people WHERE region::int = 1 ORDER BY id": true, "SELECT id FROM people WHERE region LIKE 'a' ORDER BY id": true, "SELECT id FROM people ORDER BY id + 0": true,
+		"SELECT id FROM people ORDER BY id FOR UPDATE": true, "SELECT DISTINCT id FROM people ORDER BY id": true, "SELECT id FROM people GROUP BY id ORDER BY id": true, "SELECT id FROM people UNION ALL SELECT id FROM people ORDER BY id": true,
+		"SELECT id FROM people p (a, id) ORDER BY id": true, "SELECT a.id FROM people a, people b ORDER BY a.id": true, "SELECT id FROM people ORDER BY id LIMIT (SELECT count(*) FROM people)": true, "SELECT id FROM people TABLESAMPLE SYSTEM (50) ORDER BY id": true,
+		"WITH x AS (SELECT 1) SELECT id FROM people ORDER BY id": true, "SELECT id FROM shown ORDER BY id": true, "SELECT id FROM people ORDER BY id; SELECT id FROM people": true, "SELECT id INTO TEMP t FROM people ORDER BY id": true,
+		"SELECT id, g FROM made ORDER BY id": true, "SELECT id FROM parent ORDER BY id": true, "SELECT id FROM later ORDER BY id": true, "SELECT id FROM keyless ORDER BY id": true, "SELECT id FROM secured ORDER BY id": true,
+		"DECLARE c CURSOR FOR SELECT id FROM people ORDER BY id": true, "SELECT id FROM people ORDER BY id USING <": true, "SELECT ctid FROM people ORDER BY id": true,
+	} {
+		if got := inspect(t, in, text).Shape.Unordered; got != want {
+			t.Errorf("%q: unordered %t", text, got)
+		}
+	}
+}
+
 func TestAPartOfAValueIsNotShownInTheOrderOfTheWhole(t *testing.T) {
 	fresh(t, "parts", "CREATE TABLE people (id int, email text, born date, code varchar(20), wide text)", "CREATE TABLE child () INHERITS (people)",
 		"INSERT INTO people SELECT i, chr(97 + i % 3) || (100 - i) || '@x.org', date '2000-12-31' - i, 'code-' || (100 - i) || '0000', repeat('w', 500) FROM generate_series(1, 60) i",
