@@ -31,7 +31,7 @@ demo: deps-demo build ## play the whole story on a real PostgreSQL (ARGS="--keep
 	bin/sallyport demo $(ARGS)
 
 test: deps ## run all tests
-	@$(GO) run ./test/tally -timeout $(TIMEOUT) ./...
+	@$(GO) run ./test/tally -count=1 -timeout $(TIMEOUT) ./...
 
 lint:
 	@unformatted=$$(git ls-files -co --exclude-standard -- '*.go' | xargs gofmt -l); \
@@ -41,7 +41,7 @@ lint:
 	$(GO) test ./internal/arch
 
 race: deps
-	@$(GO) run ./test/tally -race -timeout $(TIMEOUT) ./...
+	@$(GO) run ./test/tally -count=1 -race -timeout $(TIMEOUT) ./...
 
 check: lint race ## gofmt, vet, staticcheck, import rules, and all tests with the race detector
 
