@@ -96,7 +96,7 @@ func TestUsageOfThisProcessIsSeen(t *testing.T) {
 }
 
 func TestSecondsScaleRoundsAndSessions(t *testing.T) {
-	for seconds, want := range map[string][3]int{"1": {1, 1, 200}, "2": {2, 1, 400}, "": {3, 3, 2000}, "60": {3, 20, 2000}} {
+	for seconds, want := range map[string][3]int{"1": {1, 1, 200}, "2": {2, 1, 400}, "": {5, 2, 2000}, "60": {5, 12, 2000}} {
 		c, err := parse(nil, environment(map[string]string{"BENCH_SECONDS": seconds}))
 		if err != nil || [3]int{c.rounds(), c.roundSeconds(), c.idle} != want {
 			t.Errorf("BENCH_SECONDS=%s: %d rounds of %d s, %d sessions, error %v; want %v", seconds, c.rounds(), c.roundSeconds(), c.idle, err, want)

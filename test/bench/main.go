@@ -78,7 +78,7 @@ const (
 
 func (c plan) has(part string) bool { return len(c.only) == 0 || slices.Contains(c.only, part) }
 
-func (c plan) rounds() int       { return min(3, c.seconds) }
+func (c plan) rounds() int       { return min(5, c.seconds) }
 func (c plan) roundSeconds() int { return max(1, c.seconds/c.rounds()) }
 
 func parse(args []string, env func(string) string) (plan, error) {
