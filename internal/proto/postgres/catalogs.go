@@ -245,7 +245,7 @@ func (c *Catalogs) Describe(ctx context.Context, g *gate.Gateway, t *gate.Target
 	if err != nil {
 		return nil, fmt.Errorf("%w of target %s: %w", ErrCatalog, t.Name, err)
 	}
-	env := sql.Env{SearchPath: b.searchPath, Database: b.database, StatementTimeout: t.Limits.Statement}
+	env := sql.Env{SearchPath: b.searchPath, NoUserSchema: b.noSchema, Database: b.database, StatementTimeout: t.Limits.Statement}
 	var buf sql.Buffer
 	in, err := e.inspector.Load().Inspect(ctx, &env, text, &buf)
 	if err != nil {

@@ -42,6 +42,7 @@ type backend struct {
 	params     map[string]string
 	release    int // PostgreSQL's major version
 	searchPath []string
+	noSchema   bool // "$user" in a search_path names none
 	role       string
 	database   string
 }
@@ -233,13 +234,13 @@ func (b *backend) readCatalog(ctx context.Context, pg *pgconn.PgConn, t *gate.Ta
 
 // describe reads what the gateway must know of the session it logged in to.
 func (b *backend) describe(ctx context.Context, pg *pgconn.PgConn) error {
-	err := querier{pg}.Query(ctx, `SELECT pg_catalog.current_database(), current_user, s.n
+	err := querier{pg}.Query(ctx, `SELECT pg_catalog.current_database(), current_user, s.n, pg_catalog.to_regnamespace(pg_catalog.quote_ident(current_user)) IS NULL
 		FROM (SELECT NULL::pg_catalog.text AS n UNION ALL SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))::pg_catalog.text) AS s`,
 		func(row [][]byte) error {
-			if len(row) != 3 || row[0] == nil || row[1] == nil {
+			if len(row) != 4 || row[0] == nil || row[1] == nil {
 				return errors.New("unexpected answer")
 			}
-			b.database, b.role = string(row[0]), string(row[1])
+			b.database, b.role, b.noSchema = string(row[0]), string(row[1]), string(row[3]) == "t"
 			if row[2] != nil {
 				b.searchPath = append(b.searchPath, string(row[2]))
 			}

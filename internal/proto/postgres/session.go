@@ -124,7 +124,7 @@ func newSession(p *Server, g *gate.Gateway, gs *gate.Session, client net.Conn, u
 	s := &session{server: p, gateway: g, gate: gs, client: client, up: up, backend: b, catalog: c, status: wire.StatusIdle}
 	s.calls = callbacks{s.applyMasks, s.binding, s.startWait}
 	s.in.src, s.out.src, s.out.eager = client, up, true
-	s.env = sql.Env{SearchPath: b.searchPath, Database: b.database, StatementTimeout: gs.Target.Limits.Statement}
+	s.env = sql.Env{SearchPath: b.searchPath, NoUserSchema: b.noSchema, Database: b.database, StatementTimeout: gs.Target.Limits.Statement}
 	return s
 }
 

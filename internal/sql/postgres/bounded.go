@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -134,7 +135,10 @@ func (a *analysis) boundsNot(n *pg_query.Node, t *target) bool {
 	case *pg_query.Node_SubLink:
 		return a.boundsSubLink(e.SubLink, t, true)
 	case *pg_query.Node_AExpr:
-		if e.AExpr.GetKind() == pg_query.A_Expr_Kind_AEXPR_OP_ANY && a.emptyArray(e.AExpr.GetRexpr()) {
+		if e.AExpr.GetKind() != pg_query.A_Expr_Kind_AEXPR_OP_ANY {
+			break
+		}
+		if s := e.AExpr.GetRexpr().GetSubLink(); a.emptyArray(e.AExpr.GetRexpr()) || s != nil && slices.ContainsFunc(rangeVars(s.GetSubselect()), func(rv *pg_query.RangeVar) bool { return a.isRelation(rv, t.rel) }) {
 			return false // nothing equals one of nothing
 		}
 	}
@@ -216,6 +220,18 @@ func (a *analysis) boundsComparison(e *pg_query.A_Expr, t *target) bool {
 			}
 		}
 		return false
+	}
+	if s := r.GetSubLink(); s.GetSubLinkType() == pg_query.SubLinkType_ARRAY_SUBLINK {
+		// = ANY (ARRAY(SELECT …)) is an IN, as which rows are named by ctid.
+		in := &pg_query.SubLink{Testexpr: l, OperName: e.GetName(), Subselect: s.GetSubselect()}
+		switch e.GetKind() {
+		case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
+			in.SubLinkType = pg_query.SubLinkType_ANY_SUBLINK
+			return a.boundsSubLink(in, t, false)
+		case pg_query.A_Expr_Kind_AEXPR_OP_ALL:
+			in.SubLinkType = pg_query.SubLinkType_ALL_SUBLINK
+			return a.boundsSubLink(in, t, false)
+		}
 	}
 	return (a.compares(l, r, t) || a.compares(r, l, t)) && !a.matchesAll(e)
 }

@@ -20,6 +20,7 @@ func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *test
 		"order_id NOT IN (SELECT order_id FROM order_items LIMIT 1)", "NOT order_id IN (SELECT order_id FROM order_items LIMIT 1)", "NOT (order_id IN (SELECT order_id FROM order_items WHERE sku = 'x'))",
 		"order_id IN (SELECT order_id FROM order_items LIMIT 1) IS NOT NULL", "order_id > ANY (SELECT order_id FROM order_items LIMIT 1) OR order_id <= ANY (SELECT order_id FROM order_items LIMIT 1)",
 		"sku >= ''", "'' <= sku", "sku >= ''::text", "qty <> ALL ('{}')", "qty = ALL ('{}'::int[])", "qty <> ALL (ARRAY[]::int[])", "NOT qty = ANY ('{}')", "NOT (qty = ANY (ARRAY[]::int[]))",
+		"order_id = ANY (ARRAY(SELECT order_id FROM order_items))", "NOT order_id = ANY (ARRAY(SELECT order_id FROM order_items LIMIT 1))", "order_id <> ANY (ARRAY(SELECT order_id FROM order_items LIMIT 1))", "order_id = ALL (ARRAY(SELECT order_id FROM order_items WHERE false))",
 		"NOT false", "order_id * 0 = 0", "coalesce(order_id, 1) = order_id", "EXISTS (SELECT 1 FROM orders) AND sku = sku",
 	} {
 		if !inspect(t, in, "DELETE FROM order_items WHERE "+where).Shape.Facts.Unbounded {
@@ -29,6 +30,7 @@ func TestAConditionBoundsAChangeOnlyIfItComparesAColumnWithSomethingElse(t *test
 	for _, where := range []string{
 		"order_id = 1", "1 = order_id", "order_items.order_id = 1 AND sku = 'x'", "order_id = $1", "order_id IN (1, 2)", "order_id = ANY ($1)", "order_id BETWEEN 1 AND 2", "sku LIKE 'a%'", "sku ~ '^a'", "sku LIKE '%' || $1 || '%'",
 		"sku > ''", "sku <= ''", "sku >= 'a'", "qty <> ALL ('{1}')", "qty = ANY ('{}')", "NOT qty = ANY ('{1,2}')", "qty <> ALL ($1)",
+		"ctid = ANY (ARRAY(SELECT ctid FROM order_items WHERE qty = 3 LIMIT 100))", "ctid = ANY (ARRAY(SELECT ctid FROM order_items LIMIT 100))", "order_id = ANY (ARRAY(SELECT id FROM orders WHERE total > 5))",
 		"qty IS NULL", "qty IS NOT NULL", "lower(sku) = 'x'", "order_id::text = '1'", "sku = 'x' COLLATE \"C\"", "(order_id, sku) = (1, 'x')", "(order_id, sku) IN ((1, 'x'), (2, 'y'))", "order_id = 1 OR order_id = 2", "order_id = 1 OR sku = 'x'",
 		"order_id IN (SELECT id FROM orders WHERE total > 5)", "NOT (sku = 'x')", "order_id NOT IN (SELECT id FROM orders)", "EXISTS (SELECT 1 FROM orders o WHERE o.id = order_items.order_id AND o.total = 0)",
 		"order_id IN (SELECT order_id FROM order_items WHERE sku = 'x' LIMIT 5)", "order_id IN (SELECT order_id FROM order_items LIMIT 100)",

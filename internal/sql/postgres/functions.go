@@ -140,9 +140,16 @@ func (a *analysis) scansOfIndex(f *pg_query.FuncCall, names []string) bool {
 	return true
 }
 
-// countsOnly is count(x) without DISTINCT: it shows only whether x is null.
+// countsOnly is count(x) without DISTINCT, or a function that counts its arguments: it
+// shows only whether they are null.
 func countsOnly(f *pg_query.FuncCall, name string) bool {
-	return name == "count" && !f.GetAggDistinct() && len(f.GetFuncname()) <= 2
+	switch name {
+	case "count":
+		return !f.GetAggDistinct() && len(f.GetFuncname()) <= 2
+	case "num_nulls", "num_nonnulls":
+		return !f.GetFuncVariadic() && len(f.GetFuncname()) <= 2
+	}
+	return false
 }
 
 // carriers are functions of pg_catalog whose result shows what they are given, in full

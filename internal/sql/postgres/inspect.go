@@ -71,6 +71,8 @@ type Inspector struct {
 type Env struct {
 	// SearchPath are the schemas of the pinned search_path, "$user" resolved.
 	SearchPath []string
+	// NoUserSchema says that "$user" in a search_path names no schema.
+	NoUserSchema bool
 	// Database is the name of the session's database.
 	Database string
 	// StatementTimeout bounds the timeouts that an agent may set; zero lets it
@@ -191,6 +193,9 @@ func (e *Env) appendKey(dst []byte) []byte {
 	dst = append(append(dst, e.Database...), 0)
 	for _, s := range e.SearchPath {
 		dst = append(append(dst, s...), 0)
+	}
+	if e.NoUserSchema {
+		dst = append(dst, 2)
 	}
 	dst = append(dst, 1)
 	for t := uint64(e.StatementTimeout); t > 0; t >>= 8 {

@@ -164,7 +164,8 @@ func upTo(most float64) setting {
 }
 
 // samePath allows the empty path, under which every name that still means
-// something means the same, and the pinned path.
+// something means the same, and the pinned path, in which "$user" can stand for
+// nothing.
 func samePath(env *Env, value string) bool {
 	var path []string
 	for p := range strings.SplitSeq(value, ",") {
@@ -172,7 +173,7 @@ func samePath(env *Env, value string) bool {
 		if len(p) >= 2 && p[0] == '"' && p[len(p)-1] == '"' {
 			p = strings.ReplaceAll(p[1:len(p)-1], `""`, `"`)
 		}
-		if p != "" {
+		if p != "" && (p != "$user" || !env.NoUserSchema) {
 			path = append(path, p)
 		}
 	}

@@ -34,6 +34,26 @@ func TestSettingsThatChangeNoMeaningAreHarmless(t *testing.T) {
 	}
 }
 
+func TestTheUserOfAPathIsNobodyWhereNoSchemaHasItsName(t *testing.T) {
+	in := inspector(t, database, corpusMarks, corpusFunctions)
+	for _, nobody := range []bool{true, false} {
+		env := &Env{SearchPath: []string{"public"}, Database: database, NoUserSchema: nobody}
+		for text, same := range map[string]bool{
+			`SET search_path TO "$user", public`: true, `SET search_path = '$user', public`: true, `SELECT set_config('search_path', '"$user", public', false)`: true,
+			`SET search_path TO "$user", app`: false, `SET search_path TO "$user, public"`: false, `SET search_path TO "$USER", public`: false, "SET search_path TO public": true,
+		} {
+			var buf Buffer
+			i, err := in.Inspect(context.Background(), env, text, &buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := same && (nobody || !strings.Contains(text, "$")); i.Shape.Effects.Has(gate.EffectAdmin) == want {
+				t.Errorf("%s has effects %v, no schema of that name: %v", text, i.Shape.Effects, nobody)
+			}
+		}
+	}
+}
+
 // TestEveryHarmlessSettingIsOneThatEveryRoleMaySet asks the server: a name that it
 // does not know is of another version, one that it reserves is a mistake.
 func TestEveryHarmlessSettingIsOneThatEveryRoleMaySet(t *testing.T) {
