@@ -112,9 +112,9 @@ type maskedColumn struct {
 	parts  []labelPart
 	// computed: even whether it is null says something; a mask does not look.
 	computed bool
-	toast    bool   // see columnLabels
-	alone    bool   // the same
-	as       string // empty for the column's own name
+	shown    *shownRows // see columnLabels
+	alone    bool       // the same
+	as       string     // empty for the column's own name
 }
 
 // refusal is a use of labels that cannot be masked.

@@ -157,6 +157,7 @@ type typeInfo struct {
 	elem      oid // of an array
 	functions []oid
 	checks    []string // domain constraints
+	preset    string   // of a domain: its default, which columns without one have
 	baseSQL   string   // of a domain: what it is based on, as format_type prints it
 }
 

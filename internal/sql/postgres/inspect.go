@@ -54,6 +54,7 @@ type Inspector struct {
 	functions map[string]gate.Effects
 	labels    *labelTable
 	domains   map[oid]*summary
+	presets   map[oid]*summary // what the default of a domain does
 	writes    map[oid]*summary
 	planned   map[oid]*summary
 	policies  map[oid]*policySummary
@@ -137,7 +138,7 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	}
 	in := &Inspector{
 		cat: cat, parser: o.Parser, database: o.Database, limits: o.Limits, labels: labels,
-		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{},
+		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{}, presets: map[oid]*summary{},
 		writes: map[oid]*summary{}, planned: map[oid]*summary{}, policies: map[oid]*policySummary{}, views: map[oid]*view{}, fallible: map[oid][]fallible{}, cache: newShapeCache(),
 	}
 	for name, e := range o.Functions {
@@ -151,6 +152,7 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	}
 	in.labelled = in.labelledNames()
 	in.orderOfLabels()
+	in.labelMissingValues()
 	return in, nil
 }
 
@@ -416,8 +418,8 @@ func (in *Inspector) maskedColumn(b *strings.Builder, c maskedColumn, scope stri
 		mask = in.labels.maskFor(c.whole, masks)
 	}
 	shown := in.labels.masked(c.labels, masks) == 0
-	if !shown && c.toast {
-		fmt.Fprintf(b, "CASE WHEN %s\"schemaname\" OPERATOR(pg_catalog.<>) 'pg_toast' THEN %s%s END", scope, scope, quoteIdent(c.column.name))
+	if !shown && c.shown != nil {
+		fmt.Fprintf(b, "CASE WHEN %s%s %s THEN %s%s END", scope, quoteIdent(c.shown.column), c.shown.condition, scope, quoteIdent(c.column.name))
 	} else if shown || mask != gate.MaskPlain || !in.partsSQL(b, c, scope, masks) {
 		if !shown && mask == gate.MaskPlain {
 			mask = gate.MaskRedact

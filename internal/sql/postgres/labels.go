@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/nearest"
@@ -33,8 +34,12 @@ type columnLabels struct {
 	whole    map[int16]labelSet // of the column itself
 	computed map[int16]bool
 	alone    map[int16]bool // of an index that holds nothing but labelled columns
-	toast    map[int16]bool // only the rows of TOAST tables are masked, which schemaname tells
+	shown    map[int16]*shownRows
 }
+
+// shownRows are those rows of a catalog or view of statistics that tell nothing of
+// labelled values: the condition says which, after the column that it is about.
+type shownRows struct{ column, condition string }
 
 // isComputed says that a labelled column is computed from others, in a view or
 // as a generated column: whether it is null, or can be computed at all, may
@@ -50,7 +55,19 @@ func (l *columnLabels) setAlone(num int16) {
 	l.alone[num] = true
 }
 
-func (l *columnLabels) ofToast(num int16) bool { return l != nil && l.toast[num] }
+func (l *columnLabels) shownRows(num int16) *shownRows {
+	if l == nil {
+		return nil
+	}
+	return l.shown[num]
+}
+
+func (l *columnLabels) show(num int16, rows *shownRows) {
+	if l.shown == nil {
+		l.shown = map[int16]*shownRows{}
+	}
+	l.shown[num] = rows
+}
 
 func (l *columnLabels) column(num int16) labelSet {
 	if l == nil {
@@ -446,10 +463,39 @@ func (t *labelTable) labelStatistics(cat *Catalog) {
 	}
 	each(statisticColumns, []string{"all", "sys", "user"}, func(*Relation, int16) {})
 	each(toastColumns, []string{"all", "sys"}, func(rel *Relation, num int16) {
-		l := t.tables[rel.oid]
-		if l.toast == nil {
-			l.toast = map[int16]bool{}
-		}
-		l.toast[num] = true
+		t.tables[rel.oid].show(num, &shownRows{"schemaname", "OPERATOR(pg_catalog.<>) 'pg_toast'"})
 	})
+	if rel := cat.byName[qualified{"pg_catalog", "pg_attribute"}]; rel != nil {
+		if c := rel.column("attmissingval"); c != nil {
+			t.add(rel, c.num, t.all)
+		}
+	}
+}
+
+// maxListed bounds how many relations are told apart in a condition.
+const maxListed = 500
+
+// labelMissingValues says of which relations pg_attribute shows the value that rows have
+// which were there before the column was added: of those without labels.
+func (in *Inspector) labelMissingValues() {
+	rel := in.cat.byName[qualified{"pg_catalog", "pg_attribute"}]
+	l := in.labels.of(rel)
+	if l == nil {
+		return
+	}
+	c := rel.column("attmissingval")
+	if c == nil || l.column(c.num) == 0 {
+		return
+	}
+	var list []string
+	for _, o := range slices.Sorted(maps.Keys(in.labels.tables)) {
+		if other := in.cat.relations[o]; other != nil && !other.isSystem() {
+			list = append(list, strconv.FormatUint(uint64(o), 10))
+		}
+	}
+	if len(list) > maxListed {
+		l.show(c.num, &shownRows{"attrelid", "IS NULL"})
+		return
+	}
+	l.show(c.num, &shownRows{"attrelid", "OPERATOR(pg_catalog.<>) ALL ( '{" + strings.Join(list, ",") + "}' :: pg_catalog.oid[] )"})
 }

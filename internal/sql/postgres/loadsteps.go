@@ -214,7 +214,7 @@ func (l *loader) codeSteps() []step {
 		}},
 		// Row types of tables are left out, but for their names: a table's
 		// name is also a type's.
-		{"types", `SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typbasetype, t.typrelid, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid, t.typreceive::pg_catalog.oid, t.typsend::pg_catalog.oid, t.typmodin::pg_catalog.oid, coalesce(r.rngcanonical::pg_catalog.oid, 0), coalesce(r.rngsubdiff::pg_catalog.oid, 0), coalesce(r.rngsubtype, 0), CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid`, 17, l.typeRow},
+		{"types", `SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typbasetype, t.typrelid, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid, t.typreceive::pg_catalog.oid, t.typsend::pg_catalog.oid, t.typmodin::pg_catalog.oid, coalesce(r.rngcanonical::pg_catalog.oid, 0), coalesce(r.rngsubdiff::pg_catalog.oid, 0), coalesce(r.rngsubtype, 0), CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END, CASE WHEN t.typtype = 'd' THEN pg_catalog.pg_get_expr(t.typdefaultbin, 0) END FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid`, 18, l.typeRow},
 		{"operator classes", `SELECT amproclefttype, amproc::pg_catalog.oid FROM pg_catalog.pg_amproc WHERE amproc >= 16384 UNION SELECT a.amoplefttype, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_amop a JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr WHERE o.oprcode >= 16384`, 2, func(r record) error {
 			if t := c.types[r.oid(0)]; t != nil {
 				t.functions = append(t.functions, r.oid(1))
@@ -245,6 +245,9 @@ func (l *loader) typeRow(r record) error {
 	}
 	if !r.null(16) {
 		t.baseSQL = r.name(16)
+	}
+	if !r.null(17) {
+		t.preset = r.text(17)
 	}
 	for i := 8; i <= 14; i++ {
 		if f := r.oid(i); f >= firstUserOID {

@@ -145,6 +145,7 @@ func (a *analysis) references(rel *Relation, columns []int16) {
 		if other == nil {
 			continue
 		}
+		a.planned(other, 0) // it is asked for the row
 		for i, n := range k.columns {
 			if columns != nil && !slices.Contains(columns, n) || i >= len(k.others) {
 				continue

@@ -91,7 +91,7 @@ func (a *analysis) explained(rel *Relation) {
 	if l := a.in.below(rel, 0); l != 0 {
 		if a.explain == explainCosts {
 			a.costly |= l
-			a.beneath |= a.in.touched(rel, 0)
+			a.beneath |= a.in.touched(rel, 0) | a.in.splitBelow(rel, 0)
 			return
 		}
 		a.refuse(l, rel.Name(), "under EXPLAIN shows estimates that are made from labelled columns", "use EXPLAIN (COSTS OFF)")
@@ -201,6 +201,7 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 		a.useTemporary(rel)
 		for i := range rel.columns {
 			a.touchType(rel.columns[i].typ)
+			a.include(a.in.presets[rel.columns[i].typ])
 		}
 		if v := rel.extras().view; v != nil {
 			for _, base := range v.bases {
@@ -214,7 +215,11 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 	if event != triggerDelete && event != triggerTruncate {
 		a.include(a.in.writes[rel.oid])
 		for i := range rel.columns {
-			a.touchType(rel.columns[i].typ)
+			c := &rel.columns[i]
+			a.touchType(c.typ)
+			if !c.hasDef {
+				a.include(a.in.presets[c.typ])
+			}
 		}
 		a.constraints(rel, event, columns)
 	}
@@ -321,6 +326,7 @@ func (a *analysis) cascades(rel *Relation, event uint16, columns []int16, seen m
 		if other == nil {
 			continue
 		}
+		a.planned(other, 0) // rows that refer to this one are asked for
 		a.referenced(rel, other, k, event, columns)
 		action := k.onDelete
 		if event == triggerUpdate {

@@ -286,7 +286,7 @@ func (a *analysis) maskedColumns(rel *Relation, only []string) []maskedColumn {
 }
 
 func maskColumn(c *Column, labels *columnLabels) maskedColumn {
-	return maskedColumn{column: c, labels: labels.column(c.num), whole: labels.ofWhole(c.num), parts: labels.partsOf(c.num), computed: labels.isComputed(c.num), toast: labels.ofToast(c.num), alone: labels.isAlone(c.num)}
+	return maskedColumn{column: c, labels: labels.column(c.num), whole: labels.ofWhole(c.num), parts: labels.partsOf(c.num), computed: labels.isComputed(c.num), shown: labels.shownRows(c.num), alone: labels.isAlone(c.num)}
 }
 
 // maxIdentifier is the length from which PostgreSQL cuts identifiers

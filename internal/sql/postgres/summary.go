@@ -107,6 +107,13 @@ func (in *Inspector) expression(ctx context.Context, a *analysis, what, expr str
 // summarise reads every definition of the catalog that can run.
 func (in *Inspector) summarise(ctx context.Context) error {
 	for o, t := range in.cat.types {
+		if t.preset != "" && !plainDefault(t.preset) {
+			a := in.defining()
+			in.expression(ctx, a, "the default of domain "+t.schema+"."+t.name, t.preset, nil)
+			if s := a.summary(); s != nil {
+				in.presets[o] = s
+			}
+		}
 		if len(t.checks) == 0 {
 			continue
 		}
