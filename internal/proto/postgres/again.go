@@ -27,6 +27,11 @@ func (s *session) askFailed(front *expect, f *wire.Fault) error {
 	if a.sets { // what comes behind it must not run
 		return s.lie("scans cannot be switched: SQLSTATE %s", f.Code)
 	}
+	if a.twin != nil { // behind the client's Sync, so that it is nothing to the client
+		a.twin.of.steady = -twinAgain
+		s.dropToSync()
+		return nil
+	}
 	s.unasked(a)
 	if f.Code == codeStatementName {
 		s.forget(nil)

@@ -48,13 +48,14 @@ type question struct {
 // asking is an expect's part of a question: what came of it.
 type asking struct {
 	q         *question
-	front     bool // it stands in front of a statement, and fails if the definitions are others
-	firm      bool // the marker alone proves
-	executes  bool // it stands in the text of a Query, as an EXECUTE
-	sets      bool // nothing is asked, but set: q is nil
-	parses    byte // the target is given: 1 the question, 2 epochQuestion
-	parsed    int  // of them confirmed
-	left      int  // answers that are to come
+	front     bool  // it stands in front of a statement, and fails if the definitions are others
+	firm      bool  // the marker alone proves
+	executes  bool  // it stands in the text of a Query, as an EXECUTE
+	sets      bool  // nothing is asked, but set: q is nil
+	twin      *twin // it is prepared, and q nil, or asked about
+	parses    byte  // the target is given: 1 the question, 2 epochQuestion
+	parsed    int   // of them confirmed
+	left      int   // answers that are to come
 	rows      int
 	marker    []byte
 	facts     string
@@ -286,6 +287,9 @@ func (s *session) asked(front *expect, typ byte, n int) error {
 		}
 		return s.askFailed(front, f)
 	case wire.DataRow:
+		if a.q == nil {
+			return s.targetError(s.out.discard(n))
+		}
 		if n > maxLoginMessage {
 			return s.lie("a row of %d bytes", n)
 		}
@@ -376,7 +380,11 @@ func columns(body []byte, n int) (out [3][]byte, ok bool) {
 // answered compares what the target said with what was proved. In front of a
 // statement the target itself has done so.
 func (s *session) answered(a *asking) error {
-	if a.sets {
+	switch {
+	case a.q == nil:
+		return nil
+	case a.twin != nil && a.marker != nil:
+		s.twinProved(a)
 		return nil
 	}
 	if a.marker == nil || !a.firm && a.rows < 2 {
@@ -435,7 +443,7 @@ func (s *session) settled(q *question) {
 // unasked: the target has not taken a question, and may not have the statements
 // that came with it.
 func (s *session) unasked(a *asking) {
-	if a.sets {
+	if a.q == nil {
 		return
 	}
 	a.q.marker = nil

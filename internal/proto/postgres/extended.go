@@ -241,7 +241,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
 		return s.gateError(err)
 	}
-	e := expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po)}
+	e := expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po), twin: po.twin}
 	e.marks = po.doubt != nil && s.prover.replay != nil && s.marks()
 	return s.owe(e)
 }
@@ -454,6 +454,9 @@ func (s *session) sync() error {
 	}
 	s.syncs++
 	s.push(expect{typ: wire.Sync, command: s.last, sync: s.syncs})
+	if err := s.makeTwin(); err != nil {
+		return err
+	}
 	if err := s.exchange(); err != nil {
 		return err
 	}

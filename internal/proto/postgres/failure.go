@@ -11,6 +11,9 @@ func (s *session) failed(front *expect, n int) error {
 	if err != nil {
 		return err
 	}
+	if front.twin != nil && f.Severity == "ERROR" {
+		return s.untwin(front.twin)
+	}
 	code := f.Code
 	switch {
 	case front.refusal != nil:

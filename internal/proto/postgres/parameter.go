@@ -34,6 +34,8 @@ func (s *session) parameter(n int) error {
 		return s.lie("malformed ParameterStatus")
 	}
 	switch string(name) {
+	case "TimeZone":
+		s.noteZone(string(value))
 	case "client_encoding":
 		if !bytes.Equal(value, []byte("UTF8")) {
 			return s.lie("client_encoding became %q", value)

@@ -229,6 +229,9 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 	if copies := copyFollow(po.statement.shape) == gate.FollowInput; copies && s.status != wire.StatusIdle {
 		return bind
 	} else if reads(shape) || s.status != wire.StatusIdle {
+		if t := s.twinned(po.statement, shape); t != nil && len(bind) <= maxReplay {
+			return s.bindTwin(po, t, body)
+		}
 		po.doubt = &doubt{q: s.question(shape.Watch), command: po.command, writes: !reads(shape), judged: []judged{po.statement.judged()}}
 		for _, p := range s.subject.refs {
 			if p != po.statement {

@@ -27,10 +27,12 @@ type prepared struct {
 	temporary *sql.Temporary // of the session when it was judged
 	shown     []string       // the mask of each label of shape, as it was applied
 	stream    gate.Stream
-	streamed  bool // stream is open (made by Parse)
-	columns   int  // of its result; -1 is unknown
-	binds     int  // since the target has parsed it
-	hold      bool // a cursor that outlives its transaction
+	streamed  bool  // stream is open (made by Parse)
+	columns   int   // of its result; -1 is unknown
+	binds     int   // since the target has parsed it
+	hold      bool  // a cursor that outlives its transaction
+	twin      *twin // proved; nil if there is none
+	steady    int   // how often it could have used one
 
 	runner, combined *sql.Shape // see with
 }
@@ -68,6 +70,7 @@ type portal struct {
 	shape      *sql.Shape // of the statement and of what it runs by name; nil for a cursor
 	cursor     bool       // made by DECLARE: it has no stream
 	doubt      *doubt     // what is to be proved when it runs; nil when it was
+	twin       *twin      // in place of the statement
 }
 
 // undo is a change of the registry that the target has not confirmed.

@@ -41,6 +41,7 @@ type expect struct {
 	marks   bool    // the answers in doubt begin with this one
 	own     bool    // a Sync of the gateway's own: the client is not told
 	kept    bool    // a Parse that the target was not sent: it has the statement
+	twin    *twin   // of a Bind: what is bound in place of the statement
 }
 
 // drive passes on what the target answers until it owes nothing more, or until
@@ -254,6 +255,9 @@ func (s *session) confirmed(front *expect, typ byte, n int) error {
 	}
 	if typ != want || front.refusal != nil || n != 0 {
 		return s.lie("unexpected message %q", typ)
+	}
+	if front.twin != nil {
+		s.prover.replay = nil // what follows runs
 	}
 	s.pop()
 	return s.pass(typ, n)

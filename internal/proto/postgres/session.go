@@ -41,6 +41,7 @@ const (
 	controlRollback
 	controlAllScans
 	controlUnorderedScans
+	controlZone
 )
 
 // noStatement is a name that no client can give: names are checked for it.
@@ -67,6 +68,7 @@ var controlMessages = [][]byte{
 
 	controlAllScans:       setScans("RESET ", ""),
 	controlUnorderedScans: setScans("SET ", " TO off"),
+	controlZone:           zoneMessages(),
 }
 
 // session serves one client. Everything in it belongs to the goroutine in run,
@@ -100,6 +102,7 @@ type session struct {
 	prover     prover
 	redefined  bool // this transaction has changed definitions that nobody else sees yet
 	scans      scans
+	twins      twins
 
 	*work          // nil while the session is idle
 	msg     []byte // the message being built; pooled while the session is busy
@@ -125,6 +128,7 @@ func newSession(p *Server, g *gate.Gateway, gs *gate.Session, client net.Conn, u
 	s.calls = callbacks{s.applyMasks, s.binding, s.startWait}
 	s.in.src, s.out.src, s.out.eager = client, up, true
 	s.env = sql.Env{SearchPath: b.searchPath, NoUserSchema: b.noSchema, Database: b.database, StatementTimeout: gs.Target.Limits.Statement}
+	s.noteZone(b.params["TimeZone"])
 	return s
 }
 

@@ -109,6 +109,9 @@ type Shape struct {
 	// be asked in front: it fails if the answer is not the expected one. See
 	// docs/masking-soundness.md.
 	Watch, Guard string
+	// Steady says that Watch asks for nothing but the server's own notice of changes: it
+	// would have to analyse the text anew as well.
+	Steady bool
 
 	watched *watched // nil where nothing is labelled
 	// Runs says that functions, triggers or the like of users run, so that more

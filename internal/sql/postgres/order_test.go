@@ -93,7 +93,7 @@ func TestRowsThatHaveOneOrderAreReadByAnyIndex(t *testing.T) {
 	for text, want := range map[string]bool{
 		"SELECT * FROM people ORDER BY id": false, "SELECT id, email FROM people WHERE region = 'x' ORDER BY region DESC, id LIMIT 10 OFFSET 5": false,
 		"SELECT p.* FROM people AS p WHERE p.region IN ('a', 'b') AND id > $1 ORDER BY p.id NULLS FIRST LIMIT $2": false,
-		"EXPLAIN SELECT * FROM people ORDER BY id": false, "EXPLAIN SELECT * FROM people": true,
+		"EXPLAIN SELECT * FROM people ORDER BY id":                                                                false, "EXPLAIN SELECT * FROM people": true,
 		"SELECT email FROM people WHERE id = 5": false, "SELECT email FROM people WHERE id = 5 AND region IS NOT NULL": false,
 		"SELECT * FROM items WHERE tenant = 3 ORDER BY pos": false, "SELECT * FROM items WHERE tenant = 3 AND pos = 4": false, "SELECT * FROM items ORDER BY pos, tenant": false,
 

@@ -147,13 +147,13 @@ func appendPins(edits []lex.Edit, pins []pin) []lex.Edit {
 // watch makes the questions of a Shape. They are empty when nothing in the text
 // can mean anything else at another time.
 func (s *Shape) watch() {
-	s.Watch, s.Guard = "", ""
+	s.Watch, s.Guard, s.Steady = "", "", false
 	if s.watched == nil || len(s.watched.relations) == 0 && len(s.watched.functions) == 0 && !s.watched.operators {
 		return
 	}
 	for i := range s.Statements {
 		if s.Statements[i].watchable() {
-			s.Watch, s.Guard = s.watched.question(), s.watched.guard()
+			s.Watch, s.Guard, s.Steady = s.watched.question(), s.watched.guard(), s.watched.facts() == ""
 			return
 		}
 	}

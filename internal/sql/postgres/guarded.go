@@ -1,0 +1,92 @@
+package postgres
+
+import (
+	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
+)
+
+// GuardZone is a time zone in which nobody lives, but for the sake of guards.
+const GuardZone = "<guard>-03:17"
+
+// GuardsFail reports whether a guard surely fails where it is analysed under a session's
+// time zone. It does under those that have names: none of them was so far from UTC at the
+// guard's time.
+func GuardsFail(zone string) bool { return zone != "" && !strings.ContainsAny(zone, "<:") }
+
+// guard is a condition that is true where it was analysed under GuardZone, and fails
+// where it was not: the first literal is read then. Planning leaves nothing of it.
+const guard = "1 / ( '2000-01-01 00:00:00' :: pg_catalog.timestamptz = '1999-12-31 20:43:00+00' :: pg_catalog.timestamptz ) :: pg_catalog.int4 = 1"
+
+// Guarded adds a condition to a SELECT that a server is to keep as a prepared statement:
+// once it is analysed under GuardZone, it does the same as the text without it, until the
+// server analyses it anew, because a definition behind it has changed; then it fails when
+// it is planned, which is before it runs. It is not ok where the condition cannot be
+// added, or the text has a literal whose meaning depends on the zone.
+func Guarded(text string) (guarded string, ok bool) {
+	var t lex.Tokens
+	if lex.Scan(&t, text, lex.Limits{}) != nil || t.Len() == 0 || !t.Is(0, "select") {
+		return "", false
+	}
+	text = t.Canonical()
+	switch last := t.Len() - 1; {
+	case len(t.Semicolons()) == 1 && t.At(last).Kind == lex.Semicolon:
+		return Guarded(text[:t.At(last).CanonStart])
+	case len(t.Semicolons()) > 0:
+		return "", false
+	}
+	depth, from, where, end := 0, -1, -1, t.Len()
+	for i := range t.Len() {
+		switch t.At(i).Kind {
+		case lex.Word, lex.QuotedIdent:
+		case lex.LeftParen, lex.LeftBracket:
+			depth++
+			continue
+		case lex.RightParen, lex.RightBracket:
+			depth--
+			continue
+		default:
+			continue
+		}
+		word := strings.ToLower(t.Value(i))
+		switch word {
+		case "date", "time", "timetz", "timestamp", "timestamptz", "interval":
+			return "", false
+		case "union", "intersect", "except", "into", "for", "from", "where", "group", "having", "window", "order", "limit", "offset", "fetch":
+			if i > 0 && (t.At(i-1).Kind == lex.Dot || t.Is(i-1, "as")) {
+				return "", false // a name, which these can be there
+			}
+		}
+		if depth != 0 || end < t.Len() || t.At(i).Kind != lex.Word {
+			continue
+		}
+		switch word {
+		case "union", "intersect", "except", "into", "for":
+			return "", false
+		case "from":
+			from = i
+		case "where":
+			where = i
+		case "group", "having", "window", "order", "limit", "offset", "fetch":
+			if from >= 0 {
+				end = i
+			}
+		}
+	}
+	if from < 0 {
+		return "", false
+	}
+	at := len(text)
+	if end < t.Len() {
+		at = int(t.At(end).CanonStart)
+	}
+	head, tail := strings.TrimSpace(text[:at]), text[at:]
+	if tail != "" {
+		tail = " " + tail
+	}
+	if where < 0 {
+		return head + " where " + guard + tail, true
+	}
+	condition := int(t.At(where).CanonEnd)
+	return head[:condition] + " ( " + strings.TrimSpace(head[condition:]) + " ) and " + guard + tail, true
+}

@@ -1,0 +1,141 @@
+package slice_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-gateway/sallyport/test/pgtest"
+)
+
+var often = twinned{
+	schema: `CREATE TABLE customers (id int PRIMARY KEY, name text, ssn text, city text);
+		INSERT INTO customers VALUES (1, 'Ada', '078-05-1120', 'Paris'), (2, 'Ben', '219-09-9999', 'Rome');
+		CREATE VIEW shown AS SELECT id, city FROM customers;
+		CREATE VIEW above AS SELECT * FROM shown;
+		CREATE TABLE orders (id int PRIMARY KEY, at timestamptz)`,
+	secrets: `UPDATE customers SET ssn = '999-99-999' || id`,
+	labels:  "  pii: [public.customers.ssn]\n",
+	rules: `  - name: work
+    when: sql.understood && command.effects.all(e, e in ["read", "write", "delete"])
+    then: allow
+    mask: {pii: redact}
+`,
+}
+
+// prepare and runs are what a driver sends for a prepared statement.
+func prepare(name, sql string) step {
+	return send("Z", mParse(name, sql), mDescribe('S', name), mSync())
+}
+
+func runs(n int, name string, params ...string) []step {
+	var out []step
+	for range n {
+		out = append(out, send("Z", mBind("", name, params...), mDescribe('P', ""), mExecute("", 0), mSync()))
+	}
+	return out
+}
+
+// twinsOf reads the names of the gateway's own second statements.
+func twinsOf(b *bare) string {
+	b.send(mQuery("SELECT name, statement FROM pg_prepared_statements WHERE name LIKE 'sallyport twin%' ORDER BY name"))
+	return b.until("Z")
+}
+
+// TestAPreparedStatementThatRunsOftenIsStillProved changes what a statement means while
+// the gateway does not ask about it any more.
+func TestAPreparedStatementThatRunsOftenIsStillProved(t *testing.T) {
+	w := the(t)
+	swap := "CREATE VIEW other AS SELECT id, ssn AS city FROM customers; ALTER VIEW shown RENAME TO x; ALTER VIEW other RENAME TO shown; ALTER VIEW x RENAME TO other"
+	view := "CREATE OR REPLACE VIEW shown AS SELECT id, ssn AS city FROM customers"
+	for name, c := range map[string]struct{ sql, change string }{
+		"views that change places": {"SELECT city FROM shown WHERE id = $1", swap},
+		"at once":                  {"SELECT city FROM shown WHERE id = $1", "BEGIN; " + swap + "; COMMIT"},
+		"a view":                   {"SELECT city FROM shown WHERE id = $1", view},
+		"a view below":             {"SELECT city FROM above WHERE id = $1", view},
+		"schemas that change places": {"SELECT city FROM public.customers WHERE id = $1",
+			"CREATE SCHEMA aside; ALTER TABLE public.customers SET SCHEMA aside; CREATE VIEW public.customers AS SELECT id, ssn AS city FROM aside.customers; GRANT ALL ON public.customers TO agent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "often", often)
+			b := bareThrough(t, p.gw, "often", w.token(t, "mobile-agent"))
+			answers := converse(b, append([]step{prepare("q", c.sql)}, runs(6, "q", "1")...))
+			if !strings.Contains(answers[6], "Paris") {
+				t.Fatalf("before: %s", answers)
+			}
+			if list := twinsOf(b); !strings.Contains(list, "sallyport twin 1") {
+				t.Fatalf("it has no second statement: %s", list)
+			}
+			pgtest.Query(t, w.pg, "often", c.change)
+			for _, answer := range converse(b, runs(8, "q", "1")) {
+				clean(t, "the answer", answer)
+			}
+		})
+	}
+}
+
+// TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway does what makes the
+// server analyse it anew, or drop it, or fail it.
+func TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway(t *testing.T) {
+	w := the(t)
+	p := startTwins(t, "oftener", often)
+	const one = "SELECT name, city FROM customers WHERE id = $1;"
+	twice := send("Z", mBind("", "q", "1"), mExecute("", 0), mBind("", "q", "2"), mExecute("", 0), mSync())
+	bad := send("Z", mBind("", "q", "x"), mExecute("", 0), mSync())
+	many := func(steps ...[]step) []step {
+		out := append([]step{prepare("q", one)}, runs(6, "q", "1")...)
+		for _, s := range steps {
+			out = append(out, s...)
+			out = append(out, runs(5, "q", "2")...)
+		}
+		return out
+	}
+	analyse := "ANALYZE customers"
+	for name, c := range map[string]struct {
+		steps []step
+		admin string // between the third last step and the one before
+		own   bool   // a second statement is made
+	}{
+		"alone":             {many(nil), "", true},
+		"analysed anew":     {many(nil, nil), analyse, true},
+		"indexed":           {many(nil, nil), "CREATE INDEX IF NOT EXISTS by_city ON customers (city)", true},
+		"in a transaction":  {many(queries("BEGIN"), queries("COMMIT"), queries("BEGIN", "SELECT 1/0"), queries("ROLLBACK")), analyse, true},
+		"twice":             {many([]step{twice, twice}), analyse, true},
+		"wrong values":      {many([]step{bad, bad, send("Z", mBind("", "q"), mExecute("", 0), mSync()), send("Z", mBind("", "q", "1", "2"), mSync())}), "", true},
+		"closed":            {many([]step{send("Z", mClose('S', "q"), mSync()), prepare("q", "SELECT city, name FROM customers WHERE id = $1")}), "", true},
+		"deallocated":       {many(append(queries("DEALLOCATE ALL"), prepare("q", one)), append(queries("DISCARD ALL"), prepare("q", one))), analyse, true},
+		"deallocated twice": {many(queries("DEALLOCATE ALL; SELECT 1")), "", false},
+		"another zone":      {many(queries("SET TimeZone = '<x>-03:17'"), queries("SET TimeZone = 'Europe/Paris'")), analyse, true},
+		"from the start":    {append(queries("SET TimeZone = '<x>-03:17'"), many(nil, nil)...), analyse, false},
+		"in pieces":         {many([]step{send("Z", mBind("", "q", "1"), mExecute("", 1), mExecute("", 1), mSync()), send("2", mBind("", "q", "1"), mFlush()), send("Z", mExecute("", 0), mSync())}), analyse, true},
+		"in binary form":    {many([]step{send("Z", mBindBinary("", "q", "1"), mExecute("", 0), mSync())}), "", true},
+		"named portal":      {many([]step{send("Z", mBind("p", "q", "1"), mDescribe('P', "p"), mExecute("p", 0), mClose('P', "p"), mSync())}), analyse, true},
+		"a literal":         {append([]step{prepare("q", "SELECT id FROM orders WHERE at > '2020-01-01' AND id = $1")}, runs(8, "q", "1")...), "", false},
+		"a star":            {append([]step{prepare("q", "SELECT * FROM orders WHERE id = $1")}, runs(8, "q", "1")...), "", false},
+		"written":           {append([]step{prepare("q", "UPDATE customers SET name = name WHERE id = $1")}, runs(8, "q", "1")...), "", false},
+		"refused":           {many([]step{send("Z", mBind("", "q", "1"), mParse("", "DROP TABLE customers"), mExecute("", 0), mSync())}), "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var answers [2][]string
+			for i, b := range []*bare{bareThrough(t, p.gw, "oftener", w.token(t, "mobile-agent")), bareDirect(t, w, "oftener")} {
+				for n, s := range c.steps {
+					if c.admin != "" && n == len(c.steps)-3 {
+						pgtest.Query(t, w.pg, "oftener", c.admin)
+					}
+					answers[i] = append(answers[i], converse(b, []step{s})...)
+				}
+				if i == 0 && c.own != strings.Contains(twinsOf(b), "sallyport twin") {
+					t.Errorf("a second statement: %t", !c.own)
+				}
+			}
+			for n := range c.steps {
+				if name == "refused" && strings.Contains(fmt.Sprintf("%s", c.steps[n].send), "DROP TABLE") {
+					continue
+				}
+				if answers[0][n] != answers[1][n] {
+					t.Errorf("%s\nthrough %s\ndirect  %s", c.steps[n].send, answers[0][n], answers[1][n])
+				}
+			}
+		})
+	}
+}
