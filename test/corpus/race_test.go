@@ -126,7 +126,7 @@ func waysToRead(r *redefinition) []wayToRead {
 		return all
 	}
 	return slices.DeleteFunc(all, func(w wayToRead) bool {
-		return !slices.Contains([]string{"simple", "prepared", "in a stricter transaction", "write"}, w.name)
+		return !slices.Contains([]string{"simple", "prepared", "prepared and run often", "in a stricter transaction", "write"}, w.name)
 	})
 }
 
@@ -144,6 +144,7 @@ func everyWay(read string) []wayToRead {
 		{"unnamed", []*Op{{X: &s}}, []*Op{{X: &s}}},
 		{"prepared", []*Op{prepare, execute}, []*Op{execute}},
 		{"prepared and flushed", []*Op{prepare, execute}, []*Op{flushed}},
+		{"prepared and run often", []*Op{prepare, execute, execute, execute, execute, execute}, []*Op{execute, execute}},
 		{"prepared, never run", []*Op{prepare}, []*Op{execute}},
 		{"in a transaction", []*Op{q("BEGIN"), q("SELECT 1")}, []*Op{q(read), q("ROLLBACK")}},
 		{"in a stricter transaction", []*Op{q("BEGIN ISOLATION LEVEL REPEATABLE READ"), q("SELECT count(*) FROM orders")}, []*Op{q(read), q("ROLLBACK")}},
