@@ -12,7 +12,8 @@ import (
 func (s *session) keep(bind []byte, front *asking) {
 	p := &s.prover
 	if p.replay == nil && s.status == wire.StatusIdle && !s.started && !s.executing() && len(bind) <= maxReplay {
-		p.replay, p.first = append([]byte(nil), bind...), front
+		p.replay, p.first = append(s.kept[:0], bind...), front
+		s.kept = p.replay
 	}
 }
 
@@ -150,6 +151,7 @@ func (s *session) capture(typ byte, n int) error {
 		return nil
 	}
 	p.replay = wire.AppendMessage(p.replay, typ, body)
+	s.kept = p.replay
 	return nil
 }
 

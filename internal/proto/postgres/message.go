@@ -33,6 +33,7 @@ type work struct {
 	buf       sql.Buffer
 	bind      wire.BindMessage
 	shown     []string // scratch for the parameters as they are recorded
+	kept      []byte   // for the prover's replay
 }
 
 // works holds what is not in use, so that an idle session has none.

@@ -267,6 +267,9 @@ func (s *session) idle() {
 		s.room = nil // still needed here
 	}
 	if s.work != nil {
+		if s.prover.replay != nil {
+			s.kept = nil // still needed here
+		}
 		s.work.reset()
 		works.Put(s.work)
 		s.work = nil

@@ -75,7 +75,7 @@ func TestAGuardFailsWhenADefinitionChanges(t *testing.T) {
 	}
 	for change, text := range map[string]string{
 		"ALTER TABLE t RENAME COLUMN b TO c; ALTER TABLE t RENAME COLUMN a TO b; ALTER TABLE t RENAME COLUMN c TO a": "SELECT a FROM t",
-		"INSERT INTO t SELECT i, i FROM generate_series(1, 5000) i; ANALYZE t": "SELECT a FROM t WHERE a > 0 ORDER BY a", "CREATE INDEX ON t (a)": "SELECT a FROM t WHERE a > 0",
+		"INSERT INTO t SELECT i, i FROM generate_series(1, 5000) i; ANALYZE t":                                       "SELECT a FROM t WHERE a > 0 ORDER BY a", "CREATE INDEX ON t (a)": "SELECT a FROM t WHERE a > 0",
 		"CREATE OR REPLACE VIEW v AS SELECT b AS x FROM t": "SELECT x FROM v", "CREATE OPERATOR public.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)": "SELECT count(*) FROM t",
 		"CREATE SCHEMA another": "SELECT a FROM t LIMIT 1",
 	} {
