@@ -139,3 +139,24 @@ func TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway(t *testing
 		})
 	}
 }
+
+// TestAPreparedStatementThatWaitsForALockIsCancelledOnce: the gateway does not run again
+// what somebody has cancelled.
+func TestAPreparedStatementThatWaitsForALockIsCancelledOnce(t *testing.T) {
+	w := the(t)
+	p := startTwins(t, "oftlocked", often)
+	b := bareThrough(t, p.gw, "oftlocked", w.token(t, "mobile-agent"))
+	converse(b, append([]step{send("Z", mQuery("SET lock_timeout = '200ms'")), prepare("q", "SELECT name FROM customers WHERE id = $1")}, runs(6, "q", "1")...))
+	if list := twinsOf(b); !strings.Contains(list, "sallyport twin 1") {
+		t.Fatalf("it has no second statement: %s", list)
+	}
+	other := bareDirect(t, w, "oftlocked")
+	converse(other, queries("BEGIN", "LOCK TABLE customers IN ACCESS EXCLUSIVE MODE"))
+	if answer := converse(b, runs(1, "q", "1"))[0]; strings.Count(answer, "55P03") != 1 || strings.Contains(answer, "twin") {
+		t.Errorf("a lock that is not to be had: %s", answer)
+	}
+	converse(other, queries("ROLLBACK"))
+	if answer := converse(b, runs(1, "q", "1"))[0]; !strings.Contains(answer, "Ada") {
+		t.Errorf("behind it: %s", answer)
+	}
+}

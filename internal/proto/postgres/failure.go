@@ -11,7 +11,7 @@ func (s *session) failed(front *expect, n int) error {
 	if err != nil {
 		return err
 	}
-	if front.twin != nil && f.Severity == "ERROR" {
+	if front.twin != nil && f.Severity == "ERROR" && ofTwin(f.Code) {
 		return s.untwin(front.twin)
 	}
 	code := f.Code

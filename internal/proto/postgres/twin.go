@@ -146,6 +146,16 @@ func (s *session) twinProved(a *asking) {
 	}
 }
 
+// ofTwin reports whether an error can be about a twin, and not only about the moment: a
+// lock that was not to be had, a cancellation.
+func ofTwin(code string) bool {
+	switch code[:min(2, len(code))] {
+	case "40", "53", "55", "57":
+		return false
+	}
+	return true
+}
+
 // untwin: the target did not take a Bind to a twin, so that nothing of the pipeline has
 // run. It is run again with the client's own statement, which has the same fault unless
 // it is the guard's.
