@@ -116,6 +116,11 @@ func TestNothingOfALabelledValueReachesTheAgent(t *testing.T) {
 		"SELECT count(*) FILTER (WHERE ssn LIKE '0%') FROM customers",
 		"SELECT count(*) FROM customers GROUP BY ssn",
 		"SELECT count(*) FROM customers c GROUP BY c",
+		"SELECT c.id, c.email FROM customers c, orders o GROUP BY c.id, c.email, 2",
+		"SELECT c.id, c.email AS region FROM customers c, orders o GROUP BY c.id, 2",
+		"SELECT c.email AS e, count(*) FROM customers c, orders o GROUP BY e, c.id",
+		"SELECT c.id, c.ssn FROM customers c, orders o GROUP BY ROLLUP (c.id, 2)",
+		"SELECT o.id, c.ssn FROM orders o LEFT JOIN customers c ON c.ssn > o.meta::text GROUP BY o.id, c.id",
 		"SELECT 1 FROM customers GROUP BY GROUPING SETS ((ssn), ())",
 		"SELECT 1 FROM customers GROUP BY ROLLUP (email)",
 		"SELECT id, ssn FROM customers ORDER BY 2",
@@ -258,12 +263,15 @@ func TestAColumnIsMaskedInPlaceWhereNothingElseCanNameIt(t *testing.T) {
 	in := inspector(t, database, corpusMarks, corpusFunctions)
 	const masked = `CASE WHEN "customers"."email" IS NOT NULL THEN '[redacted]' END`
 	for text, want := range map[string]string{
-		"SELECT name, email FROM customers WHERE region = 'EU'":                    `select name, ` + masked + ` AS "email" from "public". customers where region = 'EU'`,
-		"SELECT customers.email, email FROM customers LIMIT 2":                     `select ` + masked + ` AS "email", ` + masked + ` AS "email" from "public". customers limit 2`,
-		"SELECT email AS e, id FROM ONLY customers ORDER BY id":                    `select ` + masked + ` as e, id from only "public". customers order by id`,
-		"SELECT ((email)), id FROM customers":                                      `select ` + masked + ` AS "email", id from "public". customers`,
-		`SELECT "email" x FROM public.customers AS c`:                              `select ` + strings.ReplaceAll(masked, "customers", "c") + ` x from public. customers as c`,
-		"SELECT email FROM customers WHERE id IN (SELECT customer_id FROM orders)": `select ` + masked + ` AS "email" from "public". customers where id in ( select customer_id from "public". orders )`,
+		"SELECT name, email FROM customers WHERE region = 'EU'":                     `select name, ` + masked + ` AS "email" from "public". customers where region = 'EU'`,
+		"SELECT customers.email, email FROM customers LIMIT 2":                      `select ` + masked + ` AS "email", ` + masked + ` AS "email" from "public". customers limit 2`,
+		"SELECT email AS e, id FROM ONLY customers ORDER BY id":                     `select ` + masked + ` as e, id from only "public". customers order by id`,
+		"SELECT ((email)), id FROM customers":                                       `select ` + masked + ` AS "email", id from "public". customers`,
+		`SELECT "email" x FROM public.customers AS c`:                               `select ` + strings.ReplaceAll(masked, "customers", "c") + ` x from public. customers as c`,
+		"SELECT email FROM customers WHERE id IN (SELECT customer_id FROM orders)":  `select ` + masked + ` AS "email" from "public". customers where id in ( select customer_id from "public". orders )`,
+		"SELECT id, email, count(*) FROM customers GROUP BY id HAVING count(*) > 0": `select id, ` + masked + ` AS "email", "pg_catalog". count(*) from "public". customers group by id having "pg_catalog". count(*) > 0`,
+		"SELECT c.id, c.email, count(o.id) FROM orders o RIGHT JOIN (customers c CROSS JOIN app.settings) ON o.customer_id = c.id GROUP BY c.id": `select c.id, ` + strings.ReplaceAll(masked, "customers", "c") +
+			` AS "email", "pg_catalog". count(o.id) from "public". orders o right join ( "public". customers c cross join app.settings ) on o.customer_id = c.id group by c.id`,
 	} {
 		sql, err := inspect(t, in, text).AppendSQL(nil, nil)
 		if err != nil || squeeze(string(sql)) != squeeze(want) {
@@ -273,6 +281,9 @@ func TestAColumnIsMaskedInPlaceWhereNothingElseCanNameIt(t *testing.T) {
 	for _, text := range []string{
 		"SELECT email, upper(email) FROM customers", "SELECT email, * FROM customers", "SELECT email, customers FROM customers", "SELECT email, row_to_json(c) FROM customers c",
 		"SELECT email, (customers).ssn FROM customers", "SELECT email, c.email FROM customers c(id)", "SELECT email AS email FROM customers", "SELECT public.customers.email FROM customers",
+		"SELECT email FROM customers, orders GROUP BY customers.id", "SELECT c.email FROM customers c, (SELECT 'x' AS email) l GROUP BY c.id HAVING max(l.email) > ''", "SELECT c.email FROM customers c JOIN (SELECT 'x' AS email) l USING (email) GROUP BY c.id",
+		"SELECT c.email, (SELECT c.ssn) FROM customers c, orders GROUP BY c.id", "SELECT c.email FROM customers c, LATERAL (SELECT c.ssn) s GROUP BY c.id", "SELECT c.email FROM (SELECT * FROM customers) c, orders GROUP BY c.id", "SELECT j.email FROM (customers c CROSS JOIN orders o) AS j GROUP BY j.name",
+		"SELECT c.ssn_last4 FROM orders o LEFT JOIN customers c ON c.id = o.id GROUP BY c.id", "SELECT c.email FROM customers c, orders GROUP BY c.email", "SELECT c.email, c.* FROM customers c, orders GROUP BY c.id",
 		"SELECT email FROM customers, orders", "SELECT c.email FROM customers c JOIN orders o ON o.customer_id = c.id", "SELECT email FROM (SELECT email FROM customers) x",
 		"WITH x AS (SELECT 1) SELECT email FROM customers", "SELECT email FROM customers UNION ALL SELECT email FROM customers", "SELECT email FROM customers FOR UPDATE",
 		"SELECT email, (SELECT max(ssn) FROM customers x) FROM customers", "SELECT email FROM customers WHERE EXISTS (SELECT FROM customers c WHERE c IS NULL)",
@@ -326,6 +337,8 @@ func TestHonestStatementsOverLabelledRelationsAreAnswered(t *testing.T) {
 		{"UPDATE customers SET notes = 'x' WHERE id = 1 RETURNING *", false},
 		{"UPDATE customers c SET notes = 'x' FROM orders o WHERE o.customer_id = c.id RETURNING *", false},
 		{"WITH x AS (SELECT * FROM customers) SELECT id, email FROM x ORDER BY id", false},
+		{"SELECT c.id, c.name, c.email, count(o.id) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY c.id ORDER BY c.id", false},
+		{"SELECT row_to_json((SELECT e FROM (SELECT c.id AS id, c.email AS email) AS e)) FROM (SELECT * FROM customers) c ORDER BY c.id", false},
 		{"SELECT a.ssn, public.customers.email FROM public.customers, customers a WHERE a.id = public.customers.id", false},
 	} {
 		got, refused := w.send(t, c.text)

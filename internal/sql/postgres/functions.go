@@ -157,7 +157,7 @@ func countsOnly(f *pg_query.FuncCall, name string) bool {
 // Others would make something of the mask that looks like an answer, such as its length.
 const carriers = " any_value array_agg array_append array_cat array_prepend array_to_json array_to_string btrim concat concat_ws first_value format " +
 	"initcap json_agg json_build_array json_build_object jsonb_agg jsonb_build_array jsonb_build_object lag last_value lead " +
-	"lower ltrim max min nth_value quote_literal quote_nullable rtrim string_agg to_json to_jsonb upper "
+	"lower ltrim max min nth_value quote_literal quote_nullable row_to_json rtrim string_agg to_json to_jsonb upper "
 
 // carrier reports whether a call is of one of the carriers.
 func (a *analysis) carrier(names []string) bool {

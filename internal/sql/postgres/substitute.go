@@ -151,19 +151,26 @@ func (a *analysis) substituteAll(n *pg_query.Node) {
 // inline masks labelled columns in place, which spares the server the sub-select:
 // where the statement is a plain SELECT from this relation alone, and each token
 // that can name a labelled column is an entry of its select list, by itself or
-// behind the relation's alias.
+// behind the relation's alias. Where there is a GROUP BY, the relation may be joined
+// with others, and columns are named with its alias: grouped by its key, a table has
+// columns that a sub-select in its place would not have.
 func (a *analysis) inline(s *pg_query.SelectStmt, u rangeUse, x *tokenIndex) bool {
-	if s == nil || s.GetOp() != pg_query.SetOperation_SETOP_NONE || len(s.GetFromClause()) != 1 || !a.isNamed(s.GetFromClause()[0].GetRangeVar(), u) ||
+	if s == nil || s.GetOp() != pg_query.SetOperation_SETOP_NONE ||
 		len(u.renamed) > 0 || u.table || s.GetWithClause() != nil || s.GetIntoClause() != nil || len(s.GetDistinctClause()) > 0 ||
-		len(s.GetGroupClause()) > 0 || s.GetHavingClause() != nil || len(s.GetWindowClause()) > 0 || len(s.GetLockingClause()) > 0 ||
+		len(s.GetWindowClause()) > 0 || len(s.GetLockingClause()) > 0 ||
 		u.rel.kind == 'v' && a.in.aloneBelow(u.rel, 0) {
+		return false
+	}
+	alone := len(s.GetFromClause()) == 1 && a.isNamed(s.GetFromClause()[0].GetRangeVar(), u)
+	grouped := len(s.GetGroupClause()) > 0
+	if !alone && !(grouped && a.joined(s.GetFromClause(), u)) || s.GetHavingClause() != nil && !grouped {
 		return false
 	}
 	labels := a.in.labels.of(u.rel)
 	masked := map[int]edit{} // by the token that names the column
 	for _, n := range s.GetTargetList() {
 		fields := n.GetResTarget().GetVal().GetColumnRef().GetFields()
-		if len(fields) == 0 || len(fields) > 2 || len(fields) == 2 && fields[0].GetString_().GetSval() != u.alias {
+		if len(fields) == 0 || len(fields) > 2 || len(fields) == 2 && fields[0].GetString_().GetSval() != u.alias || len(fields) == 1 && !alone {
 			continue
 		}
 		from := a.tokens.TokenAt(int(n.GetResTarget().GetVal().GetColumnRef().GetLocation()))
@@ -172,6 +179,9 @@ func (a *analysis) inline(s *pg_query.SelectStmt, u rangeUse, x *tokenIndex) boo
 		column := u.rel.column(name)
 		if column == nil || labels.column(column.num) == 0 || to > a.to || a.tokens.Value(to-1) != name {
 			continue
+		}
+		if labels.isComputed(column.num) && !alone {
+			return false // its mask would be there in rows that the join has nothing for
 		}
 		c := maskColumn(column, labels)
 		if n.GetResTarget().GetName() != "" {
@@ -194,6 +204,24 @@ func (a *analysis) inline(s *pg_query.SelectStmt, u rangeUse, x *tokenIndex) boo
 		a.change(masked[token])
 	}
 	return true
+}
+
+// joined reports whether a labelled relation is an item of a FROM clause, by itself or
+// within joins that hide no names.
+func (a *analysis) joined(from []*pg_query.Node, u rangeUse) bool {
+	for _, n := range from {
+		switch f := n.GetNode().(type) {
+		case *pg_query.Node_RangeVar:
+			if a.isNamed(f.RangeVar, u) {
+				return true
+			}
+		case *pg_query.Node_JoinExpr:
+			if f.JoinExpr.GetAlias() == nil && a.joined([]*pg_query.Node{f.JoinExpr.GetLarg(), f.JoinExpr.GetRarg()}, u) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isNamed reports whether a FROM entry is where a labelled relation is named: it may
