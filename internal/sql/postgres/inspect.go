@@ -55,6 +55,7 @@ type Inspector struct {
 	labels    *labelTable
 	domains   map[oid]*summary
 	presets   map[oid]*summary // what the default of a domain does
+	fires     map[firing]condition
 	writes    map[oid]*summary
 	planned   map[oid]*summary
 	policies  map[oid]*policySummary
@@ -141,7 +142,7 @@ func NewInspector(ctx context.Context, cat *Catalog, o Options) (*Inspector, err
 	}
 	in := &Inspector{
 		cat: cat, parser: o.Parser, database: o.Database, limits: o.Limits, labels: labels,
-		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{}, presets: map[oid]*summary{},
+		functions: make(map[string]gate.Effects, len(o.Functions)), domains: map[oid]*summary{}, presets: map[oid]*summary{}, fires: map[firing]condition{},
 		writes: map[oid]*summary{}, planned: map[oid]*summary{}, policies: map[oid]*policySummary{}, views: map[oid]*view{}, fallible: map[oid][]fallible{}, cache: newShapeCache(),
 	}
 	for name, e := range o.Functions {

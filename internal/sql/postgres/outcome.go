@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // What is here refuses statements by whose outcome, a failure or a count, an
@@ -136,6 +137,86 @@ func (a *analysis) triggerOutcome(rel *Relation, t trigger, event uint16, column
 		}
 	}
 	a.refuse(l, rel.Name(), "has the trigger "+t.name+" of "+t.builtin+"(), by which the answer to this write would show whether a labelled value is the same", "leave the labelled columns out")
+}
+
+// firing is a trigger of a relation, by name.
+type firing struct {
+	relation oid
+	trigger  string
+}
+
+// condition is what a trigger's WHEN asks of labelled columns: of their values, or
+// only whether an update changes them.
+type condition struct {
+	always  labelSet
+	changed []int16
+}
+
+// conditionOf reads the WHEN of a trigger. Whether a value is null may be asked.
+func (in *Inspector) conditionOf(when *pg_query.Node, rel *Relation) condition {
+	labels := in.labels.of(rel)
+	var c condition
+	if labels.any() == 0 {
+		return c
+	}
+	walkSides(when.ProtoReflect(), func(m protoreflect.Message) bool {
+		switch e := m.Interface().(type) {
+		case *pg_query.NullTest:
+			return e.GetArg().GetColumnRef() == nil || labels.isComputed(in.columnOf(e.GetArg().GetColumnRef(), rel))
+		case *pg_query.A_Expr:
+			x, y := e.GetLexpr().GetColumnRef().GetFields(), e.GetRexpr().GetColumnRef().GetFields()
+			name := operatorName(e.GetName())
+			if len(x) != 2 || len(y) != 2 || name != "=" && name != "<>" || x[0].GetString_().GetSval() == y[0].GetString_().GetSval() {
+				return true
+			}
+			if x[1].GetAStar() != nil && y[1].GetAStar() != nil {
+				for i := range rel.columns {
+					if n := rel.columns[i].num; labels.column(n) != 0 {
+						c.changed = append(c.changed, n)
+					}
+				}
+				return false
+			}
+			if n := in.columnOf(e.GetLexpr().GetColumnRef(), rel); n != 0 && n == in.columnOf(e.GetRexpr().GetColumnRef(), rel) {
+				c.changed = append(c.changed, n)
+				return false
+			}
+		case *pg_query.ColumnRef:
+			if n := in.columnOf(e, rel); n != 0 {
+				c.always |= labels.column(n)
+			} else {
+				c.always |= labels.any() // a whole row
+			}
+		}
+		return true
+	})
+	return c
+}
+
+// columnOf is the number of the column of a relation that old.c or new.c is; 0 for none.
+func (in *Inspector) columnOf(ref *pg_query.ColumnRef, rel *Relation) int16 {
+	fields := ref.GetFields()
+	if c := rel.column(fields[len(fields)-1].GetString_().GetSval()); c != nil && len(fields) == 2 {
+		return c.num
+	}
+	return 0
+}
+
+// firesBy refuses writes after which a reviewed trigger shows, by having run or not, what
+// a labelled value is or whether it is the same: its condition is no part of the review.
+// Of a row that is inserted it asks only for the agent's own values.
+func (a *analysis) firesBy(rel *Relation, t trigger, event uint16, columns []int16) {
+	c, ok := a.in.fires[firing{rel.oid, t.name}]
+	if !ok || event == triggerInsert {
+		return
+	}
+	l := c.always
+	for _, n := range c.changed {
+		if event == triggerUpdate && (columns == nil || slices.Contains(columns, n)) {
+			l |= a.in.labels.of(rel).column(n)
+		}
+	}
+	a.refuse(l, rel.Name(), "has the trigger "+t.name+", which runs by labelled columns, so what it does would show them", "leave the labelled columns out")
 }
 
 // references refuses writes that a foreign key checks against labelled values.

@@ -291,6 +291,7 @@ func (a *analysis) triggers(rel *Relation, event uint16, columns []int16) {
 		a.runs = a.runs || runsBeside(f, e)
 		if ok {
 			a.add(e)
+			a.firesBy(rel, t, event, columns)
 			continue
 		}
 		a.unreviewed("trigger " + t.name + " on " + rel.Name() + " → " + f.signature())

@@ -222,8 +222,10 @@ func (in *Inspector) summariseRelation(ctx context.Context, o oid, rel *Relation
 		n, err := in.parseDefinition(ctx, t.when)
 		if w := n.GetCreateTrigStmt().GetWhenClause(); err == nil && w != nil {
 			a.expr(w, &scope{items: []*item{{open: true, hidden: true}}}, useTarget)
+			in.fires[firing{o, t.name}] = in.conditionOf(w, rel)
 		} else {
 			a.unreviewed("trigger " + t.name + " (cannot be read)")
+			in.fires[firing{o, t.name}] = condition{always: in.labels.of(rel).any()}
 		}
 	}
 	if s := a.summary(); s != nil {
