@@ -27,8 +27,9 @@ type rsyncCall struct {
 var (
 	// rsyncFlags are the letters of rsync(1) that neither run a program, nor name a
 	// file beyond the paths, nor take arguments from the other side (-s). What comes
-	// after e are the client's capabilities.
-	rsyncFlags = regexp.MustCompile(`^-[vqlogDtprnzuxcHAXSWmIdOJhL]*(e\.?[A-Za-z.]*)?$`)
+	// after e are the client's capabilities: a bare e would take the next word, which
+	// may be --sender, for them.
+	rsyncFlags = regexp.MustCompile(`^-([vqlogDtprnzuxcHAXSWmIdOJhL]+(e\.[A-Za-z.]*)?|e\.[A-Za-z.]*)$`)
 	// rsyncOptions are long options of the same sort.
 	rsyncOptions = regexp.MustCompile(`^--(delete(-(before|during|after|delay|excluded))?|numeric-ids|inplace|partial|size-only|stats|ignore-existing|existing|` +
 		`log-format=[%A-Za-z]{0,16}|(compress|checksum)-choice=[a-z0-9,]{1,32}|compress-level=[0-9]{1,2}|new-compress|old-compress|` +

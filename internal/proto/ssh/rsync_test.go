@@ -27,6 +27,11 @@ func TestRsyncIsServedAsTheFarSideOnly(t *testing.T) {
 		"rsync --server --sender -re.iLsfxCIvu a":                               "",
 		"rsync -a /srv/data /srv/copy":                                          "",
 		"rsync --server --sender -vlogDtpre.iLsfxCIvu --iconv=utf8 . /srv/data": "",
+		"rsync --server --sender -re. . a":                                      "read",
+		"rsync --server -e --sender . /srv/in":                                  "", // --sender as the word of -e: it writes
+		"rsync --server -vre --sender . /srv/in":                                "",
+		"rsync --server --sender -e. . a":                                       "read",
+		"rsync --server --sender - . a":                                         "", // - as the folder to start in
 	} {
 		c, err := parseRsync(strings.Fields(line))
 		got := ""
