@@ -332,8 +332,12 @@ func (r *reader) place(q *Question) Place {
 			// The links of /proc lead by the kernel, not by their text.
 			p.refuse("it is a link that does not lead where it says")
 		default:
-			p.Labels = r.marks.cover(p.Real, q)
+			p.Labels = r.marks.cover(p.Real, p.Kind, q)
 			p.Real, p.Kind, p.Identity, p.Links = target, followed.kind, followed.Identity, followed.links
+			if q.Use == Create && p.Kind == Directory {
+				// What is copied to a link to a directory gets a name in there.
+				p.Labels = merge(p.Labels, r.marks.cover(target, p.Kind, &Question{Use: Delete}))
+			}
 		}
 	}
 	if p.Real != "" && !strings.HasPrefix(p.Real, "/") {
@@ -360,7 +364,7 @@ func (r *reader) judge(p *Place, q *Question) {
 	if p.Real == "" {
 		return
 	}
-	p.Labels = merge(p.Labels, r.marks.cover(p.Real, q))
+	p.Labels = merge(p.Labels, r.marks.cover(p.Real, p.Kind, q))
 	if q.Use != Stat && q.Use != Match {
 		if why := special(p.Real, p.Kind, q.Use); why != "" {
 			p.refuse(why)
@@ -390,7 +394,7 @@ func (r *reader) below(p *Place) {
 		if !found {
 			continue // leads nowhere
 		}
-		p.Labels = merge(p.Labels, r.marks.cover(target, &Question{Use: Recurse}))
+		p.Labels = merge(p.Labels, r.marks.cover(target, Directory, &Question{Use: Recurse}))
 		if l[0] == 'd' && !within(target, p.Real) {
 			p.refuse("a link below leads to another directory: " + target)
 		}

@@ -69,7 +69,7 @@ func TestBindMountsShowLabelledPlaces(t *testing.T) {
 		{"/srv", Recurse, false},
 		{"/", Recurse, true},
 	} {
-		if got := len(m.cover(c.path, &Question{Use: c.use})) > 0; got != c.covered {
+		if got := len(m.cover(c.path, Directory, &Question{Use: c.use})) > 0; got != c.covered {
 			t.Errorf("%s of %s: covered %v, want %v", c.use, c.path, got, c.covered)
 		}
 	}

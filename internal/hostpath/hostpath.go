@@ -143,13 +143,14 @@ func (m Marks) Validate() error {
 	return nil
 }
 
-var errName = errors.New("names are up to 4096 bytes of UTF-8 without control characters")
+// ErrName is the error for names that a script is not given.
+var ErrName = errors.New("names are up to 4096 bytes of UTF-8 without control characters")
 
 // checkName holds for all names that a script is given. Control characters would
 // make what a person reads differ from what is used.
 func checkName(name string) error {
 	if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return errName
+		return ErrName
 	}
 	return nil
 }

@@ -93,13 +93,14 @@ func (m *marked) readPlaces(r *reader) {
 }
 
 // cover lists the labels of a place: those it lies in and, for what is done to
-// all that is below, those that lie in it.
-func (m *marked) cover(real string, q *Question) []string {
+// all that is below, those that lie in it. Nothing lies below a file; a link may be
+// on the way to a labelled place.
+func (m *marked) cover(real string, kind Kind, q *Question) []string {
 	if len(m.patterns) == 0 {
 		return nil
 	}
 	var labels []string
-	below := q.Use == Recurse || q.Use == Walk || q.Use == Delete || q.Use == Repository
+	below := kind != File && (q.Use == Recurse || q.Use == Walk || q.Use == Delete || q.Use == Repository)
 	for _, p := range m.patterns {
 		path := p.path
 		if rest, home := strings.CutPrefix(path, "~/"); home {

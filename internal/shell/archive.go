@@ -73,6 +73,7 @@ func (c *call) tar(p *Program, from int) {
 			here = lit(".")
 		}
 		c.use(Remove, &here, nil, "-C", true)
+		c.use(Create, &here, nil, "-C", true) // by links, too
 	}
 }
 

@@ -163,7 +163,7 @@ func (f *files) Decide(ctx context.Context, c *sftp.Command) (sftp.Grant, error)
 		if p.Effects&^gate.EffectRead != 0 {
 			facts.Writes = append(facts.Writes, real)
 		}
-		if !onlyLooks(c.Operation) {
+		if !onlyLooks(c.Operation) || c.Operation == sftp.OpReadlink { // what a link says is what is in it
 			labels = append(labels, p.Place.Labels...)
 		}
 		if p.Place.Kind == sftp.KindDirectory && p.Effects&^gate.EffectRead != 0 {
@@ -243,27 +243,44 @@ func (f *files) Resolve(ctx context.Context, h *sftp.Host, paths []sftp.Path) er
 		if f.s.gate.Err() != nil {
 			return err
 		}
-		return &sftp.Refused{Message: "it cannot be told what the path names"}
+		why := "the host gives no answer"
+		if errors.Is(err, hostpath.ErrName) {
+			why = hostpath.ErrName.Error()
+		}
+		return f.untold(&paths[0], why)
 	}
 	f.home = answers.Home
 	for i := range paths {
 		a := answers.List[i]
 		if a.Refused != "" || len(a.Places) != 1 {
-			return &sftp.Refused{Message: "it cannot be told what the path names: " + a.Refused}
+			return f.untold(&paths[i], a.Refused)
 		}
-		place, err := placeOf(&a.Places[0])
-		if err != nil {
-			return err
+		if p := &a.Places[0]; p.Refused != "" || p.Real == "" {
+			return f.untold(&paths[i], p.Refused)
 		}
-		paths[i].Place = place
+		paths[i].Place = placeOf(&a.Places[0])
 	}
 	return nil
 }
 
+// untold refuses a path of which the host cannot tell what it names. Clients do not
+// show the text of a status, so it stands on standard error, too.
+func (f *files) untold(p *sftp.Path, why string) error {
+	message := "it cannot be told what the path names"
+	if why != "" {
+		message += ": " + why
+	}
+	text := fmt.Appendf(nil, "sallyport: %s: %s\n", sftp.Escape(p.Given), clean(message))
+	if err := f.s.gate.Answer(f.s.commands, wire.Append(nil, wire.ErrorOutput, text)); err != nil {
+		return err
+	}
+	return &sftp.Refused{Message: message}
+}
+
 func useOf(p *sftp.Path) hostpath.Use {
 	switch {
-	case p.Effects.Has(gate.EffectDelete):
-		return hostpath.Delete
+	case p.Effects.Has(gate.EffectDelete), p.Role == sftp.RoleSource:
+		return hostpath.Delete // a rename takes the name away from all that is reached by it
 	case p.Effects.Has(gate.EffectWrite) && p.Role == sftp.RoleDestination:
 		return hostpath.Create
 	case p.Effects.Has(gate.EffectWrite):
@@ -273,10 +290,7 @@ func useOf(p *sftp.Path) hostpath.Use {
 	}
 }
 
-func placeOf(h *hostpath.Place) (sftp.Place, error) {
-	if h.Refused != "" || h.Real == "" {
-		return sftp.Place{}, &sftp.Refused{Message: "it cannot be told what the path names: " + h.Refused}
-	}
+func placeOf(h *hostpath.Place) sftp.Place {
 	p := sftp.Place{Real: h.Real, Device: h.Identity.Device, Inode: h.Identity.Inode, Links: h.Links, Labels: h.Labels}
 	switch h.Kind {
 	case hostpath.Missing:
@@ -290,7 +304,7 @@ func placeOf(h *hostpath.Place) (sftp.Place, error) {
 	default:
 		p.Kind = sftp.KindOther
 	}
-	return p, nil
+	return p
 }
 
 // Content implements sftp.Observer.
@@ -318,6 +332,9 @@ func (f *files) Closed(r *sftp.Report) error {
 		fmt.Fprintf(&b, ", %s %d bytes sha256=%s", part.word, part.sum.Bytes, part.sum.SHA256)
 		if !part.sum.InOrder || part.sum.First != 0 {
 			b.WriteString(" (not the whole file in order)")
+		}
+		if part.sum.Failed > 0 {
+			fmt.Fprintf(&b, ", %d writes of it failed at the host", part.sum.Failed)
 		}
 		if part.sum.Bytes > part.sum.Recorded {
 			fmt.Fprintf(&b, ", the first %d on record", part.sum.Recorded)

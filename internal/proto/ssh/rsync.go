@@ -147,12 +147,14 @@ func (c *rsyncCall) effects() gate.Effects {
 	return e
 }
 
-// questions ask where the paths lead and what is below them.
+// questions ask where the paths lead and what is below them. A receiver goes through
+// a link to the directory that it is given, with or without a slash behind it.
 func (c *rsyncCall) questions() (all []hostpath.Question) {
 	for _, p := range c.paths {
 		all = append(all, hostpath.Question{Name: p, Use: hostpath.Recurse, Follow: c.follow})
 		if !c.sender {
-			all = append(all, hostpath.Question{Name: p, Use: hostpath.Create, Follow: true})
+			all = append(all, hostpath.Question{Name: p + "/", Use: hostpath.Recurse, Follow: c.follow},
+				hostpath.Question{Name: p, Use: hostpath.Create, Follow: true})
 		}
 	}
 	return all

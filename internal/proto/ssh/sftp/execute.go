@@ -23,16 +23,19 @@ func (r *Relay) execute(ctx context.Context, c *Command, grant Grant) (outcome, 
 		return r.realpath(ctx, p)
 	case OpSetstat:
 		return r.setstat(ctx, c, grant)
-	case OpRemove:
+	case OpRemove, OpRmdir:
+		if p.Place.Kind == KindAbsent {
+			return status(NoSuchFile), nil // "FILE/" names nothing, and must not remove FILE
+		}
 		if err := r.unchanged(ctx, p); err != nil {
 			return outcome{}, err
 		}
-		return r.pinned(ctx, p, func(name string) Request { return &Remove{name} })
-	case OpRmdir:
-		if err := r.unchanged(ctx, p); err != nil {
-			return outcome{}, err
-		}
-		return r.pinned(ctx, p, func(name string) Request { return &Rmdir{name} })
+		return r.pinned(ctx, p, func(name string) Request {
+			if c.Operation == OpRmdir {
+				return &Rmdir{name}
+			}
+			return &Remove{name}
+		})
 	case OpMkdir:
 		return r.pinned(ctx, p, func(name string) Request { return &Mkdir{name, c.Attrs} })
 	case OpSymlink:
