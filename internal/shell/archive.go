@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
 )
 
 // tar understands listing, extracting to standard output and making archives. The
@@ -73,7 +74,8 @@ func (c *call) tar(p *Program, from int) {
 			here = lit(".")
 		}
 		c.use(Remove, &here, nil, "-C", true)
-		c.use(Create, &here, nil, "-C", true) // by links, too
+		// A member's name may go through links that lie below, to other places.
+		c.a.place(&here, c.s, hostpath.Question{Use: hostpath.Walk, Follow: true}, "-C", true)
 	}
 }
 

@@ -108,6 +108,27 @@ func TestNothingIsWrittenThroughALinkAboveALabelledPlace(t *testing.T) {
 	}
 }
 
+func TestTarDoesNotWriteThroughALinkBelowItsFolder(t *testing.T) {
+	a := newArena(t, "", "")
+	a.tree([2]string{"data/", ""}, [2]string{"data/keys/", ""}, [2]string{"data/keys/token", "CANARY-8"}, [2]string{"in/", ""},
+		[2]string{"in/sub", "->../data"}, [2]string{"mine/", ""}, [2]string{"mine/sub/", ""}, [2]string{"mine/sub/keys/", ""},
+		[2]string{"mine/sub/keys/token", "mine"}, [2]string{"free/", ""})
+	if out, err := exec.Command("tar", "-C", a.folder+"/mine", "-cf", a.folder+"/mine.tar", "sub/keys/token").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	a.set(func() { a.target.Marks = map[string][]string{"secret": {a.folder + "/data/keys"}} })
+	c := a.dial()
+	if got := command(t, c, "tar -xf "+a.folder+"/mine.tar -C "+a.folder+"/in"); got.status != 77 {
+		t.Errorf("%+v", got)
+	}
+	if b, err := os.ReadFile(a.folder + "/data/keys/token"); err != nil || string(b) != "CANARY-8" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if got := command(t, c, "tar -xf "+a.folder+"/mine.tar -C "+a.folder+"/free"); got.status != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestASlashBehindAFileDoesNotHideWhatItIs(t *testing.T) {
 	a := newArena(t, "", "")
 	a.tree([2]string{"private/", ""}, [2]string{"private/key", "CANARY-4"})
