@@ -36,9 +36,10 @@ func runs(n int, name string, params ...string) []step {
 	return out
 }
 
-// twinsOf reads the names of the gateway's own second statements.
-func twinsOf(b *bare) string {
-	b.send(mQuery("SELECT name, statement FROM pg_prepared_statements WHERE name LIKE 'sallyport twin%' ORDER BY name"))
+// twinsOf reads the names of the gateway's own second statements, or of those that stand in
+// for questions.
+func twinsOf(b *bare, questions bool) string {
+	b.send(mQuery(fmt.Sprintf("SELECT name FROM pg_prepared_statements WHERE name LIKE 'sallyport twin%%' AND starts_with(statement, 'SELECT WHERE NOT') = %t ORDER BY name", questions)))
 	return b.until("Z")
 }
 
@@ -63,7 +64,7 @@ func TestAPreparedStatementThatRunsOftenIsStillProved(t *testing.T) {
 			if !strings.Contains(answers[6], "Paris") {
 				t.Fatalf("before: %s", answers)
 			}
-			if list := twinsOf(b); !strings.Contains(list, "sallyport twin 1") {
+			if list := twinsOf(b, false); !strings.Contains(list, "sallyport twin") {
 				t.Fatalf("it has no second statement: %s", list)
 			}
 			pgtest.Query(t, w.pg, "often", c.change)
@@ -124,7 +125,7 @@ func TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway(t *testing
 					}
 					answers[i] = append(answers[i], converse(b, []step{s})...)
 				}
-				if i == 0 && c.own != strings.Contains(twinsOf(b), "sallyport twin") {
+				if i == 0 && c.own != strings.Contains(twinsOf(b, false), "sallyport twin") {
 					t.Errorf("a second statement: %t", !c.own)
 				}
 			}
@@ -140,6 +141,53 @@ func TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway(t *testing
 	}
 }
 
+// TestATextThatIsSentOftenIsStillProved: by the twin of its question, in a Query and in a
+// pipeline.
+func TestATextThatIsSentOftenIsStillProved(t *testing.T) {
+	w := the(t)
+	view := "CREATE OR REPLACE VIEW shown AS SELECT id, ssn AS city FROM customers"
+	for name, way := range map[string]func(text string) step{
+		"text":     func(text string) step { return send("Z", mQuery(text)) },
+		"texts":    func(text string) step { return send("Z", mQuery(text+"; "+text)) },
+		"unnamed":  func(text string) step { return send("Z", mAll(text), mSync()) },
+		"pipeline": func(text string) step { return send("Z", mAll(text), mAll(text), mSync()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "texts", often)
+			b, direct := bareThrough(t, p.gw, "texts", w.token(t, "mobile-agent")), bareDirect(t, w, "texts")
+			const read, fails = "SELECT id, city FROM shown WHERE id = 1", "SELECT id, 1 / (id - 1) FROM shown"
+			var steps []step
+			for range 6 {
+				steps = append(steps, way(read))
+			}
+			more := append([]step{way(fails)}, steps...)
+			more = append(append(append(more, queries("BEGIN")...), way(read), way(fails)), queries("ROLLBACK")...)
+			compare := func(steps []step) {
+				t.Helper()
+				through, want := converse(b, steps), converse(direct, steps)
+				for i := range want {
+					if i >= len(through) || withoutTables(through[i]) != withoutTables(want[i]) {
+						t.Errorf("%s\nthrough %s\ndirect  %s", steps[i].send, through[min(i, len(through)-1)], want[i])
+					}
+				}
+			}
+			compare(steps)
+			if list := twinsOf(b, true); !strings.Contains(list, "sallyport twin") {
+				t.Fatalf("no twin stands in for the question: %s", list)
+			}
+			compare(more)
+			for _, change := range []string{"ANALYZE customers", "CREATE INDEX IF NOT EXISTS by_city ON customers (city)", "CREATE SCHEMA IF NOT EXISTS aside"} {
+				pgtest.Query(t, w.pg, "texts", change)
+				compare(more)
+			}
+			pgtest.Query(t, w.pg, "texts", view)
+			for _, answer := range converse(b, steps) {
+				clean(t, "the answer", answer)
+			}
+		})
+	}
+}
+
 // TestAPreparedStatementThatWaitsForALockIsCancelledOnce: the gateway does not run again
 // what somebody has cancelled.
 func TestAPreparedStatementThatWaitsForALockIsCancelledOnce(t *testing.T) {
@@ -147,7 +195,7 @@ func TestAPreparedStatementThatWaitsForALockIsCancelledOnce(t *testing.T) {
 	p := startTwins(t, "oftlocked", often)
 	b := bareThrough(t, p.gw, "oftlocked", w.token(t, "mobile-agent"))
 	converse(b, append([]step{send("Z", mQuery("SET lock_timeout = '200ms'")), prepare("q", "SELECT name FROM customers WHERE id = $1")}, runs(6, "q", "1")...))
-	if list := twinsOf(b); !strings.Contains(list, "sallyport twin 1") {
+	if list := twinsOf(b, false); !strings.Contains(list, "sallyport twin") {
 		t.Fatalf("it has no second statement: %s", list)
 	}
 	other := bareDirect(t, w, "oftlocked")

@@ -28,8 +28,18 @@ func (s *session) askFailed(front *expect, f *wire.Fault) error {
 	if a.sets { // what comes behind it must not run
 		return s.lie("scans cannot be switched: SQLSTATE %s", f.Code)
 	}
+	if a.guards {
+		a.q.twin, a.q.steady = nil, -twinAgain
+		s.prover.changed = true // or not: it is asked about, when it is run again
+		if a.executes {
+			front.ask = nil
+			return nil
+		}
+		s.dropToSync()
+		return nil
+	}
 	if a.twin != nil { // behind the client's Sync, so that it is nothing to the client
-		a.twin.of.steady = -twinAgain
+		a.twin.known(false, -twinAgain)
 		s.dropToSync()
 		return nil
 	}

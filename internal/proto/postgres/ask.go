@@ -43,6 +43,8 @@ type question struct {
 	facts      string
 	proved     uint64 // the last command decided before that
 	block      uint64 // the transaction in which that was
+	twin       *twin  // stands in for it; nil if there is none
+	steady     int    // how often it could have
 }
 
 // asking is an expect's part of a question: what came of it.
@@ -53,6 +55,7 @@ type asking struct {
 	executes  bool  // it stands in the text of a Query, as an EXECUTE
 	sets      bool  // nothing is asked, but set: q is nil
 	twin      *twin // it is prepared, and q nil, or asked about
+	guards    bool  // the question is its own twin: it answers nothing
 	parses    byte  // the target is given: 1 the question, 2 epochQuestion
 	parsed    int   // of them confirmed
 	left      int   // answers that are to come
@@ -84,7 +87,7 @@ func (s *session) question(text string) *question {
 func (s *session) forget(behind *asking) {
 	for _, q := range s.prover.questions {
 		if behind == nil || behind.q != q || behind.parses&1 == 0 {
-			q.name, q.marker = "", nil
+			q.name, q.marker, q.twin = "", nil, nil
 		}
 	}
 	if behind == nil || behind.parses&2 == 0 {
@@ -175,10 +178,11 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept
 // appendExecute appends a question that is firm to the text of a Query, which is
 // message. It then needs neither a transaction nor a message of its own,
 // and the server sends both answers at once.
-func appendExecute(message []byte, q *question, command uint64) ([]byte, *asking) {
+// name is its own, or that of its twin.
+func appendExecute(message []byte, q *question, name string, command uint64) ([]byte, *asking) {
 	message = append(message[:len(message)-1], `;EXECUTE "`...)
-	message = append(append(message, q.name...), '"', 0)
-	return wire.End(message, 1), &asking{q: q, command: command, firm: true, executes: true, left: 2}
+	message = append(append(message, name...), '"', 0)
+	return wire.End(message, 1), &asking{q: q, command: command, firm: true, executes: true, guards: name != q.name, left: 2}
 }
 
 // evict drops the oldest question.
@@ -246,7 +250,13 @@ func (s *session) askAll(last bool) error {
 		if d.asked || d.stream == nil {
 			continue
 		}
-		msg, e := s.appendAsk(s.messageBuffer(), d.q, d.command, false, kept, nil)
+		msg, e := []byte(nil), expect{}
+		if t := s.guardedPipeline(d, kept); t != nil {
+			msg = appendRun(s.messageBuffer(), false, t.name)
+			e = expect{typ: askTarget, command: d.command, ask: &asking{q: d.q, guards: true, command: d.command, left: 2}, columns: -1}
+		} else {
+			msg, e = s.appendAsk(s.messageBuffer(), d.q, d.command, false, kept, nil)
+		}
 		s.msg = msg
 		for j := i; j < len(s.prover.doubts); j++ {
 			if other := &s.prover.doubts[j]; other.q == d.q {
@@ -382,6 +392,10 @@ func columns(body []byte, n int) (out [3][]byte, ok bool) {
 func (s *session) answered(a *asking) error {
 	switch {
 	case a.q == nil:
+		return nil
+	case a.guards:
+		a.q.proved = s.last
+		s.settled(a.q)
 		return nil
 	case a.twin != nil && a.marker != nil:
 		s.twinProved(a)

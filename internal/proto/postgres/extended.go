@@ -454,7 +454,7 @@ func (s *session) sync() error {
 	}
 	s.syncs++
 	s.push(expect{typ: wire.Sync, command: s.last, sync: s.syncs})
-	if err := s.makeTwin(); err != nil {
+	if err := s.makeTwin(s.doubtful()); err != nil {
 		return err
 	}
 	if err := s.exchange(); err != nil {

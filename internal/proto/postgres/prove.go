@@ -163,8 +163,15 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 		q := s.question(e.shape.Watch)
 		// In a transaction block nothing is undone that would not be undone anyway, if
 		// the question fails; outside of one there must be nothing to undo.
-		if n := completes(own); n > 0 && (harmless || s.status == wire.StatusInTx) && s.firm(q, e.command) {
-			s.msg, e.within = appendExecute(s.msg, q, e.command)
+		n, name := completes(own), q.name
+		guards := false
+		if n > 0 && harmless {
+			if t := s.guarded(q, e.shape); t != nil {
+				name, guards = t.name, true
+			}
+		}
+		if n > 0 && (harmless || s.status == wire.StatusInTx) && (guards || s.firm(q, e.command)) {
+			s.msg, e.within = appendExecute(s.msg, q, name, e.command)
 			e.left = n
 		} else {
 			var ask expect

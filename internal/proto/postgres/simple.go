@@ -135,7 +135,7 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 		e.undos = s.applyNames(p)
 	}
 	s.oweText(e)
-	return &e, nil, nil
+	return &e, nil, s.makeTwin(e.stream)
 }
 
 // copyFollow says whether a text reads data from the client.

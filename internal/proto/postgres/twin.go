@@ -3,22 +3,30 @@ package postgres
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
 )
 
-// A statement that a client has prepared is proved by a question each time it runs. The
-// gateway prepares one that only reads a second time, with a guard (sql.Guarded). That
-// twin is proved once. From then on it stands in for the client's where that would be
-// alone in its pipeline: it needs no question, because the server itself refuses to plan
-// it as soon as it would have to analyse it anew. Then the pipeline, of which nothing has
-// run, is run again with the client's own statement.
+// What proves a statement costs the target an answer each time. The gateway prepares a
+// guarded text (sql.Guarded) a second time, or first: it is proved once, and from then on
+// it needs no proof, because the server itself refuses to plan it as soon as it would have
+// to analyse it anew. Such a twin is made
+//
+//   - of a prepared statement that only reads. It stands in for the client's where that
+//     would be alone in its pipeline;
+//   - of a question. It stands in behind texts and pipelines that only read, outside of
+//     transaction blocks, and answers nothing.
+//
+// When a twin fails nothing has been answered, and the text or the pipeline is run again
+// without it.
 const (
 	twinName      = "sallyport twin "
 	zoneStatement = "sallyport sets the zone"
-	// twinAfter is how often a statement runs before it gets a twin.
+	// twinAfter is how often a statement or a question runs before it gets a twin.
 	twinAfter = 3
 	// twinAgain is how often it runs before it gets another one: a table that is
 	// analysed all the time is better asked about.
@@ -30,18 +38,35 @@ const (
 	withoutEarlyReports = 14
 )
 
-// twin is a guarded statement at the target.
+// twin is a guarded statement at the target: of a client's, or of a question if of is nil.
 type twin struct {
 	name string
 	of   *prepared
+	q    *question // by which it is proved
 }
+
+// known makes it stand in, or says that it does not any more.
+func (t *twin) known(stands bool, steady int) {
+	now := t
+	if !stands {
+		now = nil
+	}
+	if t.of != nil {
+		t.of.twin, t.of.steady = now, steady
+	} else {
+		t.q.twin, t.q.steady = now, steady
+	}
+}
+
+// current reports whether it stands in.
+func (t *twin) current() bool { return t.of != nil && t.of.twin == t || t.of == nil && t.q.twin == t }
 
 // twins is what a session knows of them.
 type twins struct {
 	list    []*twin // those that the target may have, oldest first
 	names   uint64  // given so far
-	wanted  *prepared
-	foreign bool // the session's time zone could be the one of the guard
+	wanted  *twin   // to be made behind what is on its way
+	foreign bool    // the session's time zone could be the one of the guard
 }
 
 // zoneMessages set the zone under which a twin is analysed, to the end of the transaction.
@@ -52,19 +77,37 @@ func zoneMessages() []byte {
 // noteZone notes the session's time zone.
 func (s *session) noteZone(zone string) { s.twins.foreign = !sql.GuardsFail(zone) }
 
+// twinsServe reports whether twins can be made and used now.
+func (s *session) twinsServe() bool {
+	return s.status == wire.StatusIdle && !s.started && s.env.Temporary.Len() == 0 && !s.twins.foreign && s.backend.release >= withoutEarlyReports
+}
+
 // twinned returns the twin that stands in for a statement that is bound now, and notes
 // that it should get one.
 func (s *session) twinned(p *prepared, shape *sql.Shape) *twin {
-	if p.name == "" || !shape.Steady || s.status != wire.StatusIdle || !s.first() || s.prover.replay != nil || len(s.subject.refs) != 1 ||
-		s.env.Temporary.Len() > 0 || s.twins.foreign || s.backend.release < withoutEarlyReports {
+	if p.name == "" || !shape.Steady || !s.first() || s.prover.replay != nil || len(s.subject.refs) != 1 || !s.twinsServe() {
 		return nil
 	}
 	if p.twin == nil {
-		if p.steady++; p.steady >= twinAfter {
-			s.twins.wanted = p
+		if p.steady++; p.steady >= twinAfter && p.streamed {
+			s.twins.wanted = &twin{of: p, q: s.question(shape.Watch)}
 		}
 	}
 	return p.twin
+}
+
+// guarded returns the twin that stands in for a question behind what only reads, and notes
+// that the question should get one.
+func (s *session) guarded(q *question, shape *sql.Shape) *twin {
+	if !shape.Steady || !s.twinsServe() {
+		return nil
+	}
+	if q.twin == nil {
+		if q.steady++; q.steady >= twinAfter && s.twins.wanted == nil {
+			s.twins.wanted = &twin{q: q}
+		}
+	}
+	return q.twin
 }
 
 // bindTwin makes the message of a Bind to a twin.
@@ -78,27 +121,60 @@ func (s *session) bindTwin(po *portal, t *twin, body []byte) []byte {
 	return s.msg
 }
 
-// makeTwin prepares the twin of the statement that has just been sent, behind the
-// client's Sync.
-func (s *session) makeTwin() error {
-	p := s.twins.wanted
-	s.twins.wanted = nil
-	if p == nil || s.statements[p.name] != p || !p.streamed || p.twin != nil {
+// guardedPipeline returns the twin that stands in for the question behind a pipeline that
+// can be run again.
+func (s *session) guardedPipeline(d *doubt, kept bool) *twin {
+	p := &s.prover
+	if kept || p.replay == nil || p.first != nil || p.wrote || slices.ContainsFunc(p.doubts, func(d doubt) bool { return d.writes }) {
 		return nil
 	}
-	q := s.question(p.shape.Watch)
-	if !s.firm(q, s.last) {
+	return s.guarded(d.q, d.judged[0].shape)
+}
+
+// text returns what the target is to prepare for a twin, and its parameters' types.
+func (t *twin) text() (text string, types []byte, ok bool) {
+	switch p := t.of; {
+	case p == nil:
+		text, ok = sql.GuardedWatch(t.q.text)
+		return text, nil, ok
+	case p.source == "" || unsteady(p.source):
+		return "", nil, false
+	default:
+		text, ok = sql.Guarded(p.sent)
+		return text, p.types, ok
+	}
+}
+
+// doubtful returns the stream of what was sent last of what is not proved.
+func (s *session) doubtful() *gate.Stream {
+	if n := len(s.prover.doubts); n > 0 {
+		return s.prover.doubts[n-1].stream
+	}
+	return nil
+}
+
+// makeTwin prepares the twin that is wanted, behind a Sync or a Query that has just been
+// sent. A question's goes on the stream of what it proves.
+func (s *session) makeTwin(stream *gate.Stream) error {
+	t := s.twins.wanted
+	s.twins.wanted = nil
+	if t == nil {
+		return nil
+	}
+	if p := t.of; p != nil {
+		if s.statements[p.name] != p {
+			return nil
+		}
+		stream = &p.stream
+	}
+	if stream == nil || !s.firm(t.q, s.last) {
 		return nil // the next time
 	}
-	text, ok := "", p.source != "" && !unsteady(p.source)
-	if ok {
-		text, ok = sql.Guarded(p.sent)
-	}
+	text, types, ok := t.text()
 	if !ok {
-		p.steady = math.MinInt
+		t.known(false, math.MinInt)
 		return nil
 	}
-	t := &twin{of: p}
 	a := &asking{twin: t, left: ownAnswers + 1}
 	var msg []byte
 	if len(s.twins.list) < maxTwins {
@@ -107,8 +183,8 @@ func (s *session) makeTwin() error {
 	} else {
 		old := s.twins.list[0]
 		s.twins.list = s.twins.list[1:]
-		if old.of.twin == old {
-			old.of.twin, old.of.steady = nil, 0
+		if old.current() {
+			old.known(false, 0)
 		}
 		t.name = old.name
 		msg = wire.AppendTarget(msg, wire.Close, 'S', t.name)
@@ -117,13 +193,13 @@ func (s *session) makeTwin() error {
 	s.twins.list = append(s.twins.list, t)
 	msg, at := wire.Begin(msg, wire.Parse)
 	msg = wire.AppendString(wire.AppendString(msg, t.name), text)
-	msg = wire.End(appendTypes(msg, p.types), at)
-	msg, ask := s.appendAsk(msg, q, s.last, false, false, nil)
+	msg = wire.End(appendTypes(msg, types), at)
+	msg, ask := s.appendAsk(msg, t.q, s.last, false, false, nil)
 	ask.ask.twin = t
 	if err := s.up.Control(controlZone); err != nil {
 		return err
 	}
-	if err := p.stream.Write(msg); err != nil {
+	if err := stream.Write(msg); err != nil {
 		return s.gateError(err)
 	}
 	if err := s.up.Control(controlSync); err != nil {
@@ -137,13 +213,10 @@ func (s *session) makeTwin() error {
 }
 
 // twinProved takes the answer to the question behind a new twin. It is what was judged if
-// nothing has changed since that was proved of the client's own.
+// nothing has changed since that was proved.
 func (s *session) twinProved(a *asking) {
-	p := a.twin.of
-	p.steady = 0
-	if a.firm && bytes.Equal(a.marker, a.q.marker) && a.facts == a.q.facts {
-		p.twin = a.twin
-	}
+	same := a.firm && bytes.Equal(a.marker, a.q.marker) && a.facts == a.q.facts
+	a.twin.known(same, 0)
 }
 
 // ofTwin reports whether an error can be about a twin, and not only about the moment: a
@@ -160,9 +233,7 @@ func ofTwin(code string) bool {
 // run. It is run again with the client's own statement, which has the same fault unless
 // it is the guard's.
 func (s *session) untwin(t *twin) error {
-	if t.of.twin == t {
-		t.of.twin, t.of.steady = nil, -twinAgain
-	}
+	t.known(false, -twinAgain)
 	s.dropToSync()
 	p := &s.prover
 	p.doubts, p.marked = p.doubts[:0], false

@@ -20,6 +20,13 @@ func GuardsFail(zone string) bool { return zone != "" && !strings.ContainsAny(zo
 const guard = "( case when '2000-01-01 00:00:00' :: pg_catalog.timestamptz = '1999-12-31 20:43:00+00' :: pg_catalog.timestamptz " +
 	"then 'true' else 'no error: definitions have changed, and sallyport runs the statement again' end ) :: pg_catalog.text :: pg_catalog.bool"
 
+// GuardedWatch is a Watch, of a Shape that is Steady, as a text that is to be analysed
+// under GuardZone. It answers nothing, and fails once it is analysed anew.
+func GuardedWatch(watch string) (guarded string, ok bool) {
+	_, locks, ok := strings.Cut(watch, " WHERE true")
+	return "SELECT WHERE NOT (" + guard + ") AND (true" + locks + ")", ok
+}
+
 // Guarded adds a condition to a SELECT that a server is to keep as a prepared statement:
 // once it is analysed under GuardZone, it does the same as the text without it, until the
 // server analyses it anew, because a definition behind it has changed; then it fails when
