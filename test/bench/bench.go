@@ -17,6 +17,9 @@ const (
 	// unlabelled is the same process with a second target: the same database without
 	// labels.
 	unlabelled = "sallyport, no labels"
+	// asked is that target, of which the client asks for the gateway's masks itself: the
+	// database's work for them, without the gateway's.
+	asked = "sallyport, masks in the client's text"
 	// masking is the direct connection with the gateway's masks in the text: what the
 	// database's own work for them costs.
 	masking = "direct, masks in its text"
@@ -26,10 +29,17 @@ const (
 // labelled column.
 const labelledRows = "labelled-rows"
 
-// labelledScript is its pgbench script.
+// labelledScript is its pgbench script, by what stands for the labelled column.
 const labelledScript = `\set id random(1, 1000)
-SELECT id, name, card, note FROM bulk WHERE id <> :id LIMIT 1;
+SELECT id, name, %s, note FROM bulk WHERE id <> :id LIMIT 1;
 `
+
+// The labelled column: plain, and with the mask that the gateway writes for it
+// (internal/sql/postgres/mask.go).
+const (
+	plainCard  = "card"
+	maskedCard = `'****' OPERATOR(pg_catalog.||) pg_catalog."right"("bulk"."card", CASE WHEN pg_catalog.length("bulk"."card") OPERATOR(pg_catalog.>=) 8 THEN 4 ELSE 0 END) AS "card"`
+)
 
 // system is one way to the database.
 type system struct {
@@ -49,8 +59,16 @@ type system struct {
 	ready   time.Duration
 	idleMiB float64
 	stop    func() error
-	// masks is that bulk results are asked for with the gateway's masks.
+	// masks is that the client asks for the gateway's masks itself.
 	masks bool
+}
+
+// card is the labelled column as the client asks for it.
+func (s *system) card() string {
+	if s.masks {
+		return maskedCard
+	}
+	return plainCard
 }
 
 // row is one figure of the result. The names are the published ones.
@@ -163,13 +181,16 @@ func measure(ctx context.Context, c plan, b *bed, out io.Writer) ([]row, error) 
 	return rows, nil
 }
 
-// labelled are the two targets of the gateway that differ in labels only.
+// labelled are the two targets of the gateway that differ in labels only, and the one
+// without asked for what the other answers.
 func (b *bed) labelled() []*system {
 	for _, s := range b.systems {
 		if s.name == sallyport {
 			other := *s
 			other.name, other.database = unlabelled, unlabelledTarget
-			return []*system{&other, s}
+			same := other
+			same.name, same.masks = asked, true
+			return []*system{&other, &same, s}
 		}
 	}
 	return nil

@@ -31,7 +31,7 @@ func (b *bed) pgbench(ctx context.Context, s *system, c cell, seconds int) (row,
 	script := []string{"-b", c.workload}
 	if c.workload == labelledRows {
 		file := filepath.Join(logs, "script.sql")
-		if err := os.WriteFile(file, []byte(labelledScript), 0o600); err != nil {
+		if err := os.WriteFile(file, fmt.Appendf(nil, labelledScript, s.card()), 0o600); err != nil {
 			return row{}, err
 		}
 		script = []string{"-f", file}
