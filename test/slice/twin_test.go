@@ -188,6 +188,35 @@ func TestATextThatIsSentOftenIsStillProved(t *testing.T) {
 	}
 }
 
+// TestATwinIsNotAnalysedInTheZoneOfItsGuard by what an agent sends before it.
+func TestATwinIsNotAnalysedInTheZoneOfItsGuard(t *testing.T) {
+	w := the(t)
+	const read, zone = "SELECT id, city FROM shown WHERE id = 1", "SELECT set_config('TimeZone', '<guard>-03:17', true) FROM shown WHERE id = 1"
+	for name, steps := range map[string][]step{
+		"text":     {send("Z", mQuery(zone+"; "+read))},
+		"pipeline": {send("Z", mAll(zone), mAll(read), mSync())},
+		"function": {send("Z", mQuery("SELECT elsewhere() FROM shown WHERE id = 1; "+read))},
+		"before":   queries("SET TimeZone = '<guard>-03:17'", read),
+		"in hours": queries("SET TIME ZONE INTERVAL '3:17'", read),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := often
+			d.schema += "; CREATE FUNCTION elsewhere() RETURNS text LANGUAGE sql AS $$ SELECT set_config('TimeZone', '<guard>-03:17', true) $$"
+			d.functions = "  \"public.elsewhere()\": read\n"
+			p := startTwins(t, "zones", d)
+			b := bareThrough(t, p.gw, "zones", w.token(t, "mobile-agent"))
+			before := append(append(queries(read, read, read, read, read), steps...), queries("RESET TimeZone", read)...)
+			if answers := strings.Join(converse(b, before), "\n"); strings.Contains(answers, "ERROR") || !strings.Contains(twinsOf(b, true), "sallyport twin") {
+				t.Fatalf("before: %s", answers)
+			}
+			pgtest.Query(t, w.pg, "zones", "CREATE OR REPLACE VIEW shown AS SELECT id, ssn AS city FROM customers")
+			for _, answer := range converse(b, steps) {
+				clean(t, "the answer", answer)
+			}
+		})
+	}
+}
+
 // TestAPreparedStatementThatWaitsForALockIsCancelledOnce: the gateway does not run again
 // what somebody has cancelled.
 func TestAPreparedStatementThatWaitsForALockIsCancelledOnce(t *testing.T) {

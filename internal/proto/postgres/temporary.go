@@ -61,6 +61,7 @@ func (s *session) track(shape *sql.Shape) {
 	if shape.Runs || slices.ContainsFunc(shape.Statements, takesBack) {
 		s.doubtScans()
 	}
+	s.twins.moved = s.twins.moved || shape.Moves()
 	if shape.Runs {
 		s.code = code{true, true}
 	}

@@ -67,6 +67,7 @@ type twins struct {
 	names   uint64  // given so far
 	wanted  *twin   // to be made behind what is on its way
 	foreign bool    // the session's time zone could be the one of the guard
+	moved   bool    // and may have become it since the last ReadyForQuery
 }
 
 // zoneMessages set the zone under which a twin is analysed, to the end of the transaction.
@@ -79,7 +80,7 @@ func (s *session) noteZone(zone string) { s.twins.foreign = !sql.GuardsFail(zone
 
 // twinsServe reports whether twins can be made and used now.
 func (s *session) twinsServe() bool {
-	return s.status == wire.StatusIdle && !s.started && s.env.Temporary.Len() == 0 && !s.twins.foreign && s.backend.release >= withoutEarlyReports
+	return s.status == wire.StatusIdle && !s.started && s.env.Temporary.Len() == 0 && !s.twins.foreign && !s.twins.moved && s.backend.release >= withoutEarlyReports
 }
 
 // twinned returns the twin that stands in for a statement that is bound now, and notes

@@ -111,7 +111,7 @@ type Shape struct {
 	// docs/masking-soundness.md.
 	Watch, Guard string
 	// Steady says that Watch asks for nothing but the server's own notice of changes: it
-	// would have to analyse the text anew as well.
+	// would have to analyse the text anew as well. The text changes no setting.
 	Steady bool
 
 	watched *watched // nil where nothing is labelled

@@ -153,11 +153,14 @@ func (s *Shape) watch() {
 	}
 	for i := range s.Statements {
 		if s.Statements[i].watchable() {
-			s.Watch, s.Guard, s.Steady = s.watched.question(), s.watched.guard(), s.watched.facts() == ""
+			s.Watch, s.Guard, s.Steady = s.watched.question(), s.watched.guard(), s.watched.facts() == "" && !s.Moves()
 			return
 		}
 	}
 }
+
+// Moves reports whether settings may be others while the text runs, or behind it.
+func (s *Shape) Moves() bool { return s.Runs || len(s.Facts.Settings) > 0 }
 
 // watchable reports whether a statement can be sent together with a question:
 // it is planned, so it reads definitions, and it may stand in a transaction.
