@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
@@ -94,10 +96,33 @@ func (d *Desk) mayAnswer(r *Request, by *gate.Principal, yes bool) error {
 	if !yes {
 		return nil // who asked may also withdraw
 	}
-	if by.Party == r.Asker.Subject || by.Party == r.Asker.Actor || slices.Contains(d.cfg.Behind(r.Asker), by.Party) {
+	if by.Party == r.Asker.Subject || by.Party == r.Asker.Actor || owns(by, &r.Asker) {
 		return refusef("nobody can approve a request of their own or of their own agent")
 	}
 	return nil
+}
+
+// AttributeOwner is the attribute of an agent that names the people who stand behind it,
+// separated by commas or spaces.
+const AttributeOwner = "owner"
+
+// owns reports whether a person stands behind an agent: its owner attribute has the
+// person's subject, or one of the person's own attributes (an e-mail address), whatever
+// their case. Two issuers name one person differently, so the issuer is not compared:
+// whoever is taken for an owner only cannot approve.
+func owns(by *gate.Principal, a *Asker) bool {
+	owners := strings.FieldsFunc(a.Attributes[AttributeOwner].Value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	return slices.ContainsFunc(owners, func(owner string) bool {
+		if strings.EqualFold(owner, by.Subject) {
+			return true
+		}
+		for _, own := range by.Attributes {
+			if strings.EqualFold(owner, own.Value) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Withdraw implements gate.Approver: the agent gave the command up.

@@ -15,29 +15,27 @@ import (
 )
 
 func TestWhoMayNotApproveIsRefused(t *testing.T) {
-	owner := gate.Party{Issuer: "https://people", Subject: "owner"}
-	w := newWorld(t, func(c *approval.Config) {
-		c.Behind = func(a approval.Asker) []gate.Party {
-			if a.Client == "reporting" {
-				return []gate.Party{owner}
-			}
-			return nil
-		}
-	})
-	id := w.ask(ask()).Request
+	w := newWorld(t)
+	owned := func(a *gate.Ask) {
+		a.Session.Principal.Attributes[approval.AttributeOwner] = gate.Attribute{Value: "Owner, erin@corp.example"}
+	}
+	id := w.ask(ask(owned)).Request
 	for name, by := range map[string]*gate.Principal{
-		"nobody":                     nil,
-		"somebody without a name":    person(""),
-		"an agent":                   person("dana", func(p *gate.Principal) { p.Kind = gate.KindAgent }),
-		"an unknown kind":            person("dana", func(p *gate.Principal) { p.Kind = gate.KindUnknown }),
-		"a kind of the future":       person("dana", func(p *gate.Principal) { p.Kind = 99 }),
-		"an agent acting for dana":   person("dana", func(p *gate.Principal) { p.Actor = gate.Party{Issuer: "i", Subject: "bot"} }),
-		"a stale log-in":             person("dana", func(p *gate.Principal) { p.Expiry = start }),
-		"no group":                   person("dana", func(p *gate.Principal) { p.Groups = nil }),
-		"another group":              person("dana", func(p *gate.Principal) { p.Groups = []string{"staff", "DBA", "dba "} }),
-		"the subject":                person("alice", func(p *gate.Principal) { p.Issuer = "https://idp" }),
-		"the actor":                  person("bot", func(p *gate.Principal) { p.Issuer = "https://idp" }),
-		"the owner of the client":    person("owner"),
+		"nobody":                   nil,
+		"somebody without a name":  person(""),
+		"an agent":                 person("dana", func(p *gate.Principal) { p.Kind = gate.KindAgent }),
+		"an unknown kind":          person("dana", func(p *gate.Principal) { p.Kind = gate.KindUnknown }),
+		"a kind of the future":     person("dana", func(p *gate.Principal) { p.Kind = 99 }),
+		"an agent acting for dana": person("dana", func(p *gate.Principal) { p.Actor = gate.Party{Issuer: "i", Subject: "bot"} }),
+		"a stale log-in":           person("dana", func(p *gate.Principal) { p.Expiry = start }),
+		"no group":                 person("dana", func(p *gate.Principal) { p.Groups = nil }),
+		"another group":            person("dana", func(p *gate.Principal) { p.Groups = []string{"staff", "DBA", "dba "} }),
+		"the subject":              person("alice", func(p *gate.Principal) { p.Issuer = "https://idp" }),
+		"the actor":                person("bot", func(p *gate.Principal) { p.Issuer = "https://idp" }),
+		"the owner of the agent":   person("owner"),
+		"another owner, by an attribute": person("erin-7", func(p *gate.Principal) {
+			p.Attributes = map[string]gate.Attribute{"email": {Value: "Erin@corp.example"}}
+		}),
 		"the unknown group of empty": person("dana", func(p *gate.Principal) { p.Groups = []string{""} }),
 	} {
 		_, err := w.desk.Approve(context.Background(), id, by, "")
@@ -47,7 +45,7 @@ func TestWhoMayNotApproveIsRefused(t *testing.T) {
 		}
 	}
 	w.expect(id, gate.RequestPending)
-	if w.ask(ask()).Granted {
+	if w.ask(ask(owned)).Granted {
 		t.Error("it was granted")
 	}
 	if r := w.approve(id, "dana"); len(r.Answers) != 1 {

@@ -44,10 +44,6 @@ type Config struct {
 	Notifier Notifier
 	// URL returns where an approver answers a request. Nil means nowhere.
 	URL func(request string) string
-	// Behind returns the people who stand behind an asker: the owners of its
-	// client, and other identities of its subject. They cannot approve. Nil
-	// means that none are known. It must be safe for concurrent use.
-	Behind func(a Asker) []gate.Party
 	// Pending, Hourly and Total bound what may wait and be filed. Zero means
 	// DefaultPending, DefaultHourly and DefaultTotal.
 	Pending int
@@ -84,9 +80,6 @@ func New(cfg Config) (*Desk, error) {
 	}
 	if cfg.URL == nil {
 		cfg.URL = func(string) string { return "" }
-	}
-	if cfg.Behind == nil {
-		cfg.Behind = func(Asker) []gate.Party { return nil }
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
