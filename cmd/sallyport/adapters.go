@@ -415,5 +415,11 @@ func (i identifier) Identify(ctx context.Context, proof gate.Proof) (*gate.Princ
 	return p, nil
 }
 
-// Revoked implements gate.Identifier.
-func (i identifier) Revoked(p *gate.Principal) (string, bool) { return i.tokens.Revoked(p) }
+// Revoked implements gate.Identifier. An issuer that is not configured any more vouches
+// for nobody.
+func (i identifier) Revoked(p *gate.Principal) (string, bool) {
+	if err := i.tokens.Recheck(p); err != nil {
+		return err.Error(), true
+	}
+	return "", false
+}

@@ -233,3 +233,33 @@ func TestAGatewayDoesNotStartWithABadDocument(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestSessionsOfAnIssuerThatIsTakenOutEnd: nobody vouches for their agents any more.
+func TestSessionsOfAnIssuerThatIsTakenOutEnd(t *testing.T) {
+	w := the(t)
+	both := issuers(w.idp.URL)
+	_, people, found := strings.Cut(both, "---\n")
+	if !found {
+		t.Fatal(both)
+	}
+	g := startGateway(t, w, settings{documents: map[string]string{"issuers.yaml": both, "targets.yaml": w.target("vouched", "shop", "env: test") + credential + openPolicy}})
+	a := g.connect(t, "vouched", w.token(t, reporter))
+	a.alive(t)
+	g.write(t, "documents/issuers.yaml", people)
+	eventually(t, "the session ends", patience, func() bool {
+		_, err := a.run("SELECT 1")
+		return err != nil
+	})
+	if _, err := g.tryConnect("vouched", w.token(t, reporter)); err == nil {
+		t.Error("a token of that issuer still lets in")
+	}
+	g.write(t, "documents/issuers.yaml", both)
+	eventually(t, "the issuer is back", patience, func() bool {
+		b, err := g.tryConnect("vouched", w.token(t, reporter))
+		if err == nil {
+			b.alive(t)
+			b.leave()
+		}
+		return err == nil
+	})
+}
