@@ -62,7 +62,7 @@ type Target struct {
 	Name       string            `yaml:"name" required:"true" doc:"Name that agents connect to." example:"orders"`
 	Protocol   string            `yaml:"protocol" required:"true" doc:"Wire protocol of the target." example:"postgres"`
 	Address    string            `yaml:"address" required:"true" doc:"host:port, or the path of a unix socket, as the gateway or the connector reaches it." example:"db.internal:5432"`
-	Connector  string            `yaml:"connector" doc:"Name of the connector to dial through." default:"dial from the gateway" example:"dc1"`
+	Connector  string            `yaml:"connector" doc:"Name of the connector to dial through. This release has none: leave it out." default:"dial from the gateway" example:"dc1"`
 	Database   string            `yaml:"database" doc:"Database or namespace at the target." default:"the protocol's own" example:"orders"`
 	Labels     map[string]string `yaml:"labels" doc:"Key/value labels that policies see as target.labels." example:"{env: prod}"`
 	Credential string            `yaml:"credential" required:"true" doc:"Name of the Credential document to log in with." example:"orders-agent"`

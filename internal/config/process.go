@@ -26,15 +26,13 @@ type Process struct {
 	// URL is the address of the console as people reach it, for links in holds.
 	// Default: https:// and listen.console.
 	URL string `yaml:"url" doc:"Address of the console as people reach it, for the links in approval notices." default:"https:// and listen.console" example:"https://sallyport.corp.example"`
-	// State is where durable state is kept: sqlite:PATH or postgres://…
-	// Default: sqlite:./data/state.db.
-	State string `yaml:"state" doc:"Durable state: sqlite:PATH, or postgres://… for several gateways." default:"sqlite:./data/state.db" example:"sqlite:./data/state.db"`
-	// Recordings is where recordings are kept: file:PATH or s3://bucket/prefix?…
-	// Default: file:./data/recordings.
-	Recordings string `yaml:"recordings" doc:"Recordings: file:PATH, or s3://bucket/prefix?endpoint=…&lock=compliance." default:"file:./data/recordings" example:"file:./data/recordings"`
+	// State is where durable state is kept: sqlite:PATH. Default: sqlite:./data/state.db.
+	State string `yaml:"state" doc:"Durable state: sqlite:PATH." default:"sqlite:./data/state.db" example:"sqlite:./data/state.db"`
+	// Recordings is where recordings are kept: file:PATH. Default: file:./data/recordings.
+	Recordings string `yaml:"recordings" doc:"Recordings: file:PATH." default:"file:./data/recordings" example:"file:./data/recordings"`
 	// Key is what wraps the data keys: file:PATH (made on first start, mode
-	// 0600), vault://… or awskms://…. Default: file:./data/key.
-	Key string `yaml:"key" doc:"Key that wraps the data keys of the sealed store: file:PATH (made with mode 0600 on first start), vault://… or awskms://…." default:"file:./data/key" example:"file:./data/key"`
+	// 0600). Default: file:./data/key.
+	Key string `yaml:"key" doc:"Key that wraps the data keys of the sealed store: file:PATH (made with mode 0600 on first start)." default:"file:./data/key" example:"file:./data/key"`
 	// Documents is the folder of the documents. Default: ./documents.
 	Documents string `yaml:"documents" doc:"Folder of the documents: *.yaml and *.yml, not in subfolders." default:"./documents" example:"./documents"`
 	// TLS is the gateway's own certificate, for every listener.
@@ -138,19 +136,11 @@ func (p *Process) validate(doc *Document, protocols []string) (errs Errors) {
 			errs = append(errs, doc.Errorf("listen."+name, "for example: 127.0.0.1:6432", "%q is not host:port", p.Listen[name]))
 		}
 	}
-	for _, l := range []struct {
-		path, value string
-		schemes     []string
-	}{
-		{"state", p.State, []string{"sqlite:", "postgres://", "postgresql://"}},
-		{"recordings", p.Recordings, []string{"file:", "s3://"}},
-		{"key", p.Key, []string{"file:", "vault://", "awskms://"}},
+	for _, l := range []struct{ path, value, scheme string }{
+		{"state", p.State, "sqlite:"}, {"recordings", p.Recordings, "file:"}, {"key", p.Key, "file:"},
 	} {
-		if l.value == "" {
-			continue
-		}
-		if !slices.ContainsFunc(l.schemes, func(s string) bool { return strings.HasPrefix(l.value, s) && l.value != s }) {
-			errs = append(errs, doc.Errorf(l.path, "", "%s starts with %s", l.path, strings.Join(l.schemes, " or ")))
+		if l.value != "" && (!strings.HasPrefix(l.value, l.scheme) || l.value == l.scheme) {
+			errs = append(errs, doc.Errorf(l.path, "", "%s starts with %s and has a path behind it: this release supports no other place", l.path, l.scheme))
 		}
 	}
 	if p.URL != "" && !strings.HasPrefix(p.URL, "https://") {

@@ -48,6 +48,8 @@ func TestMistakesInTheProcessFile(t *testing.T) {
 		"stat: x":                          `did you mean "state"?`,
 		"state: ./x":                       "starts with sqlite:",
 		"state: 'postgres:'":               "starts with sqlite:",
+		"recordings: s3://bucket/x":        "supports no other place",
+		"key: awskms://x":                  "starts with file:",
 		"hold: 45":                         "is not a duration",
 		"hold: -45s":                       "is not positive",
 		"tls: {certificate: a}":            "needs certificate and key",
