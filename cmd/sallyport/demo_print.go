@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -27,11 +28,14 @@ const (
 )
 
 // demoPrinter writes the story for a person. Everything that other programs
-// answered is made safe for a terminal first. It is for one goroutine.
+// answered is made safe for a terminal first. A program that still runs is shown while the
+// story goes on, so it is safe for concurrent use.
 type demoPrinter struct {
 	w      io.Writer
 	colour bool
-	blank  bool // the last line was blank
+
+	mu    sync.Mutex
+	blank bool // the last line was blank; guarded by mu
 }
 
 func newDemoPrinter(w io.Writer) *demoPrinter {
@@ -51,6 +55,20 @@ func wantsColour(w io.Writer) bool {
 
 // line writes one line in a style.
 func (p *demoPrinter) line(style, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.put(style, text)
+}
+
+// gap writes a blank line, unless there is one.
+func (p *demoPrinter) gap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.space()
+}
+
+// put is line for whoever has mu.
+func (p *demoPrinter) put(style, text string) {
 	text = strings.TrimRight(text, " ")
 	p.blank = text == ""
 	if p.colour && style != "" && text != "" {
@@ -59,32 +77,38 @@ func (p *demoPrinter) line(style, text string) {
 	fmt.Fprintln(p.w, text) // a screen that is gone is noticed by the signal that comes with it
 }
 
-// gap writes a blank line, unless there is one.
-func (p *demoPrinter) gap() {
+// space is gap for whoever has mu.
+func (p *demoPrinter) space() {
 	if !p.blank {
-		p.line("", "")
+		p.put("", "")
 	}
 }
 
 // title opens a step.
 func (p *demoPrinter) title(number, of int, text string) {
-	p.gap()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.space()
 	head := fmt.Sprintf("── %d/%d  %s ", number, of, text)
-	p.line(styleTitle, head+strings.Repeat("─", max(0, demoWidth-utf8.RuneCountInString(head))))
+	p.put(styleTitle, head+strings.Repeat("─", max(0, demoWidth-utf8.RuneCountInString(head))))
 }
 
 // say writes prose, wrapped.
 func (p *demoPrinter) say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, l := range wrap(text, demoWidth, "") {
-		p.line("", l)
+		p.put("", l)
 	}
 }
 
 // note says in between what is seen next.
 func (p *demoPrinter) note(text string) {
-	p.gap()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.space()
 	for _, l := range wrap(text, demoWidth-len(demoIndent), "") {
-		p.line(styleNote, demoIndent+l)
+		p.put(styleNote, demoIndent+l)
 	}
 }
 
@@ -96,10 +120,12 @@ func (p *demoPrinter) command(who, text string) {
 // prompt shows what someone types after a prompt. Lines that are too long are
 // broken where the shell and psql do not mind.
 func (p *demoPrinter) prompt(prompt, text string) {
-	p.gap()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.space()
 	for l := range strings.Lines(text) {
 		for _, part := range wrap(prompt+" "+strings.TrimRight(l, "\n"), demoWidth-len(demoIndent), "    ") {
-			p.line(styleCommand, demoIndent+part)
+			p.put(styleCommand, demoIndent+part)
 		}
 		prompt = strings.Replace(prompt, "=>", "->", 1) // as psql asks for more
 	}
@@ -107,23 +133,27 @@ func (p *demoPrinter) prompt(prompt, text string) {
 
 // answer shows what a program said.
 func (p *demoPrinter) answer(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for l := range strings.Lines(text) {
 		l = clean(strings.TrimRight(l, "\r\n"))
 		for _, part := range wrap(l, demoWidth-len(demoIndent), margin(l)+"    ") {
-			p.line("", demoIndent+part)
+			p.put("", demoIndent+part)
 		}
 	}
 }
 
 // crop shows the lines of a wide table as far as there is room.
 func (p *demoPrinter) crop(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	const room = demoWidth - len(demoIndent)
 	for l := range strings.Lines(text) {
 		r := []rune(clean(strings.TrimRight(l, "\r\n")))
 		if len(r) > room {
 			r = append(r[:room-1], '…')
 		}
-		p.line("", demoIndent+string(r))
+		p.put("", demoIndent+string(r))
 	}
 }
 
@@ -138,10 +168,12 @@ func (p *demoPrinter) good(text string) { p.verdict(styleGood, "✓ ", text) }
 func (p *demoPrinter) bad(text string)  { p.verdict(styleBad, "✗ ", screen(text)) }
 
 func (p *demoPrinter) verdict(style, mark, text string) {
-	p.gap()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.space()
 	for l := range strings.Lines(text) {
 		for _, part := range wrap(strings.TrimRight(l, "\n"), demoWidth-2, "") {
-			p.line(style, mark+part)
+			p.put(style, mark+part)
 			mark = "  "
 		}
 	}
