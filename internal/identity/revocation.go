@@ -167,10 +167,11 @@ func OpenRevocations(ctx context.Context, store RevocationStore, now func() time
 // cannot be saved it is in force all the same until the process ends, and the
 // error says so. A Lift is saved first: one that cannot be saved lifts nothing.
 func (l *Revocations) Revoke(ctx context.Context, r Revocation) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	r = l.dated(r)
 	if r.Lift {
-		if err := r.Validate(); err != nil {
-			return err
-		}
 		if err := l.store.Save(ctx, r); err != nil {
 			return fmt.Errorf("nothing is lifted: save revocation: %w", err)
 		}
@@ -183,6 +184,28 @@ func (l *Revocations) Revoke(ctx context.Context, r Revocation) error {
 		return fmt.Errorf("in force on this gateway only, and until it restarts: save revocation: %w", err)
 	}
 	return nil
+}
+
+// dated returns r with the time that puts it behind what it undoes. What is made now
+// has the last word, though the clock may have been set back, and though stores keep
+// microseconds: after a restart the order of times is all that is left.
+func (l *Revocations) dated(r Revocation) Revocation {
+	r.At = r.At.Truncate(time.Microsecond)
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	k := r.key()
+	switch lifted := l.lifted[k]; {
+	case r.Session != "":
+	case !r.Lift && !r.At.After(lifted):
+		r.At = lifted.Add(time.Microsecond)
+	case r.Lift:
+		for _, o := range l.inForce[k] {
+			if o.At.After(r.At) {
+				r.At = o.At
+			}
+		}
+	}
+	return r
 }
 
 // Apply is Revoke without saving: for a revocation that another gateway made and

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -214,5 +215,50 @@ func TestARevocationThatSaysTooLittleIsRefused(t *testing.T) {
 		if r.Match(&gate.SessionInfo{Principal: &gate.Principal{}}) {
 			t.Errorf("%s: matches", name)
 		}
+	}
+}
+
+// microStore keeps times as the state does: in microseconds.
+type microStore struct{ memoryStore }
+
+func (s *microStore) Save(ctx context.Context, r identity.Revocation) error {
+	r.At = time.UnixMicro(r.At.UnixMicro())
+	return s.memoryStore.Save(ctx, r)
+}
+
+func TestARevocationOfTheSameMicrosecondAsALiftSurvivesARestart(t *testing.T) {
+	store := &microStore{}
+	now := time.Date(2026, 11, 22, 12, 0, 0, 100, time.UTC)
+	l, _ := identity.OpenRevocations(t.Context(), store, func() time.Time { return now })
+	for _, r := range []identity.Revocation{
+		{Agent: "a", By: "ops", At: now, Lift: true},
+		{Agent: "a", By: "ops", At: now.Add(200 * time.Nanosecond)},
+	} {
+		if err := l.Revoke(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, live := l.Revoked(&gate.Principal{Agent: "a"})
+	again, _ := identity.OpenRevocations(t.Context(), store, nil)
+	_, restarted := again.Revoked(&gate.Principal{Agent: "a"})
+	if !live || !restarted {
+		t.Errorf("revoked: live %t, after a restart %t", live, restarted)
+	}
+}
+
+func TestARevocationHoldsThoughTheClockWasSetBackBehindALift(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	l, _ := identity.OpenRevocations(t.Context(), &memoryStore{}, func() time.Time { return now })
+	for _, r := range []identity.Revocation{
+		{Agent: "a", By: "ops", At: now},
+		{Agent: "a", By: "ops", At: now.Add(time.Second), Lift: true},
+		{Agent: "a", By: "ops", At: now.Add(-time.Minute)},
+	} {
+		if err := l.Revoke(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, yes := l.Revoked(&gate.Principal{Agent: "a"}); !yes {
+		t.Error("Revoke said nothing was wrong, and the agent is let in")
 	}
 }
