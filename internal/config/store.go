@@ -71,6 +71,7 @@ type Store struct {
 	mu    sync.Mutex // guards the folder and what follows
 	files []file     // as read for the set in force
 	stamp string     // of the folder when it was last read
+	told  string     // what keeps the folder from being loaded, other than mistakes, as it was logged
 }
 
 // file is one file of the folder.
@@ -232,7 +233,8 @@ func (s *Store) record(ctx context.Context, c *Change) error {
 }
 
 // Watch reloads the folder when it changes, until ctx ends. A folder with a
-// mistake leaves the set in force and is logged once.
+// mistake leaves the set in force and is logged once. What has another cause than
+// the documents (a change that cannot be recorded) is tried again.
 func (s *Store) Watch(ctx context.Context) {
 	t := time.NewTicker(pollInterval)
 	defer t.Stop()
@@ -254,10 +256,25 @@ func (s *Store) Poll(ctx context.Context) {
 	if stamp := s.stat(); stamp == s.stamp {
 		return
 	}
-	if err := s.reload(ctx, SourceReload, ""); err != nil {
+	err := s.reload(ctx, SourceReload, "")
+	var mistakes Errors
+	switch {
+	case err == nil:
+		s.told = ""
+	case errors.As(err, &mistakes):
+		s.told = ""
 		s.o.Log.Error("documents not loaded, the old ones stay in force", "error", err)
+	default:
+		s.stamp = unread
+		if text := err.Error(); text != s.told {
+			s.told = text
+			s.o.Log.Error("documents not loaded, the old ones stay in force; trying again", "error", err)
+		}
 	}
 }
+
+// unread is the stamp of no folder.
+const unread = "\x00"
 
 // stat describes the folder without reading files. It needs mu.
 func (s *Store) stat() string {

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -377,5 +379,39 @@ groups: [audit]
 		if got := s.Set().May(c.p, c.can); got != c.want {
 			t.Errorf("case %d: %t", i, got)
 		}
+	}
+}
+
+func TestAChangeOfTheFolderThatCouldNotBeRecordedIsTriedAgainAndToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	s, j := newTestStore(t)
+	s.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	apply(t, s, ordersDocs)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(s.o.Folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := func() int { return strings.Count(log.String(), "documents not loaded") }
+	write("more.yaml", "kind: Policy\nname: more\n")
+	j.err = errors.New("busy")
+	for range 3 {
+		s.Poll(t.Context())
+	}
+	if n := told(); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	j.err = nil
+	s.Poll(t.Context())
+	if _, ok := s.Set().Get("Policy", "more"); !ok {
+		t.Error("the change never comes into force")
+	}
+	write("bad.yaml", "kind: Polcy\n")
+	for range 3 {
+		s.Poll(t.Context())
+	}
+	if n := told(); n != 2 {
+		t.Errorf("a mistake was told %d times", n-1)
 	}
 }
