@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -185,7 +186,8 @@ func (g *Gateway) open(ctx context.Context, proof Proof, target string, c Client
 		return nil, &OpenError{Stage: "record", Public: "the session cannot be recorded, so it is not opened", Err: err}
 	}
 	s := &Session{SessionInfo: info, g: g, client: c.Conn, rec: rec, done: make(chan struct{})}
-	if err := g.register(s); err != nil {
+	at, _ := ctx.Value(connectionKey{}).(place)
+	if err := g.register(s, at.in); err != nil {
 		_ = rec.Close()
 		return nil, err
 	}
@@ -208,7 +210,7 @@ func (g *Gateway) open(ctx context.Context, proof Proof, target string, c Client
 	return s, nil
 }
 
-func (g *Gateway) register(s *Session) error {
+func (g *Gateway) register(s *Session, in *connection) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -218,6 +220,9 @@ func (g *Gateway) register(s *Session) error {
 		return err
 	}
 	g.sessions[s.ID] = s
+	if s.in = in; in != nil {
+		in.open = append(in.open, s)
+	}
 	for _, at := range seatsOf(s.SessionInfo) {
 		g.seats[at]++
 	}
@@ -231,6 +236,9 @@ func (g *Gateway) forget(s *Session) {
 		return
 	}
 	delete(g.sessions, s.ID)
+	if s.in != nil {
+		s.in.open = slices.DeleteFunc(s.in.open, func(o *Session) bool { return o == s })
+	}
 	for _, at := range seatsOf(s.SessionInfo) {
 		if g.seats[at]--; g.seats[at] == 0 {
 			delete(g.seats, at)

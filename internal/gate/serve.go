@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -69,13 +70,22 @@ type connection struct {
 
 	session *Session
 	rest    func() error // what Serve has left to Run
+	open    []*Session   // guarded by g.mu; those that are not closed
 }
 
-// connectionKey is the key of the context that Serve is given.
+// connectionKey is the key of the context that Serve is given, and place its value.
 type connectionKey struct{}
 
+// place says in which connection a session opens.
+type place struct {
+	in     *connection
+	nested bool // what the connection's protocol carries, see Nested
+}
+
 func (c *connection) serve(ctx context.Context) {
-	c.guard(func() error { return c.protocol.Serve(context.WithValue(ctx, connectionKey{}, c), c.conn, c.g) })
+	c.guard(func() error {
+		return c.protocol.Serve(context.WithValue(ctx, connectionKey{}, place{in: c}), c.conn, c.g)
+	})
 	if c.rest == nil {
 		c.close()
 		return
@@ -104,7 +114,27 @@ func (c *connection) serve(ctx context.Context) {
 
 func (c *connection) close() {
 	_ = c.conn.Close()
+	c.closeLeft()
 	c.done()
+}
+
+// errLeft is why a session ended that its protocol did not close.
+var errLeft = errors.New("gate: the protocol left the session open: it panicked")
+
+// closeLeft closes the sessions that the protocol has not closed, because it
+// panicked: nothing serves them any more, and they would keep their seats, their
+// connections to the target and their open recordings.
+func (c *connection) closeLeft() {
+	c.g.mu.Lock()
+	left := slices.Clone(c.open)
+	c.g.mu.Unlock()
+	for _, s := range left {
+		s.End(EndProtocol, errLeft)
+		for _, raw := range s.dialled {
+			_ = raw.Close()
+		}
+		s.Close()
+	}
 }
 
 // guard keeps a panic to its own connection, and logs why the connection ended.
@@ -127,11 +157,11 @@ func (c *connection) guard(f func() error) {
 // which must return what Run returns, has returned. f closes both connections and
 // the session, unless it returns ErrRest: then it is called again.
 func (s *Session) Run(ctx context.Context, f func() error) error {
-	c, ok := ctx.Value(connectionKey{}).(*connection)
-	if !ok {
+	at, _ := ctx.Value(connectionKey{}).(place)
+	if at.in == nil || at.nested {
 		return f()
 	}
-	c.session, c.rest = s, f
+	at.in.session, at.in.rest = s, f
 	return nil
 }
 
@@ -139,7 +169,8 @@ func (s *Session) Run(ctx context.Context, f func() error) error {
 // tunnel): its sessions run to their end within its Serve, for the connection below is
 // the other protocol's.
 func Nested(ctx context.Context) context.Context {
-	return context.WithValue(ctx, connectionKey{}, nil)
+	at, _ := ctx.Value(connectionKey{}).(place)
+	return context.WithValue(ctx, connectionKey{}, place{in: at.in, nested: true})
 }
 
 // Block says that the session's goroutine may block in something else than its

@@ -24,6 +24,7 @@ type Session struct {
 	*SessionInfo
 	g      *Gateway
 	client net.Conn
+	in     *connection // whose protocol serves it; nil outside of Listen
 	rec    Recording
 	timer  *time.Timer
 
