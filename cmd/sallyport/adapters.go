@@ -415,8 +415,8 @@ func (i identifier) Identify(ctx context.Context, proof gate.Proof) (*gate.Princ
 	return p, nil
 }
 
-// Revoked implements gate.Identifier. An issuer that is not configured any more vouches
-// for nobody.
+// Revoked implements gate.Identifier. An issuer whose document changed, or is gone, vouches
+// for nobody that was verified before.
 func (i identifier) Revoked(p *gate.Principal) (string, bool) {
 	if err := i.tokens.Recheck(p); err != nil {
 		return err.Error(), true

@@ -164,9 +164,9 @@ func (p *process) prepareCredentials(s *config.Set) (func(), []error) {
 
 // endStale ends the sessions whose target is no longer what it was when they
 // began: its labels, its reviewed functions or its limits have changed, or it is
-// gone. Their agents connect again. It also ends those whose token's issuer is gone. One
-// that begins meanwhile sees the set that is in force already, or is told the same when it
-// has begun ([gate.Gateway.Open]).
+// gone. It also ends those whose issuer's document changed or is gone. Their agents
+// connect again, if they still may. One that begins meanwhile sees the set that is in
+// force already, or is told the same when it has begun ([gate.Gateway.Open]).
 func (p *process) endStale(s *config.Set) {
 	if p.gateway == nil {
 		return
@@ -178,11 +178,11 @@ func (p *process) endStale(s *config.Set) {
 	if n > 0 {
 		p.log.Info("sessions ended: their target changed", "sessions", n)
 	}
-	n = p.gateway.End(gate.EndRevoked, errors.New("the issuer of the token is not configured any more"), func(i *gate.SessionInfo) bool {
+	n = p.gateway.End(gate.EndRevoked, errors.New("the configuration of the token's issuer changed"), func(i *gate.SessionInfo) bool {
 		return p.verifier.Recheck(i.Principal) != nil
 	})
 	if n > 0 {
-		p.log.Info("sessions ended: their issuer is not configured any more", "sessions", n)
+		p.log.Info("sessions ended: their issuer's document changed, or they were revoked", "sessions", n)
 	}
 }
 

@@ -95,6 +95,9 @@ type Principal struct {
 	// TokenID names the token for revocation: jti, or the base64url SHA-256 of
 	// the token's signed part where the issuer sends none. Never the token.
 	TokenID string
+	// Document is the digest of what the issuer's document said when the token was
+	// verified. A principal that was verified under another document is verified anew.
+	Document string
 	// IssuedAt and Expiry are the token's iat and exp. Expiry is never zero.
 	IssuedAt time.Time
 	Expiry   time.Time

@@ -1,8 +1,13 @@
 package identity
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +28,7 @@ type issuer struct {
 	attributes []attribute
 	known      map[string]string // folded names of the top-level claims that are read, exactly spelled
 	keys       *keySource
+	digest     string // of everything that the document says, see fingerprint
 }
 
 type boundClaim struct {
@@ -79,6 +85,31 @@ func compile(doc Issuer) (*issuer, error) {
 		i.attributes = append(i.attributes, a)
 	}
 	return i, errors.Join(errs...)
+}
+
+// fingerprint returns the digest of what the document and the CA say. Its name, the order
+// of lists, and defaults that are written out make no difference.
+func (i *issuer) fingerprint(ca []byte) (string, error) {
+	doc := i.Issuer
+	doc.Name, doc.CA = "", string(ca)
+	doc.Identifies = cmp.Or(doc.Identifies, IdentifiesAgents)
+	doc.Algorithms = slices.Sorted(slices.Values(doc.Algorithms))
+	leeway := Duration(i.leeway)
+	doc.MaxLifetime, doc.Leeway = Duration(i.maxLife), &leeway
+	doc.Bound = map[string]OneOrMore{}
+	for claim, values := range i.Bound {
+		doc.Bound[claim] = slices.Sorted(slices.Values(values))
+	}
+	doc.Claims.Attributes = map[string]AttributeClaim{}
+	for name, a := range i.Claims.Attributes {
+		doc.Claims.Attributes[name] = AttributeClaim{a.Claim, cmp.Or(a.Trust, "provider")}
+	}
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return "", fmt.Errorf("issuer %q: %w", i.Name, err)
+	}
+	sum := sha256.Sum256(raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
 // authenticate applies algorithm, typ, key and signature.
@@ -141,7 +172,7 @@ func (i *issuer) principal(t *token, id string, now time.Time) (*gate.Principal,
 	if r := i.checkBound(t); r != nil {
 		return nil, times{}, r
 	}
-	p := &gate.Principal{Kind: i.kind, TokenID: id, IssuedAt: when.issued, Expiry: when.expiry}
+	p := &gate.Principal{Kind: i.kind, TokenID: id, Document: i.digest, IssuedAt: when.issued, Expiry: when.expiry}
 	if r := i.parties(t, p); r != nil {
 		return nil, times{}, r
 	}

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -70,4 +71,65 @@ func TestARealProviderRotatesItsKeys(t *testing.T) {
 	w.accepts(fresh)
 	w.add(11 * time.Minute)
 	w.refuses(fresh, identity.RuleExpired)
+}
+
+// TestAChangedDocumentJudgesAgain: a session goes on only under the document that its token
+// was verified under; what another one makes of the token is seen when it is shown again.
+func TestAChangedDocumentJudgesAgain(t *testing.T) {
+	p := oidc.Start(t, oidc.Options{})
+	w := newWorld(t, "")
+	w.clock.now = time.Now()
+	five := identity.Duration(5 * time.Second)
+	for name, change := range map[string]func(*identity.Issuer){
+		"fewer agents":       func(i *identity.Issuer) { i.Bound = map[string]identity.OneOrMore{"client_id": {"reporting-agent"}} },
+		"one more condition": func(i *identity.Issuer) { i.Bound["risk_tier"] = identity.OneOrMore{"low"} },
+		"another audience":   func(i *identity.Issuer) { i.Audience = "another" },
+		"other tokens":       func(i *identity.Issuer) { i.Tokens = identity.TokensJWT },
+		"other callers":      func(i *identity.Issuer) { i.Identifies = identity.IdentifiesPeople },
+		"other algorithms":   func(i *identity.Issuer) { i.Algorithms = []string{"ES384"} },
+		"shorter lives":      func(i *identity.Issuer) { i.MaxLifetime = identity.Duration(time.Minute) },
+		"closer clocks":      func(i *identity.Issuer) { i.Leeway = &five },
+		"one audience":       func(i *identity.Issuer) { i.MaxAudiences = 1 },
+		"another name":       func(i *identity.Issuer) { i.Claims.Agent = "sub" },
+		"an actor":           func(i *identity.Issuer) { i.Claims.Actor = "client_id" },
+		"other groups":       func(i *identity.Issuer) { i.Claims.Groups = "" },
+		"an attribute less":  func(i *identity.Issuer) { delete(i.Claims.Attributes, "purpose") },
+		"an attribute elsewhere": func(i *identity.Issuer) {
+			i.Claims.Attributes["risk_tier"] = identity.AttributeClaim{Claim: "purpose"}
+		},
+		"an attribute trusted less": func(i *identity.Issuer) {
+			i.Claims.Attributes["risk_tier"] = identity.AttributeClaim{Claim: "risk_tier", Trust: "caller"}
+		},
+		"keys elsewhere":    func(i *identity.Issuer) { i.JWKSURL = p.URL + "/other" },
+		"unproven bindings": func(i *identity.Issuer) { i.AllowUnprovenCnf = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := w.trust(p)
+			who := w.accepts(p.Token("support-agent"))
+			if err := w.verifier.Recheck(who); err != nil {
+				t.Fatal(err)
+			}
+			change(&doc)
+			w.set(doc)
+			var r *identity.Rejection
+			if err := w.verifier.Recheck(who); !errors.As(err, &r) || r.Rule != identity.RuleChanged {
+				t.Errorf("error %v", err)
+			}
+			w.trust(p)
+			if err := w.verifier.Recheck(who); err != nil {
+				t.Errorf("under the document as it was: %v", err)
+			}
+		})
+	}
+	who := w.accepts(p.Token("support-agent"))
+	same := w.trust(p)
+	same.Name, same.Identifies, same.Algorithms = "renamed", identity.IdentifiesAgents, []string{"EdDSA", "RS256", "ES256"}
+	same.Bound["client_id"] = identity.OneOrMore{"support-agent", "reporting-agent"}
+	same.MaxLifetime, same.Claims.Attributes["purpose"] = identity.Duration(identity.DefaultMaxLifetime), identity.AttributeClaim{Claim: "purpose", Trust: "provider"}
+	other := same
+	other.Name, other.Audience = "other", "other"
+	w.set(other, same)
+	if err := w.verifier.Recheck(who); err != nil {
+		t.Errorf("the same in other words: %v", err)
+	}
 }

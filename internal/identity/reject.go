@@ -34,6 +34,7 @@ const (
 	RuleBound        Rule = "bound"        // the issuer's conditions are not met
 	RuleDelegation   Rule = "delegation"   // the act claim is not acceptable
 	RuleMapping      Rule = "mapping"      // a mapped claim is missing or malformed
+	RuleChanged      Rule = "changed"      // the issuer's document changed since
 	RuleRevoked      Rule = "revoked"      // revoked by an operator
 )
 
@@ -84,6 +85,8 @@ func (r Rule) publicText() string {
 		return "its delegation (act) is not acceptable"
 	case RuleMapping:
 		return "a claim that the gateway needs is missing or malformed"
+	case RuleChanged:
+		return "the gateway's configuration of its issuer changed; show a token again"
 	case RuleRevoked:
 		return "it was revoked"
 	default:

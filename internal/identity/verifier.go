@@ -99,6 +99,9 @@ func (v *Verifier) SetIssuers(docs []Issuer) error {
 		if err != nil {
 			return fmt.Errorf("issuer %q: ca: %w", doc.Name, err)
 		}
+		if i.digest, err = i.fingerprint(ca); err != nil {
+			return err
+		}
 		id := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", doc.URL, doc.JWKSURL, ca))
 		source := next.sources[id]
 		if source == nil {
@@ -192,19 +195,22 @@ func (v *Verifier) Identify(ctx context.Context, secret gate.Secret) (*gate.Prin
 	return v.unlessRevoked(p, i, hash)
 }
 
-// Recheck reports whether a principal that was verified before, and is vouched
-// for by a certificate since, may still be let in: its issuer is configured, for
-// the same kind of callers, and nothing about it was revoked.
+// Recheck reports whether a principal that was verified before, and has a session or a
+// certificate since, may still be let in: its issuer's document says what it said
+// then, and nothing about the principal was revoked. What another document would make of
+// the token cannot be told without it, so the agent shows it again. Errors are *[Rejection].
 func (v *Verifier) Recheck(p *gate.Principal) error {
-	for _, i := range v.reg.Load().byURL[p.Issuer] {
-		if i.kind == p.Kind {
-			if why, yes := v.Revoked(p); yes {
-				return reject(RuleRevoked, "%s", why)
-			}
-			return nil
-		}
+	all := v.reg.Load().byURL[p.Issuer]
+	if len(all) == 0 {
+		return reject(RuleIssuer, "no document has this url")
 	}
-	return reject(RuleIssuer, "no document has this url")
+	if !slices.ContainsFunc(all, func(i *issuer) bool { return i.kind == p.Kind && i.digest == p.Document }) {
+		return reject(RuleChanged, "verified under another document")
+	}
+	if why, yes := v.Revoked(p); yes {
+		return reject(RuleRevoked, "%s", why)
+	}
+	return nil
 }
 
 func (v *Verifier) unlessRevoked(p *gate.Principal, i *issuer, hash [sha256.Size]byte) (*gate.Principal, error) {

@@ -263,3 +263,28 @@ func TestSessionsOfAnIssuerThatIsTakenOutEnd(t *testing.T) {
 		return err == nil
 	})
 }
+
+// TestSessionsEndWhenTheirIssuerIsNarrowed: who is not among its agents any more is out, and
+// who still is connects again.
+func TestSessionsEndWhenTheirIssuerIsNarrowed(t *testing.T) {
+	w := the(t)
+	wide := issuers(w.idp.URL)
+	narrow := strings.Replace(wide, "[reporting-agent, support-agent, ", "[support-agent, ", 1)
+	if narrow == wide {
+		t.Fatal(wide)
+	}
+	g := startGateway(t, w, settings{documents: map[string]string{"issuers.yaml": wide, "targets.yaml": w.target("narrowed", "shop", "env: test") + credential + openPolicy}})
+	a := g.connect(t, "narrowed", w.token(t, reporter))
+	a.alive(t)
+	g.write(t, "documents/issuers.yaml", narrow)
+	eventually(t, "the session ends", patience, func() bool {
+		_, err := a.run("SELECT 1")
+		return err != nil
+	})
+	if _, err := g.tryConnect("narrowed", w.token(t, reporter)); err == nil {
+		t.Error("an agent that was taken out is let in")
+	}
+	b := g.connect(t, "narrowed", w.token(t, support))
+	b.alive(t)
+	b.leave()
+}
