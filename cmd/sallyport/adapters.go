@@ -24,9 +24,6 @@ import (
 // revocationStore keeps identity's revocations in the state.
 type revocationStore struct{ in store.Revocations }
 
-// liftPrefix marks a stored revocation that lifts others.
-const liftPrefix = "lift-"
-
 // Load implements identity.RevocationStore.
 func (s revocationStore) Load(ctx context.Context) ([]identity.Revocation, error) {
 	stored, err := s.in.Revoked(ctx, time.Now())
@@ -35,9 +32,8 @@ func (s revocationStore) Load(ctx context.Context) ([]identity.Revocation, error
 	}
 	var all []identity.Revocation
 	for _, r := range stored {
-		kind, lift := strings.CutPrefix(r.Kind, liftPrefix)
-		v := identity.Revocation{Issuer: r.Issuer, By: r.Who, At: r.At, Reason: r.Why, Until: r.Until, Lift: lift}
-		switch kind {
+		v := identity.Revocation{Issuer: r.Issuer, By: r.Who, At: r.At, Reason: r.Why, Until: r.Until, Lift: r.Lift}
+		switch r.Kind {
 		case "agent":
 			v.Agent = r.Value
 		case "subject":
@@ -57,7 +53,7 @@ func (s revocationStore) Load(ctx context.Context) ([]identity.Revocation, error
 
 // Save implements identity.RevocationStore.
 func (s revocationStore) Save(ctx context.Context, r identity.Revocation) error {
-	v := store.Revocation{Issuer: r.Issuer, Who: r.By, Why: r.Reason, At: r.At, Until: r.Until}
+	v := store.Revocation{Issuer: r.Issuer, Who: r.By, Why: r.Reason, At: r.At, Until: r.Until, Lift: r.Lift}
 	switch {
 	case r.Agent != "":
 		v.Kind, v.Value = "agent", r.Agent
@@ -67,9 +63,6 @@ func (s revocationStore) Save(ctx context.Context, r identity.Revocation) error 
 		v.Kind, v.Value = "token", r.Token
 	default:
 		v.Kind, v.Value = "session", r.Session
-	}
-	if r.Lift {
-		v.Kind = liftPrefix + v.Kind
 	}
 	return s.in.Revoke(ctx, v)
 }

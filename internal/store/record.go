@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/vault"
@@ -90,19 +91,42 @@ func (s secrets) DeleteSealed(ctx context.Context, name, who string, at time.Tim
 // revocations implements Revocations.
 type revocations struct{ db *database }
 
-// Revoke implements Revocations.
+// liftPrefix marks the kind of a row that lifts those of the same kind without it.
+const liftPrefix = "lift-"
+
+// Revoke implements Revocations. What a lift has ended is deleted before it could lend
+// its end to a revocation that is made later.
 func (s revocations) Revoke(ctx context.Context, r Revocation) error {
 	if r.Kind == "" || r.Value == "" {
 		return errors.New("revoke: nothing is named")
 	}
+	kind := r.Kind
+	if r.Lift {
+		kind, r.Until = liftPrefix+kind, time.Time{}
+	}
 	return s.db.write(ctx, func(tx *sql.Tx) error {
+		if !r.Lift {
+			if err := deleteLifted(ctx, tx, r); err != nil {
+				return err
+			}
+		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO revocation (kind, issuer, value, who, why, at, until)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, issuer, value) DO UPDATE SET
-			who = excluded.who, why = excluded.why, at = excluded.at,
+			who = excluded.who, why = excluded.why, at = max(at, excluded.at),
 			until = CASE WHEN until = 0 OR excluded.until = 0 THEN 0 ELSE max(until, excluded.until) END`,
-			r.Kind, r.Issuer, r.Value, r.Who, r.Why, micros(r.At), micros(r.Until))
-		return err
+			kind, r.Issuer, r.Value, r.Who, r.Why, micros(r.At), micros(r.Until))
+		if err != nil || !r.Lift {
+			return err
+		}
+		return deleteLifted(ctx, tx, r)
 	})
+}
+
+func deleteLifted(ctx context.Context, tx *sql.Tx, r Revocation) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM revocation WHERE kind = ?1 AND issuer = ?2 AND value = ?3
+		AND at <= (SELECT at FROM revocation WHERE kind = ?4 AND issuer = ?2 AND value = ?3)`,
+		r.Kind, r.Issuer, r.Value, liftPrefix+r.Kind)
+	return err
 }
 
 // Restore implements Revocations.
@@ -145,6 +169,7 @@ func (s revocations) Revoked(ctx context.Context, now time.Time) ([]Revocation, 
 			return nil, err
 		}
 		r.At, r.Until = fromMicros(at), fromMicros(until)
+		r.Kind, r.Lift = strings.CutPrefix(r.Kind, liftPrefix)
 		all = append(all, r)
 	}
 	return all, rows.Err()

@@ -75,13 +75,16 @@ type Revocation struct {
 	// Until is when it may be forgotten, since nothing that it names can be
 	// valid any more. Zero means never.
 	Until time.Time
+	// Lift ends those with the same kind, issuer and value that were made at or
+	// before At, also for what is saved later. It has no Until.
+	Lift bool
 }
 
 // Revocations are kept by kind, issuer and value. When Revoke or Restore returns
 // nil, the change survives the death of the process and of the machine.
 type Revocations interface {
 	// Revoke adds r. One with the same kind, issuer and value is replaced, but
-	// never shortened: the later Until stays.
+	// never shortened, unless a Lift has ended it: the later Until stays.
 	Revoke(ctx context.Context, r Revocation) error
 	// Restore takes a revocation back and reports whether there was one.
 	Restore(ctx context.Context, kind, issuer, value string) (bool, error)
