@@ -57,7 +57,7 @@ func (in *Inspector) orderOfLabels() {
 		for _, x := range rel.extras().indexes {
 			switch among, alone := in.labelsOf(rel, x); {
 			case among:
-				in.setOrdered(rel, 0)
+				in.setOrdered(rel)
 			case alone:
 				for _, n := range x.columns {
 					in.setAlone(rel, n, 0)
@@ -67,33 +67,40 @@ func (in *Inspector) orderOfLabels() {
 	}
 	for _, rel := range in.cat.relations {
 		if in.asksPresence(rel) {
-			in.setOrdered(rel, 0)
+			in.setOrdered(rel)
 		}
 	}
+	seen := map[oid]bool{}
 	for _, rel := range in.cat.relations {
-		if v := in.views[rel.oid]; v != nil && in.readsOrdered(v, 0) {
-			in.ordered[rel.Name()] = true
-		}
+		in.readsOrdered(rel, seen)
 	}
 }
 
 // setOrdered notes a relation, and the ancestors through which its rows are read.
-func (in *Inspector) setOrdered(rel *Relation, depth int) {
+func (in *Inspector) setOrdered(rel *Relation) {
+	if in.ordered[rel.Name()] {
+		return
+	}
 	in.ordered[rel.Name()] = true
 	for _, o := range rel.extras().parents {
-		if parent := in.cat.relations[o]; parent != nil && depth <= maxViewDepth {
-			in.setOrdered(parent, depth+1)
+		if parent := in.cat.relations[o]; parent != nil {
+			in.setOrdered(parent)
 		}
 	}
 }
 
-// readsOrdered reports whether a view reads such a relation, itself or by other views.
-// One that is materialized does when it is refreshed.
-func (in *Inspector) readsOrdered(v *view, depth int) bool {
-	return depth > maxViewDepth || slices.ContainsFunc(v.bases, func(base *Relation) bool {
-		other := in.views[base.oid]
-		return in.ordered[base.Name()] || other != nil && in.readsOrdered(other, depth+1)
-	})
+// readsOrdered notes a view that reads such a relation, itself or by other views, and
+// reports whether a relation is one. A materialized one reads when it is refreshed.
+func (in *Inspector) readsOrdered(rel *Relation, seen map[oid]bool) bool {
+	if v := in.views[rel.oid]; v != nil && !seen[rel.oid] {
+		seen[rel.oid] = true
+		for _, base := range v.bases {
+			if in.readsOrdered(base, seen) {
+				in.ordered[rel.Name()] = true
+			}
+		}
+	}
+	return in.ordered[rel.Name()]
 }
 
 // unordered reports whether what was found of a text could read such a relation: code of
