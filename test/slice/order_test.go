@@ -35,6 +35,7 @@ const (
 	ofRegion = "SELECT id FROM people WHERE region = 'X'"
 	other    = "EXPLAIN (COSTS OFF) SELECT note FROM orders ORDER BY id LIMIT 3"
 	inScan   = "Index Scan using orders_pkey"
+	fails    = "SELECT 1/0"
 )
 
 // TestRowsComeInTheOrderOfStorageWhateverASessionDid takes back, in every way there is,
@@ -63,12 +64,26 @@ func TestRowsComeInTheOrderOfStorageWhateverASessionDid(t *testing.T) {
 		"failed":           queries("BEGIN", ofRegion, "SELECT 1/0 FROM people", "ROLLBACK", ofRegion, "SELECT 1/0 FROM people", ofRegion),
 		"reset":            queries(ofRegion, "RESET ALL", ofRegion, "DISCARD ALL", ofRegion, "RESET enable_indexscan", ofRegion, "SET enable_indexonlyscan TO DEFAULT", ofRegion),
 		"in one text":      queries("BEGIN", ofRegion+"; ROLLBACK; "+ofRegion, ofRegion+"; RESET ALL; "+ofRegion, "ROLLBACK", "BEGIN; "+ofRegion+"; ROLLBACK"),
-		"prepared":         queries("PREPARE p AS "+ofRegion, "EXECUTE p", "BEGIN", "EXECUTE p", "ROLLBACK", "EXECUTE p", other, "EXECUTE p"),
-		"cursor":           queries("BEGIN", other, "DECLARE c CURSOR FOR "+ofRegion, other, "FETCH ALL FROM c", "ROLLBACK", ofRegion),
-		"extended":         {send("Z", mAll(ofRegion), mSync()), send("Z", mAll(other), mAll(ofRegion), mAll(other), mAll(ofRegion), mSync()), send("Z", mQuery(ofRegion))},
-		"named":            {named, bound, bound, bound, bound, bound, bound, bound, send("Z", mQuery("BEGIN")), bound, send("Z", mQuery("ROLLBACK")), bound, send("Z", mQuery(other)), bound},
-		"failed pipeline":  {send("Z", mAll(ofRegion), mAll("SELECT 1/0"), mSync()), send("Z", mAll(ofRegion), mSync()), send("Z", mAll("SELECT 1/0 FROM people"), mAll(ofRegion), mSync()), send("Z", mAll(ofRegion), mSync())},
-		"refused":          {send("Z", mAll(ofRegion), mAll("DROP TABLE people"), mSync()), send("Z", mAll(ofRegion), mSync()), send("Z", mQuery("BEGIN")), send("Z", mAll(ofRegion), mAll("DROP TABLE people"), mSync()), send("Z", mQuery("ROLLBACK")), send("Z", mAll(ofRegion), mSync())},
+		"failed and ended": queries(ofRegion, "BEGIN", other, fails, "COMMIT; "+ofRegion, "ROLLBACK", "BEGIN", other, fails, "COMMIT AND CHAIN; "+ofRegion, "ROLLBACK",
+			"BEGIN", other, fails, "END; "+ofRegion, "ROLLBACK", "BEGIN", "SAVEPOINT s", other, fails, "ROLLBACK TO s; "+ofRegion, "ROLLBACK"),
+		"failed and ended, as begun": queries("BEGIN", fails, "COMMIT; "+ofRegion, "ROLLBACK; "+ofRegion, "ROLLBACK", ofRegion),
+		"failed, and ended in a pipeline": slices.Concat(queries(ofRegion),
+			queries("BEGIN", other, fails), []step{send("Z", mAll("ROLLBACK"), mAll(ofRegion), mSync())},
+			queries("BEGIN", other, fails), []step{send("Z", mAll("COMMIT"), mAll(ofRegion), mSync())},
+			queries("BEGIN", "SAVEPOINT s", other, fails), []step{send("Z", mAll("ROLLBACK TO s"), mAll(ofRegion), mSync())}, queries("ROLLBACK"),
+			queries("BEGIN", other, fails), []step{send("Z", mAll("ROLLBACK"), mQuery(ofRegion))}, queries(ofRegion)),
+		"failed, and ended in a pipeline, as begun": slices.Concat(queries("BEGIN", fails), []step{send("Z", mAll("ROLLBACK"), mAll(ofRegion), mSync())}, queries(ofRegion)),
+		"temporary view, back again": queries("CREATE TEMP VIEW mine AS SELECT id, region FROM people", "BEGIN", "CREATE OR REPLACE TEMP VIEW mine AS SELECT id, note AS region FROM orders",
+			"ROLLBACK; SELECT id FROM mine WHERE region = 'X'", "ROLLBACK", "SELECT id FROM mine WHERE region = 'X'"),
+		"temporary view, back in a pipeline": append(queries("CREATE TEMP VIEW mine AS SELECT id, region FROM people", "BEGIN", "CREATE OR REPLACE TEMP VIEW mine AS SELECT id, note AS region FROM orders", "SELECT count(*) FROM mine", fails),
+			send("Z", mAll("ROLLBACK"), mAll("SELECT id FROM mine WHERE region = 'X'"), mSync())),
+		"prepared, behind ROLLBACK": queries("PREPARE p AS "+ofRegion, "EXECUTE p", "BEGIN; EXECUTE p; ROLLBACK; EXECUTE p", "BEGIN", "ROLLBACK; EXECUTE p", "BEGIN", "SELECT 1/0 FROM people", "ROLLBACK; EXECUTE p", "RESET ALL; EXECUTE p"),
+		"prepared":                  queries("PREPARE p AS "+ofRegion, "EXECUTE p", "BEGIN", "EXECUTE p", "ROLLBACK", "EXECUTE p", other, "EXECUTE p"),
+		"cursor":                    queries("BEGIN", other, "DECLARE c CURSOR FOR "+ofRegion, other, "FETCH ALL FROM c", "ROLLBACK", ofRegion),
+		"extended":                  {send("Z", mAll(ofRegion), mSync()), send("Z", mAll(other), mAll(ofRegion), mAll(other), mAll(ofRegion), mSync()), send("Z", mQuery(ofRegion))},
+		"named":                     {named, bound, bound, bound, bound, bound, bound, bound, send("Z", mQuery("BEGIN")), bound, send("Z", mQuery("ROLLBACK")), bound, send("Z", mQuery(other)), bound},
+		"failed pipeline":           {send("Z", mAll(ofRegion), mAll("SELECT 1/0"), mSync()), send("Z", mAll(ofRegion), mSync()), send("Z", mAll("SELECT 1/0 FROM people"), mAll(ofRegion), mSync()), send("Z", mAll(ofRegion), mSync())},
+		"refused":                   {send("Z", mAll(ofRegion), mAll("DROP TABLE people"), mSync()), send("Z", mAll(ofRegion), mSync()), send("Z", mQuery("BEGIN")), send("Z", mAll(ofRegion), mAll("DROP TABLE people"), mSync()), send("Z", mQuery("ROLLBACK")), send("Z", mAll(ofRegion), mSync())},
 		"ended in a pipeline": {send("Z", mAll("BEGIN"), mAll(ofRegion), mAll("ROLLBACK"), mAll(ofRegion), mSync()), send("Z", mAll(ofRegion), mSync()),
 			send("Z", mAll("BEGIN"), mAll(ofRegion), mAll("ROLLBACK"), mSync()), send("Z", mQuery(ofRegion))},
 		"text behind a pipeline": {send("Z", mAll("SELECT 1 FROM orders LIMIT 1"), mQuery(ofRegion)), send("Z", mQuery(ofRegion)), send("Z", mAll(ofRegion), mQuery("SELECT 1/0")), send("Z", mQuery(ofRegion))},

@@ -1,6 +1,7 @@
 package slice_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -103,6 +104,40 @@ func inOrder(t *testing.T, text string, parts []string) {
 			return
 		}
 		rest = after
+	}
+}
+
+// TestTemporaryRelationsThatComeBackShowMasks ends a transaction in which a view
+// shows nothing, so that what stood there before is read by what was judged in it.
+func TestTemporaryRelationsThatComeBackShowMasks(t *testing.T) {
+	p := startTwins(t, "temps_back", temps)
+	const read = "SELECT ssn FROM v"
+	made := []string{"CREATE TEMP VIEW v AS SELECT id, ssn FROM customers", "BEGIN", "SAVEPOINT s", "CREATE OR REPLACE TEMP VIEW v AS SELECT id, name AS ssn FROM customers", read}
+	failed := append(slices.Clone(made), "SELECT 1/0 FROM customers")
+	pipeline := func(before []string, parts ...[]byte) []step {
+		return append(queries(before...), send("Z", append(parts, mSync())...))
+	}
+	for name, steps := range map[string][]step{
+		"text":                      queries(append(slices.Clip(made), "ROLLBACK; "+read)...),
+		"text, to a savepoint":      queries(append(slices.Clip(made), "ROLLBACK TO s; "+read)...),
+		"failed, text":              queries(append(slices.Clip(failed), "ROLLBACK; "+read)...),
+		"failed, COMMIT":            queries(append(slices.Clip(failed), "COMMIT; "+read)...),
+		"failed, and chained":       queries(append(slices.Clip(failed), "ROLLBACK AND CHAIN; "+read)...),
+		"failed, to a savepoint":    queries(append(slices.Clip(failed), "ROLLBACK TO s; "+read)...),
+		"pipeline":                  pipeline(made, mAll("ROLLBACK"), mAll(read)),
+		"failed, pipeline":          pipeline(failed, mAll("ROLLBACK"), mAll(read)),
+		"failed, COMMIT, pipeline":  pipeline(failed, mAll("COMMIT"), mAll(read)),
+		"failed, to s, pipeline":    pipeline(failed, mAll("ROLLBACK TO s"), mAll(read)),
+		"failed, then a text":       append(queries(failed...), send("Z", mAll("ROLLBACK"), mQuery(read))),
+		"failed, prepared before":   append(append([]step{queries(made...)[0], send("Z", mParse("n", read), mSync())}, queries(failed[1:]...)...), send("Z", mAll("ROLLBACK"), mBind("", "n"), mExecute("", 0), mSync())),
+		"failed, read in a cursor":  queries(append(slices.Clip(failed), "ROLLBACK; BEGIN; DECLARE c CURSOR FOR "+read, "FETCH ALL FROM c")...),
+		"failed, copied":            queries(append(slices.Clip(failed), "ROLLBACK; COPY ("+read+") TO STDOUT")...),
+		"failed, written elsewhere": queries(append(slices.Clip(failed), "ROLLBACK; INSERT INTO orders (id) SELECT length(ssn) + 100 FROM v", "SELECT * FROM orders")...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p.t = t
+			clean(t, "the answer", strings.Join(p.play(steps), "\n"))
+		})
 	}
 }
 

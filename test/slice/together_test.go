@@ -1,6 +1,7 @@
 package slice_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -110,4 +111,102 @@ func TestDefinitionsChangeBesideTemporaryTables(t *testing.T) {
 	}
 	want("ROLLBACK", "ROLLBACK")
 	want(read, `["[redacted]","1"]`)
+}
+
+// TestAWriteInAPipelineThatGoesOnIsProved changes what a statement means between two
+// messages of one pipeline: behind what has set the transaction's snapshot, or has begun a
+// transaction of its own.
+func TestAWriteInAPipelineThatGoesOnIsProved(t *testing.T) {
+	w := the(t)
+	const write, begin, count = "UPDATE customers SET name = (SELECT city FROM shown WHERE id = 1) WHERE id = 2", "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT count(*) FROM orders"
+	for name, c := range map[string]struct{ before, after []step }{
+		"in a stricter block": {[]step{send("C", mAll(begin), mFlush()), send("C", mAll(count), mFlush())}, []step{send("Z", mAll(write), mAll("COMMIT"), mSync())}},
+		"stricter":            {append(queries("SET default_transaction_isolation = 'serializable'"), send("C", mAll(count), mFlush())), []step{send("Z", mAll(write), mSync())}},
+		"as a text":           {[]step{send("C", mAll(count), mFlush())}, []step{send("Z", mQuery(write))}},
+		"with its COMMIT":     {queries(begin, count), []step{send("Z", mQuery(write+"; COMMIT"))}},
+		"behind a ROLLBACK":   {append(queries("BEGIN", "SELECT 1/0"), send("C", mAll("ROLLBACK"), mFlush())), []step{send("Z", mAll(write), mSync())}},
+		"text behind one":     {append(queries("BEGIN"), send("C", mAll("ROLLBACK"), mFlush())), []step{send("Z", mQuery(write))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "goes_on", often)
+			b := bareThrough(t, p.gw, "goes_on", w.token(t, "mobile-agent"))
+			converse(b, c.before)
+			pgtest.Query(t, w.pg, "goes_on", "CREATE OR REPLACE VIEW shown AS SELECT id, ssn AS city FROM customers")
+			answers := converse(b, c.after)
+			if strings.Contains(strings.Join(answers, ""), "silence") {
+				t.Errorf("no answer: %s", answers)
+			}
+			if name := pgtest.Query(t, w.pg, "goes_on", "SELECT name FROM customers WHERE id = 2"); strings.Contains(fmt.Sprint(name), "078") {
+				t.Errorf("a labelled value was written: %v\n%s", name, answers)
+			}
+		})
+	}
+}
+
+// TestAnotherFunctionIsNoticedUnderAStricterIsolationLevel: its row is not in the
+// snapshot of the transaction, which calls it.
+func TestAnotherFunctionIsNoticedUnderAStricterIsolationLevel(t *testing.T) {
+	w := the(t)
+	d := often
+	d.schema += "; CREATE FUNCTION known(text) RETURNS text LANGUAGE sql AS 'SELECT $1'"
+	d.functions = "  \"public.known(text)\": read\n"
+	const read, begin, count = "SELECT known('x'::varchar)", "BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT count(*) FROM orders"
+	const write = "UPDATE customers SET name = known('x'::varchar) WHERE id = 2"
+	for name, c := range map[string]struct{ before, after []step }{
+		"read":                 {queries(read, begin, count), queries(read)},
+		"read again":           {queries(read, begin, read), queries(read)},
+		"unnamed":              {queries(read, begin, count), []step{send("Z", mAll(read), mSync())}},
+		"written":              {queries(write, begin, count), queries(write, "COMMIT")},
+		"written, with COMMIT": {queries(write, begin, count), queries(write + "; COMMIT")},
+		"written, in a pipeline": {append(queries(write, "SET default_transaction_isolation = 'serializable'"), send("C", mAll(count), mFlush())),
+			[]step{send("Z", mAll(write), mSync())}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "overloads", d)
+			b := bareThrough(t, p.gw, "overloads", w.token(t, "mobile-agent"))
+			converse(b, c.before)
+			pgtest.Query(t, w.pg, "overloads", "CREATE FUNCTION known(varchar) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT max(ssn) FROM public.customers'; GRANT EXECUTE ON FUNCTION known(varchar) TO agent")
+			for _, answer := range converse(b, c.after) {
+				clean(t, "the answer", answer)
+				if strings.Contains(answer, "silence") {
+					t.Errorf("no answer: %s", answer)
+				}
+			}
+			if name := pgtest.Query(t, w.pg, "overloads", "SELECT name FROM customers WHERE id = 2"); strings.Contains(fmt.Sprint(name), "219") {
+				t.Errorf("a labelled value was written: %v", name)
+			}
+		})
+	}
+}
+
+// TestWhatAPipelineChangesIsNotReadByIt: nobody else sees what a transaction has changed of
+// the definitions, so what it reads then cannot be judged.
+func TestWhatAPipelineChangesIsNotReadByIt(t *testing.T) {
+	w := the(t)
+	d := often
+	d.rules = "  - name: all\n    when: \"true\"\n    then: allow\n    mask: {pii: redact}\n"
+	const change, read = "CREATE OR REPLACE VIEW shown AS SELECT id, ssn AS city FROM customers", "SELECT city FROM shown"
+	for name, steps := range map[string][]step{
+		"pipeline":           {send("Z", mAll(read), mAll(change), mAll(read), mSync())},
+		"in a block":         {send("Z", mAll("BEGIN"), mAll(change), mAll(read), mSync())},
+		"bound before":       {send("Z", mParse("n", read), mSync()), send("Z", mAll(change), mBind("", "n"), mExecute("", 0), mSync())},
+		"then a text":        {send("Z", mAll(change), mQuery(read))},
+		"two texts":          queries("BEGIN", change, read),
+		"flushed":            {send("C", mAll(change), mFlush()), send("Z", mAll(read), mSync())},
+		"written":            {send("Z", mAll(change), mAll("UPDATE orders SET at = now() WHERE EXISTS (SELECT FROM shown WHERE city LIKE '0%')"), mSync())},
+		"failed before":      append(queries("BEGIN", "SELECT 1/0"), send("Z", mAll("ROLLBACK"), mAll(change), mAll(read), mSync())),
+		"behind a savepoint": append(queries("BEGIN", "SAVEPOINT s", "SELECT 1/0"), send("Z", mAll("ROLLBACK TO s"), mAll(change), mAll(read), mSync())),
+		"prepared before":    append(queries("PREPARE p AS "+read), send("Z", mAll(change), mAll("EXECUTE p"), mSync())),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "redefines", d)
+			pgtest.Query(t, w.pg, "redefines", "ALTER TABLE customers OWNER TO agent; ALTER VIEW shown OWNER TO agent; GRANT CREATE ON SCHEMA public TO agent")
+			b := bareThrough(t, p.gw, "redefines", w.token(t, "mobile-agent"))
+			answers := strings.Join(converse(b, steps), " ")
+			clean(t, "the answer", answers)
+			if strings.Count(answers, "42501") != 1 || !strings.Contains(answers, "C(CREATE VIEW)") {
+				t.Errorf("nothing is refused behind the change: %s", answers)
+			}
+		})
+	}
 }

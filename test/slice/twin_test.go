@@ -1,7 +1,9 @@
 package slice_test
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -183,6 +185,38 @@ func TestATextThatIsSentOftenIsStillProved(t *testing.T) {
 			pgtest.Query(t, w.pg, "texts", view)
 			for _, answer := range converse(b, steps) {
 				clean(t, "the answer", answer)
+			}
+		})
+	}
+}
+
+// TestALongAnswerIsWholeWhateverBecomesOfATwin has the server analyse a question's twin
+// anew while the agent reads what stands before it.
+func TestALongAnswerIsWholeWhateverBecomesOfATwin(t *testing.T) {
+	w := the(t)
+	p := startTwins(t, "longer", often)
+	const read, rows = "SELECT city, repeat('x', 4000) FROM shown, generate_series(1, 8000) WHERE id = 1", 8000
+	for name, message := range map[string][]byte{"text": mQuery(read), "pipeline": slices.Concat(mAll(read), mSync())} {
+		t.Run(name, func(t *testing.T) {
+			b := bareThrough(t, p.gw, "longer", w.token(t, "mobile-agent"))
+			short := bytes.ReplaceAll(message, []byte("8000"), []byte("0008"))
+			var before []step
+			for range 6 {
+				before = append(before, send("Z", short))
+			}
+			converse(b, before)
+			if list := twinsOf(b, true); !strings.Contains(list, "sallyport twin") {
+				t.Fatalf("no twin stands in for the question: %s", list)
+			}
+			b.send(message)
+			got := strings.Count(b.until("D"), "D[")
+			pgtest.Query(t, w.pg, "longer", "ANALYZE customers")
+			rest := b.until("Z")
+			if got += strings.Count(rest, "D["); got != rows || strings.Contains(rest, " E(") {
+				t.Errorf("%d of %d rows: %.200s … %s", got, rows, rest, rest[max(0, len(rest)-200):])
+			}
+			if answer := converse(b, []step{send("Z", short), send("Z", short)}); strings.Count(answer[0]+answer[1], "D[") != 16 {
+				t.Errorf("behind it: %.300s", strings.Join(answer, " "))
 			}
 		})
 	}

@@ -26,11 +26,13 @@ func (s *session) askFailed(front *expect, f *wire.Fault) error {
 		return s.gate.Err()
 	}
 	if a.sets { // what comes behind it must not run
-		return s.lie("scans cannot be switched: SQLSTATE %s", f.Code)
+		s.gate.End(gate.EndTarget, fatal(f.Code, "terminating connection: the target does not let the gateway set how statements are planned"))
+		return s.gate.Err()
 	}
-	if a.guards {
+	if a.guards && ofTwin(f.Code) {
+		// It has only read, and has answered. The definitions are compared in the gateway's
+		// own session, when everything is there.
 		a.q.twin, a.q.steady = nil, -twinAgain
-		s.prover.changed = true // or not: it is asked about, when it is run again
 		if a.executes {
 			front.ask = nil
 			return nil
@@ -112,19 +114,31 @@ func (s *session) ownSync() error {
 	return s.up.Flush()
 }
 
+// replays reports whether the pipeline that was kept can be run again.
+func (s *session) replays() bool {
+	p := &s.prover
+	return p.replay != nil && p.attempts < maxAttempts && len(p.replay)+s.in.buffered() <= bufferSize
+}
+
+// runAgain has the pipeline run again as soon as the target is ready.
+func (s *session) runAgain() error {
+	s.prover.replaying = true
+	s.prover.attempts++
+	if len(s.queue) > 0 {
+		s.queue[0].own = true
+		return nil
+	}
+	s.skip = false
+	return s.ownSync()
+}
+
 // retryPipeline decides what becomes of a pipeline of which the target has run
 // nothing: it is run again from what was kept, or the client is told.
 func (s *session) retryPipeline(a *asking) error {
 	p := &s.prover
-	if p.stale && p.replay != nil && p.first == a && p.attempts < maxAttempts && len(p.replay)+s.in.buffered() <= bufferSize {
-		p.stale, p.replaying = false, true
-		p.attempts++
-		if len(s.queue) > 0 {
-			s.queue[0].own = true
-			return nil
-		}
-		s.skip = false
-		return s.ownSync()
+	if p.stale && p.first == a && s.replays() {
+		p.stale = false
+		return s.runAgain()
 	}
 	f := p.failure
 	if p.stale || f == nil {
@@ -193,8 +207,8 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 	f, p.failure = p.failure, nil
 	writes := p.wrote || slices.ContainsFunc(p.doubts, func(d doubt) bool { return d.writes })
 	switch {
-	case p.stale:
-		p.stale = false
+	case p.stale: // a text was not run, and so is not in doubt
+		p.stale, p.doubts, p.marked = false, p.doubts[:0], false
 		s.catalog.expire() // it is judged by what is there now
 		return false, nil, nil
 	case f == nil && len(p.doubts) == 0:
@@ -211,8 +225,7 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 	}
 	changed := p.changed
 	p.doubts, p.changed, p.marked = p.doubts[:0], false, false
-	if changed && !writes && f == nil && p.replay != nil && p.first == nil && s.status == wire.StatusIdle && !s.started &&
-		p.attempts < maxAttempts && len(p.replay)+s.in.buffered() <= bufferSize {
+	if changed && !writes && f == nil && p.first == nil && s.status == wire.StatusIdle && !s.started && s.replays() {
 		p.attempts++
 		p.replaying = true
 		return false, nil, nil

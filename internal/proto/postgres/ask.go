@@ -32,9 +32,12 @@ func reserved(shape *sql.Shape) bool {
 }
 
 // epochQuestion is the state of all definitions, and whether the transaction sees
-// what others commit.
-const epochQuestion = "SELECT pg_catalog.current_setting('transaction_isolation'), q.e, 1 / ($1 IS NULL OR $1 = q.e)::pg_catalog.int4 FROM (" +
-	sql.EpochQuery + " OFFSET 0) AS q(e)"
+// what others commit. It fails unless each of its parameters is NULL or equal to that.
+const epochQuestion = "SELECT q.i, q.e, 1 / (($1 IS NULL OR $1 = q.e) AND ($2 IS NULL OR $2 = q.i))::pg_catalog.int4 FROM (" +
+	"SELECT pg_catalog.current_setting('transaction_isolation'), (" + sql.EpochQuery + ") OFFSET 0) AS q(i, e)"
+
+// committed is the isolation level at which a statement sees what others commit.
+const committed = "read committed"
 
 // question is a Watch or a Guard that the target keeps as a prepared statement.
 type question struct {
@@ -135,7 +138,7 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept
 		s.prover.names++
 		q.name = questionName + strconv.FormatUint(s.prover.names, 10)
 		if front {
-			dst = appendParse(dst, q.name, q.text, oidTimestamptz, oidText)
+			dst = appendParse(dst, q.name, q.text, oidTimestamptz, oidText, oidText)
 		} else {
 			dst = appendParse(dst, q.name, q.text)
 		}
@@ -145,16 +148,18 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept
 	if kept {
 		answers = 3
 	}
-	if front {
-		var marker, facts []byte
-		if a.firm {
-			marker = q.marker
-			if q.facts != "" {
-				facts = []byte(q.facts)
-			}
-		}
-		dst = appendRun(dst, kept, q.name, marker, facts)
-	} else {
+	var isolation []byte
+	if front && (s.status != wire.StatusIdle || !s.first()) { // what it reads could be of a snapshot that is older than its locks
+		isolation = []byte(committed)
+	}
+	switch {
+	case front && a.firm && q.facts != "":
+		dst = appendRun(dst, kept, q.name, q.marker, []byte(q.facts), isolation)
+	case front && a.firm:
+		dst = appendRun(dst, kept, q.name, q.marker, nil, nil)
+	case front:
+		dst = appendRun(dst, kept, q.name, nil, nil, nil)
+	default:
 		dst = appendRun(dst, kept, q.name)
 	}
 	a.left += answers
@@ -162,14 +167,14 @@ func (s *session) appendAsk(dst []byte, q *question, command uint64, front, kept
 		if s.prover.epoch == "" {
 			s.prover.names++
 			s.prover.epoch = epochName + strconv.FormatUint(s.prover.names, 10)
-			dst = appendParse(dst, s.prover.epoch, epochQuestion, oidText)
+			dst = appendParse(dst, s.prover.epoch, epochQuestion, oidText, oidText)
 			a.parses, a.left = a.parses|2, a.left+1
 		}
 		var epoch []byte
 		if front {
 			epoch = []byte(in.Catalog().Epoch())
 		}
-		dst = appendRun(dst, kept, s.prover.epoch, epoch)
+		dst = appendRun(dst, kept, s.prover.epoch, epoch, isolation)
 		a.left += answers
 	}
 	return dst, expect{typ: askTarget, command: command, ask: a, columns: -1}
@@ -411,7 +416,7 @@ func (s *session) answered(a *asking) error {
 	if in := s.inspectorOf(a); !same && !a.firm && in != nil {
 		// Under a stricter isolation level the epoch is that of the transaction's
 		// snapshot, and a statement sees definitions that are newer.
-		same = a.isolation == "read committed" && a.epoch == in.Catalog().Epoch()
+		same = a.isolation == committed && a.epoch == in.Catalog().Epoch()
 	}
 	if !same {
 		proved, err := s.prove()

@@ -45,6 +45,44 @@ func controlsTransaction(st sql.Statement) bool {
 	return st.Word == "prepare transaction"
 }
 
+// endsTransaction reports whether a statement ends a transaction block, as COMMIT does
+// with one that has failed, too.
+func endsTransaction(st sql.Statement) bool {
+	return st.Kind == sql.KindCommit || st.Kind == sql.KindRollback || st.Word == "prepare transaction"
+}
+
+// leaves reports whether a transaction that has failed goes on, or another one, behind a
+// statement.
+func leaves(st sql.Statement) bool { return endsTransaction(st) || st.Kind == sql.KindRollbackTo }
+
+// aborted reports whether the target is in a transaction that has failed, and was sent
+// nothing that changes this.
+func (s *session) aborted() bool { return s.status == wire.StatusFailed && s.leaving == 0 }
+
+// separately refuses a text whose statements have to be sent one by one where labels
+// apply, because what one of them does to the transaction decides how the next is to be
+// sent: what is set for it is taken back, or cannot be set yet, and so it is with the
+// question in front of it.
+func (s *session) separately(shape *sql.Shape) *wire.Fault {
+	if len(s.gate.Target.Marks) == 0 {
+		return nil
+	}
+	aborted := s.aborted()
+	first := slices.IndexFunc(shape.Statements, func(st sql.Statement) bool { return takesBack(st) || aborted && leaves(st) })
+	reverts := first >= 0 && slices.ContainsFunc(shape.Statements[first:], func(st sql.Statement) bool { return !takesBack(st) && !controlsTransaction(st) })
+	unknown := aborted && reverts || s.started && (s.status == wire.StatusIdle || s.leaving != 0)
+	var f *wire.Fault
+	switch {
+	case reverts && s.catalog.order() != sql.OrderStorage && (shape.Unordered || s.env.Temporary.Len() > 0):
+		f = fault(codePrivilege, "a text that ends a transaction or resets, and then reads a table with an index over labelled columns, is not sent: its rows could come in the order of that")
+		f.Hint = "Send its statements one by one."
+	case unknown && !reads(shape) && s.watched(shape):
+		f = fault(codePrivilege, "a text that writes is not sent together with what ends a transaction, or begins one, before it on a target with masked data")
+		f.Hint = "Send its statements one by one, and behind a Sync."
+	}
+	return f
+}
+
 // leaveBlock ends the block, and adds to the answers of a text what the client is told
 // of that: an error of COMMIT, and ReadyForQuery. If the answers do not stand the
 // block is rolled back, and somebody else tells the client.

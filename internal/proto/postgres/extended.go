@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -351,6 +352,9 @@ func (s *session) execute(ctx context.Context, n int) error {
 	s.proveExecute(p)
 	s.prover.wrote = s.prover.wrote || !reads(p.statement.shape)
 	s.track(p.shape)
+	if slices.ContainsFunc(p.statement.shape.Statements, leaves) {
+		s.leaving = s.syncs + 1
+	}
 	if names(p.statement.shape) {
 		e.undos = s.applyNames(p.statement)
 	}

@@ -114,11 +114,6 @@ func (s *session) stale(shape *sql.Shape) *wire.Fault {
 // ordered refuses to read rows in a session that began before there was an index over
 // labelled columns, in whose order they could come.
 func (s *session) ordered(shape *sql.Shape) *wire.Fault {
-	if takenBack(shape) {
-		f := fault(codePrivilege, "a text that rolls back or resets and then reads a table with an index over labelled columns is not sent: its rows could come in the order of that")
-		f.Hint = "Send its statements one by one."
-		return f
-	}
 	if s.catalog.order() <= s.backend.order || len(shape.Facts.Tables) == 0 {
 		return nil
 	}

@@ -79,7 +79,7 @@ func (p *prepared) judged() judged {
 
 // watched reports whether a command needs a question: it has labels at stake.
 func (s *session) watched(shape *sql.Shape) bool {
-	return shape != nil && shape.Watch != "" && s.status != wire.StatusFailed && s.hides()
+	return shape != nil && shape.Watch != "" && (!s.aborted() || slices.ContainsFunc(shape.Statements, leaves)) && s.hides()
 }
 
 // hides reports whether a command may not show all that is labelled, by the masks that
@@ -107,9 +107,7 @@ func reads(shape *sql.Shape) bool {
 
 // ends reports whether a text with more than one statement ends a transaction.
 func ends(shape *sql.Shape) bool {
-	return len(shape.Statements) > 1 && slices.ContainsFunc(shape.Statements, func(st sql.Statement) bool {
-		return st.Kind == sql.KindCommit || st.Kind == sql.KindRollback
-	})
+	return len(shape.Statements) > 1 && slices.ContainsFunc(shape.Statements, endsTransaction)
 }
 
 // doubt notes a statement that is sent before it is proved. What it answers is
@@ -225,7 +223,7 @@ func (s *session) late(front *expect) error {
 }
 
 // proveBind puts a question in front of a Bind that writes outside of a
-// transaction block, and returns the messages. Other statements are asked about
+// transaction block, or could, and returns the messages. Other statements are asked about
 // when they have run.
 func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 	bind := wire.AppendMessage(s.messageBuffer(), wire.Bind, body)
@@ -235,7 +233,7 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 	}
 	if copies := copyFollow(po.statement.shape) == gate.FollowInput; copies && s.status != wire.StatusIdle {
 		return bind
-	} else if reads(shape) || s.status != wire.StatusIdle {
+	} else if reads(shape) || s.status != wire.StatusIdle && s.leaving == 0 {
 		if t := s.twinned(po.statement, shape); t != nil && len(bind) <= maxReplay {
 			return s.bindTwin(po, t, body)
 		}
@@ -269,10 +267,7 @@ func (s *session) proveExecute(po *portal) {
 // proveBefore proves what is in doubt before a transaction ends, because what was
 // written is permanent then, and before the questions are dropped.
 func (s *session) proveBefore(shape *sql.Shape) error {
-	ending := drops(shape) || slices.ContainsFunc(shape.Statements, func(st sql.Statement) bool {
-		return st.Kind == sql.KindCommit || st.Kind == sql.KindRollback || st.Word == "prepare transaction"
-	})
-	if !ending || len(s.prover.doubts) == 0 {
+	if len(s.prover.doubts) == 0 || !drops(shape) && !slices.ContainsFunc(shape.Statements, endsTransaction) {
 		return nil
 	}
 	return s.settle()

@@ -411,6 +411,9 @@ func (s *session) ready(front *expect, n int) error {
 	default:
 		return s.lie("ReadyForQuery with status %d", body[0])
 	}
+	if front.sync >= s.leaving {
+		s.leaving = 0
+	}
 	s.twins.moved = false // a zone that has changed was reported before
 	if s.status == wire.StatusIdle {
 		s.ended(front.sync)

@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"slices"
-
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 	sql "github.com/sallyport-gateway/sallyport/internal/sql/postgres"
 )
@@ -43,7 +41,7 @@ func setScans(verb, value string) []byte {
 func (s *session) arrange(shape *sql.Shape) error {
 	want := s.scans
 	switch {
-	case s.status == wire.StatusFailed:
+	case s.aborted():
 	case shape.Unordered && s.catalog.order() != sql.OrderStorage && s.hides():
 		want = scansUnordered
 	case s.scans != scansAsBegun && len(shape.Facts.Tables) > 0:
@@ -90,13 +88,4 @@ func takesBack(st sql.Statement) bool {
 		return true
 	}
 	return false
-}
-
-// takenBack reports whether a text could read rows in an order that is hidden, because
-// what was set for it is taken back on the way.
-func takenBack(shape *sql.Shape) bool {
-	first := slices.IndexFunc(shape.Statements, takesBack)
-	return shape.Unordered && first >= 0 && slices.ContainsFunc(shape.Statements[first:], func(st sql.Statement) bool {
-		return !takesBack(st) && !controlsTransaction(st)
-	})
 }

@@ -93,6 +93,7 @@ type session struct {
 	started    bool     // an unsynced message may have taken effect at the target
 	skip       bool     // messages are discarded up to the next Sync
 	syncs      uint64   // Sync and Query messages forwarded
+	leaving    uint64   // the one that tells how it is, where status may be over; 0 if it is not
 	last       uint64   // the last command that was decided
 	statements map[string]*prepared
 	portals    map[string]*portal

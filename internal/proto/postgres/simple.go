@@ -98,6 +98,9 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 	if f != nil {
 		return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
 	}
+	if f := s.separately(shape); f != nil {
+		return nil, f, s.refuseUnjudged(ctx, in.Record(), f)
+	}
 	s.subject.shape = shape
 	follow := copyFollow(in.Shape)
 	s.cmd = gate.Command{Text: in.Record(), Effects: shape.Effects, Labels: shape.Labels, Facts: shape.Facts, Follow: max(gate.FollowMessages, follow)}

@@ -148,7 +148,7 @@ func (s *session) envOf(ctx context.Context, in *sql.Inspector, judged *sql.Temp
 // definitions have changed: a view's query is printed in the names of now.
 func (s *session) dateTemporaries(ctx context.Context) {
 	t := s.temp
-	if t == nil || !t.views && !t.stale || s.skip || s.status == wire.StatusFailed {
+	if t == nil || !t.views && !t.stale || s.skip || s.aborted() {
 		return
 	}
 	var err error
@@ -162,12 +162,12 @@ func (s *session) dateTemporaries(ctx context.Context) {
 // changed. It is called between two messages of the client. In a transaction that
 // has failed nothing can be asked, and nothing is needed.
 func (s *session) askTemporaries() error {
-	if s.temp == nil || !s.temp.stale || s.skip || s.status == wire.StatusFailed {
+	if s.temp == nil || !s.temp.stale || s.skip || s.aborted() {
 		return nil
 	}
 	s.temp.asked = s.temp.now
 	s.prover.replay = nil // what comes of it is asked about now, so it cannot be run again
-	if err := s.settle(); err != nil || s.skip || s.status == wire.StatusFailed {
+	if err := s.settle(); err != nil || s.skip || s.aborted() {
 		return err
 	}
 	if err := s.up.Control(controlTemporary); err != nil {

@@ -21,8 +21,9 @@ import (
 //   - of a question. It stands in behind texts and pipelines that only read, outside of
 //     transaction blocks, and answers nothing.
 //
-// When a twin fails nothing has been answered, and the text or the pipeline is run again
-// without it.
+// When a twin fails the agent has seen nothing that was not proved. Where it stands in for a
+// statement, nothing has run, and the pipeline is run again without it; where it is a
+// question, the definitions are compared in another way.
 const (
 	twinName      = "sallyport twin "
 	zoneStatement = "sallyport sets the zone"
@@ -123,10 +124,11 @@ func (s *session) bindTwin(po *portal, t *twin, body []byte) []byte {
 }
 
 // guardedPipeline returns the twin that stands in for the question behind a pipeline that
-// can be run again.
+// does nothing but read, and so loses nothing with its transaction.
 func (s *session) guardedPipeline(d *doubt, kept bool) *twin {
-	p := &s.prover
-	if kept || p.replay == nil || p.first != nil || p.wrote || slices.ContainsFunc(p.doubts, func(d doubt) bool { return d.writes }) {
+	if kept || len(d.judged) > 1 || slices.ContainsFunc(s.queue, func(e expect) bool {
+		return e.typ == wire.Execute && (completes(e.shape) == 0 || !reads(e.shape))
+	}) {
 		return nil
 	}
 	return s.guarded(d.q, d.judged[0].shape)
@@ -238,17 +240,10 @@ func (s *session) untwin(t *twin) error {
 	s.dropToSync()
 	p := &s.prover
 	p.doubts, p.marked = p.doubts[:0], false
-	if p.replay == nil || p.attempts >= maxAttempts || len(p.replay)+s.in.buffered() > bufferSize {
+	if !s.replays() {
 		p.replay = nil
 		s.ans = changedFault().Append(s.answers(), wire.ErrorResponse)
 		return nil
 	}
-	p.replaying = true
-	p.attempts++
-	if len(s.queue) > 0 {
-		s.queue[0].own = true
-		return nil
-	}
-	s.skip = false
-	return s.ownSync()
+	return s.runAgain()
 }

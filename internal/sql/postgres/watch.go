@@ -195,21 +195,23 @@ func (w *watched) question() string {
 	if facts == "" {
 		facts = "NULL"
 	} else {
-		facts = "pg_catalog.concat(" + facts + ")"
+		// Under a stricter isolation level they are those of the transaction's snapshot, and
+		// say nothing.
+		facts = "pg_catalog.concat(" + facts + ", CASE WHEN pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN pg_catalog.clock_timestamp() END)"
 	}
 	return "SELECT pg_catalog.encode(pg_catalog.timestamptz_send('now'::pg_catalog.timestamptz), 'hex'), " + facts + "::pg_catalog.text" + w.locks()
 }
 
-// guard is a question with two parameters, the answer that it should have. Its
-// third column fails unless each of them is NULL or equal to its column, the first
-// in binary form.
+// guard is a question with three parameters, the answer that it should have and the
+// isolation level. Its third column fails unless each of them is NULL or equal to what it
+// is for, the first in binary form.
 func (w *watched) guard() string {
 	const marker = "'now'::pg_catalog.timestamptz"
 	facts := w.facts()
 	if facts == "" {
-		return "SELECT " + marker + ", NULL::pg_catalog.text, 1 / (($1 IS NULL OR $1 = " + marker + ") AND $2 IS NULL)::pg_catalog.int4" + w.locks()
+		return "SELECT " + marker + ", NULL::pg_catalog.text, 1 / (($1 IS NULL OR $1 = " + marker + ") AND $2 IS NULL AND $3 IS NULL)::pg_catalog.int4" + w.locks()
 	}
-	return "SELECT " + marker + ", f, 1 / (($1 IS NULL OR $1 = " + marker + ") AND ($2 IS NULL OR $2 = f))::pg_catalog.int4 " +
+	return "SELECT " + marker + ", f, 1 / (($1 IS NULL OR $1 = " + marker + ") AND ($2 IS NULL OR $2 = f) AND ($3 IS NULL OR $3 = pg_catalog.current_setting('transaction_isolation')))::pg_catalog.int4 " +
 		"FROM (SELECT pg_catalog.concat(" + facts + ") AS f OFFSET 0) AS q" + w.locks()
 }
 
