@@ -129,15 +129,11 @@ func (p *process) openDocuments(ctx context.Context) error {
 }
 
 func (p *process) prepareIssuers(s *config.Set) (func(), []error) {
-	issuers := issuersOf(s, p.cfg.Dir)
-	if err := identity.CheckIssuers(issuers); err != nil {
+	issuers, err := identity.PrepareIssuers(issuersOf(s, p.cfg.Dir))
+	if err != nil {
 		return nil, []error{err}
 	}
-	return func() {
-		if err := p.verifier.SetIssuers(issuers); err != nil {
-			p.log.Error("issuers", "error", err) // checked above
-		}
-	}, nil
+	return func() { p.verifier.SetIssuers(issuers) }, nil
 }
 
 func (p *process) preparePolicies(s *config.Set) (func(), []error) {

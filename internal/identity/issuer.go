@@ -142,8 +142,8 @@ var (
 // unbinding claims say nothing about who a token was made for.
 var unbinding = []string{"iss", "aud", "exp", "iat", "nbf", "jti", "uti", "typ"}
 
-// Validate reports everything that is wrong with the document, joined. It reads
-// the CA file if there is one, and never uses the network.
+// Validate reports everything that is wrong with the document, joined. It uses neither
+// the network nor files: PrepareIssuers reads the CA file.
 func (i Issuer) Validate() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {
@@ -191,8 +191,10 @@ func (i Issuer) Validate() error {
 	}
 	i.validateBound(bad)
 	i.Claims.validate(bad)
-	if _, err := i.roots(); err != nil {
-		bad("ca", "%w", err)
+	if i.inlineCA() {
+		if _, err := authorities([]byte(i.CA)); err != nil {
+			bad("ca", "%w", err)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -252,12 +254,11 @@ func (c Claims) validate(bad func(field, format string, args ...any)) {
 // maxPEMBytes bounds a CA file: some hundred certificates.
 const maxPEMBytes = 1 << 20
 
-// roots returns the authorities for the provider's certificate; nil means the
-// system's.
-func (i Issuer) roots() (*x509.CertPool, error) {
-	pem, err := i.caPEM()
-	if err != nil || pem == nil {
-		return nil, err
+// authorities returns those for the provider's certificate; nil, the system's, where the
+// document names none.
+func authorities(pem []byte) (*x509.CertPool, error) {
+	if pem == nil {
+		return nil, nil
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
@@ -266,11 +267,14 @@ func (i Issuer) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// inlineCA reports whether the document has the CA itself, and not the path of its file.
+func (i Issuer) inlineCA() bool { return strings.Contains(i.CA, "-----BEGIN ") }
+
 func (i Issuer) caPEM() ([]byte, error) {
 	if i.CA == "" {
 		return nil, nil
 	}
-	if strings.Contains(i.CA, "-----BEGIN ") {
+	if i.inlineCA() {
 		return []byte(i.CA), nil
 	}
 	f, err := os.Open(i.CA)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -249,12 +250,8 @@ func (s *keySource) get(ctx context.Context, address string) ([]byte, error) {
 	return readBounded(res.Body, maxDocumentBytes)
 }
 
-// newClient returns the HTTP client for one provider.
-func newClient(i *Issuer) (*http.Client, error) {
-	roots, err := i.roots()
-	if err != nil {
-		return nil, fmt.Errorf("issuer %q: ca: %w", i.Name, err)
-	}
+// newClient returns the HTTP client for one provider, whose certificate roots vouch for.
+func newClient(roots *x509.CertPool) *http.Client {
 	return &http.Client{
 		Timeout: fetchTimeout,
 		Transport: &http.Transport{
@@ -274,7 +271,7 @@ func newClient(i *Issuer) (*http.Client, error) {
 			}
 			return nil
 		},
-	}, nil
+	}
 }
 
 func sameKeys(a, b []key) bool {

@@ -1,8 +1,10 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,10 +74,58 @@ func (v *Verifier) Close() {
 	v.flights.wait.Wait()
 }
 
-// SetIssuers puts exactly these issuers in force, at once and for all callers,
-// or changes nothing and says what is wrong. Providers whose address and CA are
-// unchanged keep their keys. It never uses the network.
-func (v *Verifier) SetIssuers(docs []Issuer) error {
+// Issuers are documents that were checked and read, with the files that they name: what
+// SetIssuers puts in force. The zero value has none.
+type Issuers struct{ all []prepared }
+
+type prepared struct {
+	issuer
+	source [sha256.Size]byte // of what its keys are fetched by
+	roots  *x509.CertPool    // nil: the system's
+}
+
+// PrepareIssuers validates each document and all of them together, and reads their CA
+// files, once. Errors are joined. It never uses the network.
+func PrepareIssuers(docs []Issuer) (*Issuers, error) {
+	errs := []error{checkTogether(docs)}
+	next := &Issuers{}
+	for _, doc := range docs {
+		p, err := prepare(doc)
+		next.all, errs = append(next.all, p), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+func prepare(doc Issuer) (prepared, error) {
+	if err := doc.Validate(); err != nil {
+		return prepared{}, err
+	}
+	ca, err := doc.caPEM()
+	if err != nil {
+		return prepared{}, fmt.Errorf("issuer %q: ca: %w", doc.Name, err)
+	}
+	p := prepared{source: sha256.Sum256(fmt.Appendf(nil, "%q %q %q", doc.URL, doc.JWKSURL, ca))}
+	if p.roots, err = authorities(ca); err != nil {
+		return prepared{}, fmt.Errorf("issuer %q: ca: %w", doc.Name, err)
+	}
+	i, err := compile(doc)
+	if err != nil {
+		return prepared{}, err
+	}
+	if i.digest, err = i.fingerprint(ca); err != nil {
+		return prepared{}, err
+	}
+	p.issuer = *i
+	return p, nil
+}
+
+// SetIssuers puts exactly these issuers in force, at once and for all callers. Providers
+// whose address and CA are unchanged keep their keys. It uses neither files nor the
+// network, and cannot fail.
+func (v *Verifier) SetIssuers(issuers *Issuers) {
 	v.reload.Lock()
 	defer v.reload.Unlock()
 	old := v.reg.Load()
@@ -84,49 +134,16 @@ func (v *Verifier) SetIssuers(docs []Issuer) error {
 		sources: map[[sha256.Size]byte]*keySource{},
 		cache:   newTokenCache(tokenCacheSize),
 	}
-	if err := checkTogether(docs); err != nil {
-		return err
-	}
-	for _, doc := range docs {
-		if err := doc.Validate(); err != nil {
-			return err
-		}
-		i, err := compile(doc)
-		if err != nil {
-			return err
-		}
-		ca, err := doc.caPEM()
-		if err != nil {
-			return fmt.Errorf("issuer %q: ca: %w", doc.Name, err)
-		}
-		if i.digest, err = i.fingerprint(ca); err != nil {
-			return err
-		}
-		id := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", doc.URL, doc.JWKSURL, ca))
-		source := next.sources[id]
+	for _, p := range issuers.all {
+		source := cmp.Or(next.sources[p.source], old.sources[p.source])
 		if source == nil {
-			source = old.sources[id]
+			source = v.newSource(&p)
 		}
-		if source == nil {
-			if source, err = v.newSource(&doc); err != nil {
-				return err
-			}
-		}
-		next.sources[id], i.keys = source, source
-		next.byURL[doc.URL] = append(next.byURL[doc.URL], i)
+		i := p.issuer
+		next.sources[p.source], i.keys = source, source
+		next.byURL[i.URL] = append(next.byURL[i.URL], &i)
 	}
 	v.reg.Store(next)
-	return nil
-}
-
-// CheckIssuers validates each document and all of them together, as SetIssuers
-// would, and changes nothing. Errors are joined.
-func CheckIssuers(docs []Issuer) error {
-	errs := []error{checkTogether(docs)}
-	for _, doc := range docs {
-		errs = append(errs, doc.Validate())
-	}
-	return errors.Join(errs...)
 }
 
 // checkTogether refuses two documents of one name, and two that the same token
@@ -148,13 +165,9 @@ func checkTogether(docs []Issuer) error {
 	return errors.Join(errs...)
 }
 
-func (v *Verifier) newSource(doc *Issuer) (*keySource, error) {
-	client, err := newClient(doc)
-	if err != nil {
-		return nil, err
-	}
-	return &keySource{issuer: doc.URL, jwksURL: doc.JWKSURL, client: client, now: v.now, log: v.log,
-		root: v.root, flights: &v.flights}, nil
+func (v *Verifier) newSource(p *prepared) *keySource {
+	return &keySource{issuer: p.URL, jwksURL: p.JWKSURL, client: newClient(p.roots), now: v.now, log: v.log,
+		root: v.root, flights: &v.flights}
 }
 
 // Identify verifies a token and returns whom it names. It waits for the network

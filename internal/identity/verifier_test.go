@@ -117,9 +117,11 @@ func (w *world) document() identity.Issuer {
 
 func (w *world) set(docs ...identity.Issuer) {
 	w.t.Helper()
-	if err := w.verifier.SetIssuers(docs); err != nil {
+	issuers, err := identity.PrepareIssuers(docs)
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.verifier.SetIssuers(issuers)
 }
 
 func (w *world) claims() devissuer.Claims {

@@ -173,7 +173,7 @@ func checkDocuments(t *testing.T, documents []byte) {
 			issuers = append(issuers, *i)
 		}
 		_, errs := engine.Compile(config.Values[policy.Document](s), policy.Known{Attributes: []string{"risk_tier"}, Labels: []string{"card"}})
-		if err := identity.CheckIssuers(issuers); err != nil {
+		if _, err := identity.PrepareIssuers(issuers); err != nil {
 			errs = append(errs, err)
 		}
 		return nil, errs
