@@ -410,9 +410,4 @@ func (i identifier) Identify(ctx context.Context, proof gate.Proof) (*gate.Princ
 
 // Revoked implements gate.Identifier. An issuer whose document changed, or is gone, vouches
 // for nobody that was verified before.
-func (i identifier) Revoked(p *gate.Principal) (string, bool) {
-	if err := i.tokens.Recheck(p); err != nil {
-		return err.Error(), true
-	}
-	return "", false
-}
+func (i identifier) Revoked(p *gate.Principal) (string, bool) { return i.tokens.Revoked(p) }

@@ -115,6 +115,9 @@ func TestAChangedDocumentJudgesAgain(t *testing.T) {
 			if err := w.verifier.Recheck(who); !errors.As(err, &r) || r.Rule != identity.RuleChanged {
 				t.Errorf("error %v", err)
 			}
+			if _, ended := w.verifier.Revoked(who); !ended {
+				t.Error("whoever asks for revocations alone goes on")
+			}
 			w.trust(p)
 			if err := w.verifier.Recheck(who); err != nil {
 				t.Errorf("under the document as it was: %v", err)

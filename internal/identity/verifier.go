@@ -220,23 +220,26 @@ func (v *Verifier) Recheck(p *gate.Principal) error {
 	if !slices.ContainsFunc(all, func(i *issuer) bool { return i.kind == p.Kind && i.digest == p.Document }) {
 		return reject(RuleChanged, "verified under another document")
 	}
-	if why, yes := v.Revoked(p); yes {
+	if why, yes := v.revocations.Revoked(p); yes {
 		return reject(RuleRevoked, "%s", why)
 	}
 	return nil
 }
 
 func (v *Verifier) unlessRevoked(p *gate.Principal, i *issuer, hash [sha256.Size]byte) (*gate.Principal, error) {
-	if why, yes := v.Revoked(p); yes {
+	if why, yes := v.revocations.Revoked(p); yes {
 		return nil, reject(RuleRevoked, "%s", why).named(i, p.TokenID, hash)
 	}
 	return p, nil
 }
 
-// Revoked reports whether an operator revoked the agent, its subject or actor,
-// or the token, and why.
+// Revoked reports whether a principal that was verified before may not go on, and why: what
+// Recheck says.
 func (v *Verifier) Revoked(p *gate.Principal) (reason string, revoked bool) {
-	return v.revocations.Revoked(p)
+	if err := v.Recheck(p); err != nil {
+		return err.Error(), true
+	}
+	return "", false
 }
 
 func (r *Rejection) named(i *issuer, id string, hash [sha256.Size]byte) *Rejection {
