@@ -19,7 +19,7 @@ type Known struct {
 
 // Item is one object of a target that needs a person's eye.
 type Item struct {
-	// Kind is function, extension, operator, cast, type, trigger, rule, policy,
+	// Kind is function, extension, operator, cast, type, trigger, event trigger, rule, policy,
 	// view, foreign table, index or column.
 	Kind string `json:"kind"`
 	// Object is its name, or its signature as reviews use it.
@@ -57,7 +57,7 @@ func Survey(ctx context.Context, q Querier, k Known) (*Inventory, error) {
 			s.labelled[strings.Join(parts[:3], "\x00")] = true
 		}
 	}
-	for _, step := range []func(context.Context){s.functions, s.operators, s.casts, s.types, s.triggers, s.rules, s.policies, s.foreign, s.indexes, s.columns, s.views} {
+	for _, step := range []func(context.Context){s.functions, s.operators, s.casts, s.types, s.triggers, s.eventTriggers, s.rules, s.policies, s.foreign, s.indexes, s.columns, s.views} {
 		step(ctx)
 	}
 	if err := s.r.end(ctx); err != nil {
@@ -205,6 +205,18 @@ func (s *surveyor) triggers(ctx context.Context) {
 		if s.unreviewed(f[2], f[3]) {
 			s.add(Item{Kind: "trigger", Object: f[0] + " on " + f[1], Why: "writing to the table runs it, with whatever it reads, changes and reports", Note: "runs " + f[2]})
 			s.add(Item{Kind: "trigger function", Object: f[2], Why: "a review of it settles the trigger", Review: suggested})
+		}
+		return nil
+	})
+}
+
+func (s *surveyor) eventTriggers(ctx context.Context) {
+	s.r.rows(ctx, "event triggers", 4, `SELECT t.evtname, t.evtevent, `+signature("pn", "p")+`, `+fmt.Sprintf(inExtension, "pg_proc", "p")+
+		` FROM pg_catalog.pg_event_trigger t `+fmt.Sprintf(withFunction, "t.evtfoid")+
+		` WHERE t.evtenabled <> 'D' AND t.evtevent <> 'login' ORDER BY 1`, func(f []string) error {
+		if s.unreviewed(f[2], f[3]) {
+			s.add(Item{Kind: "event trigger", Object: f[0] + " on " + f[1], Why: "a change of definitions runs it, that of a temporary table as well", Note: "runs " + f[2]})
+			s.add(Item{Kind: "trigger function", Object: f[2], Why: "a review of it settles the event trigger", Review: suggested})
 		}
 		return nil
 	})

@@ -175,6 +175,35 @@ func TestTemporaryTablesHideNothingFromCodeOfOthers(t *testing.T) {
 	}
 }
 
+// TestEventTriggersAreCodeThatAStatementRuns: one that copies what nobody may see runs when
+// a temporary table is made, too.
+func TestEventTriggersAreCodeThatAStatementRuns(t *testing.T) {
+	d := temps
+	d.schema += `; CREATE TABLE made (what text);
+		CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN IF session_user = 'agent' THEN INSERT INTO made SELECT ssn FROM customers; END IF; END $$;
+		CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION note()`
+	const read, refused = "SELECT what FROM made", "event trigger note"
+	makes := []string{"CREATE TEMP TABLE t (a int)", "CREATE TEMP TABLE t AS SELECT id FROM orders", "SELECT id INTO TEMP t FROM orders", "CREATE TEMP VIEW v AS SELECT 1 AS a", "CREATE TEMP SEQUENCE s"}
+	p := startTwins(t, "events", d)
+	for _, text := range makes {
+		answers := p.play(queries(text, read))
+		clean(t, "the answer", strings.Join(answers, "\n"))
+		if !strings.Contains(answers[0], refused) {
+			t.Errorf("%s: %s", text, answers[0])
+		}
+	}
+	if answers := p.play([]step{send("Z", mAll("SELECT count(*) FROM orders"), mAll(makes[0]), mSync()), send("Z", mQuery(read))}); !strings.Contains(answers[0], refused) {
+		t.Errorf("in a pipeline: %s", answers)
+	}
+	d.functions += "  \"public.note()\": write\n"
+	d.labels += "  pii2: [public.made.what]\n"
+	d.rules = strings.ReplaceAll(d.rules, "{pii: redact}", "{pii: redact, pii2: redact}")
+	p = startTwins(t, "events", d)
+	if answers := strings.Join(p.play(queries(makes[1], read)), "\n"); !strings.Contains(answers, "SELECT 2") || !strings.Contains(answers, "redacted") {
+		t.Errorf("reviewed: %s", answers)
+	}
+}
+
 func TestTemporaryTablesAreUsedAsWithoutTheGateway(t *testing.T) {
 	w := the(t)
 	p := startTwins(t, "temps_open", twinned{schema: "CREATE TABLE orders (id int PRIMARY KEY, total numeric); INSERT INTO orders VALUES (1, 10), (2, 20)", rules: strings.ReplaceAll(temps.rules, "    mask: {pii: redact}\n", "")})

@@ -25,6 +25,13 @@ type Catalog struct {
 	// builtinNames are the names of pg_catalog's own functions.
 	builtinNames map[string]bool
 	builtinTypes map[string]bool
+	// eventTriggers run when definitions change, those of temporary relations as well.
+	eventTriggers []eventTrigger
+}
+
+type eventTrigger struct {
+	name     string
+	function oid
 }
 
 // qualified is a name with its schema.
@@ -252,7 +259,7 @@ func effectivePath(path []string) []string {
 func (c *Catalog) Epoch() string { return c.epoch }
 
 // SharesWith reports whether nothing has changed between two snapshots that
-// belongs to no relation: schemas, functions, operators, casts, types. What
+// belongs to no relation: schemas, functions, operators, casts, types, event triggers. What
 // belongs to one cannot change while a statement that uses it holds its lock.
 func (c *Catalog) SharesWith(other *Catalog) bool { return c.shared == other.shared }
 

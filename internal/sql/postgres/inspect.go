@@ -240,6 +240,9 @@ func (in *Inspector) analyse(ctx context.Context, env *Env, t *lex.Tokens) (*var
 		a.add(gate.EffectRead)
 	}
 	a.guardTemporary()
+	if a.effects.Has(gate.EffectSchema) {
+		a.eventTriggers()
+	}
 	v := a.variant()
 	v.shape.Unordered = a.unordered(tree.GetStmts())
 	return v, nil

@@ -43,6 +43,7 @@ const EpochQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
 	epochHead + `pg_amop x` + epochTail +
 	epochHead + `pg_trigger x WHERE tgrelid` + lastingTable + epochTail +
 	epochHead + `pg_policy x` + epochTail +
+	epochHead + `pg_event_trigger x` + epochTail +
 	epochHead + `pg_constraint x WHERE connamespace` + lasting + epochTail +
 	epochHead + `pg_attrdef x WHERE adrelid` + lastingTable + epochTail +
 	epochHead + `pg_statistic_ext x WHERE stxrelid` + lastingTable + epochTail +
@@ -55,6 +56,7 @@ const sharedQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
 	epochHead + `pg_type x WHERE typrelid = 0 AND typcategory <> 'A' AND typnamespace` + lasting + epochTail +
 	epochHead + `pg_cast x` + epochTail +
 	epochHead + `pg_operator x WHERE oprnamespace` + lasting + epochTail +
+	epochHead + `pg_event_trigger x` + epochTail +
 	epochHead + `pg_namespace x WHERE oid` + lasting + `)))`
 
 // Epoch asks the target for the state of its definitions. A [Catalog] whose

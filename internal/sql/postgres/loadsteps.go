@@ -152,6 +152,11 @@ func (l *loader) hookSteps() []step {
 			}
 			return nil
 		}},
+		// Those of logging in run before there is anything to decide.
+		{"event triggers", `SELECT evtname, evtfoid FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D' AND evtevent <> 'login' ORDER BY evtname`, 2, func(r record) error {
+			c.eventTriggers = append(c.eventTriggers, eventTrigger{name: r.name(0), function: r.oid(1)})
+			return nil
+		}},
 		{"rules", `SELECT ev_class, rulename, ev_type FROM pg_catalog.pg_rewrite WHERE rulename <> '_RETURN' AND oid >= 16384`, 3, func(r record) error {
 			if rel := c.relations[r.oid(0)]; rel != nil {
 				rel.extend().rules = append(rel.extend().rules, rule{name: r.name(1), event: r.byte(2)})

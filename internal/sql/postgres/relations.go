@@ -267,6 +267,27 @@ func (a *analysis) sameColumns(parent, child *Relation, columns []int16) []int16
 	return out
 }
 
+// eventTriggers adds what a change of definitions runs. For which of them a trigger is
+// (its WHEN TAG) is left out of account.
+func (a *analysis) eventTriggers() {
+	for _, t := range a.in.cat.eventTriggers {
+		f := a.in.cat.funcByOID[t.function]
+		if f == nil {
+			a.unknown()
+			continue
+		}
+		e, ok := a.in.reviewed(f)
+		a.runs = a.runs || runsBeside(f, e)
+		if ok {
+			a.add(e)
+			continue
+		}
+		a.unreviewed("event trigger " + t.name + " → " + f.signature())
+		a.add(gate.EffectExecute)
+		a.refuseAll("the event trigger "+t.name, "runs when definitions change, was not reviewed and can show or copy labelled values", "have the function "+f.signature()+" reviewed")
+	}
+}
+
 func (a *analysis) triggers(rel *Relation, event uint16, columns []int16) {
 	for _, t := range rel.extras().triggers {
 		// ON CONFLICT DO UPDATE and row movement between partitions fire the
