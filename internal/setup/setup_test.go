@@ -341,7 +341,8 @@ func TestTheSurveyListsWhatNobodyReviewed(t *testing.T) {
 	for _, want := range []struct{ kind, object string }{
 		{"function", "public.run_report(text)"}, {"function", "public.find_customer(integer)"}, {"procedure", "public.close_day()"}, {"aggregate", "public.glue(text)"},
 		{"extension", "extension dblink"}, {"extension", "extension pg_trgm"}, {"operator", "public.@!!(NONE,text)"}, {"cast", "integer as public.wiper"},
-		{"type", "public.positive"}, {"trigger", "orders_trg on public.orders"}, {"trigger function", "public.trg()"}, {"rule", "tickets_log on public.tickets"},
+		{"type", "public.positive"}, {"trigger", "orders_trg on public.orders"}, {"trigger function", "public.trg()"},
+		{"event trigger", "noted on ddl_command_end"}, {"trigger function", "public.noted()"}, {"rule", "tickets_log on public.tickets"},
 		{"policy", "own on public.people"}, {"foreign table", "public.remote_orders"}, {"column", "public.profiles.contact"}, {"column", "public.profiles.tax"},
 		{"column", `public.people."birthDate"`}, {"column", "public.people.api_token"}, {"column", `"Odd ""name"""."Tab.le; --"."Pass Word"`},
 	} {
