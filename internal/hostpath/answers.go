@@ -232,7 +232,7 @@ func (r *reader) answer(q *Question) (Answer, []suspect) {
 			}
 			last()
 		case "L":
-			r.below(last())
+			r.below(last(), q)
 		case "G":
 			a.Settings = r.repository(&a)
 		default:
@@ -321,7 +321,7 @@ func (r *reader) place(q *Question) Place {
 		// A link to another file for each process that looks.
 		own.kind, p.Kind = File, File
 	}
-	if own.kind == Link && (q.Follow || q.Use == Enter) {
+	if own.kind == Link && (q.Follow || q.Use == Enter || q.Use == Fill) {
 		switch {
 		case !leads && target == "":
 			// A link into nothing, or to a place that the account cannot reach.
@@ -386,10 +386,17 @@ func (r *reader) repository(a *Answer) []string {
 	return settings
 }
 
+// maxBelow is how many bytes of links below a place the script prints.
+const maxBelow = 256 << 10
+
 // below reads where the symbolic links below a place lead.
-func (r *reader) below(p *Place) {
+func (r *reader) below(p *Place, q *Question) {
 	links := r.fields()
+	length := 0
 	for _, l := range links {
+		if length += len(l) + 1; length >= maxBelow {
+			p.refuse("too many links lie below")
+		}
 		target, found := strings.CutSuffix(l[1:], "\n.")
 		if !found {
 			continue // leads nowhere
@@ -397,6 +404,10 @@ func (r *reader) below(p *Place) {
 		p.Labels = merge(p.Labels, r.marks.cover(target, Directory, &Question{Use: Recurse}))
 		if l[0] == 'd' && !within(target, p.Real) {
 			p.refuse("a link below leads to another directory: " + target)
+		}
+		if q.Use == Fill && !within(target, p.Real) {
+			// A rule that looks at the files that are written must see them.
+			p.refuse("a link below leads to another place: " + target)
 		}
 		if why := special(target, File, Read); why != "" {
 			p.refuse(why)

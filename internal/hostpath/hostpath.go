@@ -43,9 +43,12 @@ const (
 	// Walk looks at the names of everything at and below the path, and reads
 	// nothing else.
 	Walk
+	// Fill changes the contents of anything at and below the path, also through
+	// the links that are there.
+	Fill
 )
 
-var useNames = [...]string{"", "stat", "list", "read", "recurse", "write", "create", "delete", "execute", "enter", "match", "repository", "walk"}
+var useNames = [...]string{"", "stat", "list", "read", "recurse", "write", "create", "delete", "execute", "enter", "match", "repository", "walk", "fill"}
 
 // String is the use in one word, for messages.
 func (u Use) String() string {
@@ -202,9 +205,9 @@ func (q *Question) arguments() []string {
 	case q.Glob:
 		kind = "g"
 	}
-	if q.Use == Recurse || q.Use == Walk && q.Follow {
+	if q.Use == Recurse || q.Use == Fill || q.Use == Walk && q.Follow {
 		follow = "0"
-		if q.Follow {
+		if q.Follow || q.Use == Fill {
 			follow = "1"
 		}
 	}

@@ -100,7 +100,7 @@ func (m *marked) cover(real string, kind Kind, q *Question) []string {
 		return nil
 	}
 	var labels []string
-	below := kind != File && (q.Use == Recurse || q.Use == Walk || q.Use == Delete || q.Use == Repository)
+	below := kind != File && (q.Use == Recurse || q.Use == Walk || q.Use == Fill || q.Use == Delete || q.Use == Repository)
 	for _, p := range m.patterns {
 		path := p.path
 		if rest, home := strings.CutPrefix(path, "~/"); home {

@@ -96,20 +96,22 @@ below() {
 	*:4???) ;;
 	*) return ;;
 	esac
-	[ "$marked" != 0 ] || return
+	[ "$marked$1" != 00 ] || return
 	case $R/ in
 	// | /proc/* | /sys/* | /dev/*)
 		p X "everything below it is too much to know"
 		return
 		;;
 	esac
-	if ! counts; then
-		p X "find cannot tell link counts"
-		return
+	if [ "$marked" != 0 ]; then
+		if ! counts; then
+			p X "find cannot tell link counts"
+			return
+		fi
+		H=$(find "$R" -type f -links +1 -exec stat -c %d:%i {} + 2>/dev/null | head -n 4097)
+		[ -z "$H" ] || need=1
+		p H "$H"
 	fi
-	H=$(find "$R" -type f -links +1 -exec stat -c %d:%i {} + 2>/dev/null | head -n 4097)
-	[ -z "$H" ] || need=1
-	p H "$H"
 	[ "$1" = 1 ] || return
 	p L
 	find "$R" -type l -exec sh -c "
@@ -135,8 +137,10 @@ repository() {
 	p G "$t" "$g" "$c" $h
 	[ -z "$c" ] || git -C "$1" config --null --name-only --list 2>/dev/null | head -c 65536
 	p ""
-	[ -z "$c" ] || { place "$c" && below 1; }
-	[ -z "$g" ] || [ "$c" = "$g" ] || { place "$g" && below 1; }
+	l=0
+	[ "$marked" = 0 ] || l=1
+	[ -z "$c" ] || { place "$c" && below $l; }
+	[ -z "$g" ] || [ "$c" = "$g" ] || { place "$g" && below $l; }
 	[ -z "$t" ] || { place "$t" && below 0; }
 }
 # labelled INDEX PREFIX REST: the places of one labelled pattern, as records or,

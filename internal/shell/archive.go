@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
-	"github.com/sallyport-gateway/sallyport/internal/hostpath"
 )
 
 // tar understands listing, extracting to standard output and making archives. The
@@ -75,7 +74,7 @@ func (c *call) tar(p *Program, from int) {
 		}
 		c.use(Remove, &here, nil, "-C", true)
 		// A member's name may go through links that lie below, to other places.
-		c.a.place(&here, c.s, hostpath.Question{Use: hostpath.Walk, Follow: true}, "-C", true)
+		c.use(Fill, &here, nil, "-C", true)
 	}
 }
 
@@ -163,46 +162,6 @@ func (c *call) zgrep(p *Program, from int) {
 	first := len(c.a.asked)
 	c.standard(p, from)
 	c.a.present(first)
-}
-
-// copy understands cp, mv, ln and install: what they read, and the place where
-// they write.
-func (c *call) copy(p *Program, from int) {
-	in, ok := c.parse(p, from)
-	if !ok {
-		return
-	}
-	c.effect(p.Effects)
-	sources := slices.Clone(in.operands)
-	target, directory := in.has("-t")
-	if !directory {
-		if len(sources) < 2 && !(c.name == "ln" && len(sources) == 1) {
-			c.fail("", "a source and a target are needed", "")
-			return
-		}
-		if len(sources) > 1 {
-			last := &c.args[sources[len(sources)-1]]
-			target, sources = *last, sources[:len(sources)-1]
-		} else {
-			target = lit(".")
-		}
-	}
-	if target.form == pattern {
-		c.fail(target.source(), "the target is a pattern", "write it out")
-		return
-	}
-	kinds := map[string][]Kind{"cp": {Read}, "install": {Read}, "mv": {Recurse, Remove}, "ln": {Stat}}[c.name]
-	for _, i := range sources {
-		for _, k := range kinds {
-			if !c.use(in.kind(k), &c.args[i], nil, "", i >= in.ended) {
-				return
-			}
-		}
-	}
-	// The target may be a directory, in which a file of the source's name is
-	// written: everything below counts.
-	c.use(Remove, &target, nil, "", true)
-	c.use(Create, &target, nil, "", true)
 }
 
 // unzip understands listing and printing; anything else extracts.

@@ -23,6 +23,7 @@ var questions = map[Kind]struct {
 	Create:  {hostpath.Question{Use: hostpath.Create, Follow: true}, gate.EffectWrite},
 	Delete:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
 	Remove:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
+	Fill:    {hostpath.Question{Use: hostpath.Fill}, gate.EffectWrite},
 }
 
 // path asks the host about a path that nothing reads as an option.
@@ -74,7 +75,7 @@ func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []in
 		switch q.Use {
 		case hostpath.Enter, hostpath.Repository:
 			a.fail(what, "which of the directories below it is meant is known only when it runs", "write it out")
-		case hostpath.Write, hostpath.Create:
+		case hostpath.Write, hostpath.Create, hostpath.Fill:
 			// A rule that looks at the files that are written must see them.
 			a.fail(what, "which of the files below it is written is known only when it runs", "name the files")
 		}

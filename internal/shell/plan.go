@@ -76,7 +76,10 @@ type asked struct {
 	present bool
 	// below: the question is about anything below the path.
 	below bool
-	what  string
+	// inside is the number, from one, of the question about the directory that the
+	// path lies in: if there is no directory, nothing is done at the path.
+	inside int
+	what   string
 }
 
 // Analyse reads a command line. An error is a *Refusal: the line cannot be
@@ -255,7 +258,7 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 	var reads, writes, paths []string
 	for i := range p.a.asked {
 		q, answer := &p.a.asked[i], &answers[i]
-		if answer.Infeasible {
+		if answer.Infeasible || q.inside > 0 && !directory(&answers[q.inside-1]) {
 			continue
 		}
 		c.Unknown = append(c.Unknown, q.check(answer)...)
@@ -268,7 +271,7 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 			switch q.question.Use {
 			case hostpath.Read, hostpath.Recurse, hostpath.Walk, hostpath.List, hostpath.Repository:
 				reads = append(reads, place.Real)
-			case hostpath.Write, hostpath.Create, hostpath.Delete:
+			case hostpath.Write, hostpath.Create, hostpath.Delete, hostpath.Fill:
 				writes = append(writes, place.Real)
 			}
 		}
@@ -276,6 +279,12 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 	slices.Sort(c.Labels)
 	c.Labels = slices.Compact(c.Labels)
 	c.Facts.Reads, c.Facts.Writes, c.Facts.Paths = unique(reads), unique(writes), unique(paths)
+}
+
+// directory reports whether a path may be a directory. Why it cannot be told is among
+// the reasons.
+func directory(a *hostpath.Answer) bool {
+	return len(a.Places) != 1 || a.Places[0].Kind == hostpath.Directory
 }
 
 func unique(all []string) []string {
@@ -327,5 +336,5 @@ func printable(name string) bool {
 }
 
 func writes(u hostpath.Use) bool {
-	return u == hostpath.Write || u == hostpath.Create || u == hostpath.Delete
+	return u == hostpath.Write || u == hostpath.Create || u == hostpath.Delete || u == hostpath.Fill
 }

@@ -35,6 +35,8 @@ const (
 	Create Kind = "create"
 	Delete Kind = "delete"
 	Remove Kind = "remove"
+	// Fill is a path where anything below is written.
+	Fill Kind = "fill"
 	// Never is what is known and not harmless.
 	Never Kind = "never"
 	// Setting is the name of a kernel setting without a value; Header a header
@@ -155,7 +157,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Charset, Date}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Fill, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Charset, Date}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {
