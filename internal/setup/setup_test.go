@@ -44,6 +44,8 @@ GRANT SELECT, TRUNCATE ON delegated TO other WITH GRANT OPTION;
 SET ROLE other;
 GRANT TRUNCATE ON delegated TO agent;
 RESET ROLE;
+CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$;
+CREATE EVENT TRIGGER noted ON ddl_command_end EXECUTE FUNCTION noted();
 `
 
 // grantCheckpoint gives the role that is new in 15.
@@ -53,7 +55,7 @@ const password = "canary-54b1f0e2"
 
 func start(t testing.TB) *pgserver.Server {
 	t.Helper()
-	schema, err := os.ReadFile("testdata/schema.sql")
+	schema, err := os.ReadFile("../../test/corpus/postgres/schema.sql")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/parse"
 )
 
-// corpusCase is one case of testdata/cases.jsonl.
+// corpusCase is one case of the corpus' cases.jsonl.
 type corpusCase struct {
 	ID          string            `json:"id"`
 	Class       string            `json:"class"`
@@ -75,7 +75,7 @@ func (c *corpusCase) statements(t *testing.T) (texts []string, wire bool) {
 
 func readCases(t *testing.T) []corpusCase {
 	t.Helper()
-	f, err := os.Open("testdata/cases.jsonl")
+	f, err := os.Open(corpus + "cases.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}

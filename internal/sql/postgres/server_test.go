@@ -107,14 +107,17 @@ func startServer(dir string) (*server, func(), error) {
 	return s, stop, nil
 }
 
+// corpus is where the corpus' own files are.
+const corpus = "../../../test/corpus/postgres/"
+
 // seed loads the corpus schema and its twin.
 func (s *server) seed() error {
 	ctx := context.Background()
-	schema, err := os.ReadFile("testdata/schema.sql")
+	schema, err := os.ReadFile(corpus + "schema.sql")
 	if err != nil {
 		return err
 	}
-	alt, err := os.ReadFile("testdata/twin.sql")
+	alt, err := os.ReadFile(corpus + "twin.sql")
 	if err != nil {
 		return err
 	}
