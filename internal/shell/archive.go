@@ -75,6 +75,7 @@ func (c *call) tar(p *Program, from int) {
 		c.use(Remove, &here, nil, "-C", true)
 		// A member's name may go through links that lie below, to other places.
 		c.use(Fill, &here, nil, "-C", true)
+		c.places(0, 0)
 	}
 }
 

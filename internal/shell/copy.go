@@ -33,6 +33,7 @@ func (c *call) copy(p *Program, from int) {
 		c.fail(target.source(), "the target is a pattern", "write it out")
 		return
 	}
+	first := len(c.a.asked)
 	kinds := map[string][]Kind{"cp": {Read}, "install": {Read}, "mv": {Recurse, Remove}, "ln": {Stat}}[c.name]
 	for _, i := range sources {
 		for _, k := range kinds {
@@ -41,6 +42,7 @@ func (c *call) copy(p *Program, from int) {
 			}
 		}
 	}
+	last := len(c.a.asked)
 	_, whole := in.has("-T")
 	target.every(func(to *word) {
 		first := len(c.a.asked)
@@ -52,6 +54,20 @@ func (c *call) copy(p *Program, from int) {
 			}
 		}
 	})
+	_, entry := in.has("-P")
+	_, same := in.has("-d")
+	switch {
+	case c.name == "ln", entry, same:
+		c.places(0, 0)
+	case c.name == "mv", in.mode("recurse"):
+		c.places(first, last)
+	}
+}
+
+// places notes that the command can put links where paths of the line lead; from and to
+// are the questions about what it moves.
+func (c *call) places(from, to int) {
+	c.a.placings = append(c.a.placings, placing{c.name, from, to, c.a.repeats})
 }
 
 // written asks about a path that a copy goes to: it may be put in the place of what is

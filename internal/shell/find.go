@@ -232,7 +232,7 @@ func (f *finder) exec(action string) bool {
 		}
 	}
 	before, questions := len(f.a.unknown), len(f.a.asked)
-	inner.external()
+	f.a.again(inner.external)
 	f.a.program(name)
 	if len(f.a.unknown) > before {
 		return false

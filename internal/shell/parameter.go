@@ -198,7 +198,8 @@ func (a *analysis) substitution(x *syntax.CmdSubst, s *state, quoted bool) piece
 	inner.inLoop, inner.feed = false, nil
 	before := a.whole
 	a.whole = false
-	body := a.statements(x.Stmts, &inner)
+	var body *list
+	a.again(func() { body = a.statements(x.Stmts, &inner) })
 	a.whole = before
 	if len(body.items) == 0 {
 		return piece{quoted: true}

@@ -102,7 +102,7 @@ func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []in
 		}
 		q.Dirs = dirs
 		all = append(all, len(a.asked))
-		a.asked = append(a.asked, asked{question: q, below: w.below, what: what})
+		a.asked = append(a.asked, asked{question: q, below: w.below, placed: len(a.placings), what: what})
 	}
 	return all
 }

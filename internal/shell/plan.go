@@ -35,6 +35,10 @@ type analysis struct {
 	argv     [][]word
 	hosts    []string
 	asked    []asked
+	// placings are the commands that can put a link somewhere, and repeats says that what
+	// is read now runs again, or beside what stands before it.
+	placings []placing
+	repeats  bool
 	// words counts what was read, against maxWords.
 	words int
 	// multiplied: braces made too many words.
@@ -79,7 +83,19 @@ type asked struct {
 	// inside is the number, from one, of the question about the directory that the
 	// path lies in: if there is no directory, nothing is done at the path.
 	inside int
+	// placed is how many placings come before it.
+	placed int
 	what   string
+}
+
+// placing is a command that can put a link, or a directory with links, where a path of
+// the line leads: the host was asked where that was before.
+type placing struct {
+	name string
+	// sources are the indexes, from and to, of the questions about what it moves: of
+	// regular files alone there is no link. None if it makes links itself.
+	from, to int
+	repeats  bool
 }
 
 // Analyse reads a command line. An error is a *Refusal: the line cannot be
@@ -262,6 +278,9 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 			continue
 		}
 		c.Unknown = append(c.Unknown, q.check(answer)...)
+		if i := slices.IndexFunc(p.a.placings[:q.placed], func(x placing) bool { return x.links(answers) }); i >= 0 {
+			c.Unknown = append(c.Unknown, p.a.placings[i].reason(q.what))
+		}
 		c.Labels = append(c.Labels, answer.Labels()...)
 		for _, place := range answer.Places {
 			if place.Real == "" || place.Kind == hostpath.Missing && place.Name == "-" {
@@ -276,9 +295,36 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 			}
 		}
 	}
+	for _, x := range p.a.placings {
+		if x.repeats && x.links(answers) {
+			c.Unknown = append(c.Unknown, x.reason("command line"))
+		}
+	}
 	slices.Sort(c.Labels)
 	c.Labels = slices.Compact(c.Labels)
 	c.Facts.Reads, c.Facts.Writes, c.Facts.Paths = unique(reads), unique(writes), unique(paths)
+}
+
+// links reports whether the command puts more there than regular files.
+func (x *placing) links(answers []hostpath.Answer) bool {
+	if x.from == x.to {
+		return true
+	}
+	return slices.ContainsFunc(answers[x.from:x.to], func(a hostpath.Answer) bool {
+		return !a.Infeasible && (a.Refused != "" || slices.ContainsFunc(a.Places, func(p hostpath.Place) bool { return p.Kind != hostpath.File }))
+	})
+}
+
+func (x *placing) reason(what string) Reason {
+	return Reason{short(what), x.name + ", before it or beside it, can put a link where the path leads", "send the commands one after the other"}
+}
+
+// again reads what runs again, or beside what stands before it.
+func (a *analysis) again(read func()) {
+	before := a.repeats
+	a.repeats = true
+	read()
+	a.repeats = before
 }
 
 // directory reports whether a path may be a directory. Why it cannot be told is among

@@ -44,7 +44,7 @@ func (a *analysis) process(x *syntax.ProcSubst, s *state) piece {
 	inner := s.clone()
 	inner.inLoop, inner.feed = false, nil
 	p := &process{fd: firstProcess - len(before)}
-	p.body = a.statements(x.Stmts, &inner)
+	a.again(func() { p.body = a.statements(x.Stmts, &inner) })
 	a.processes = append(before, p)
 	if len(p.body.items) == 0 {
 		a.fail("<(", "it is empty", "")

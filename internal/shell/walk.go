@@ -199,10 +199,12 @@ func (a *analysis) command(cmd syntax.Command, s state, out *statement) (ok, bad
 		after := a.conditional(c, s, out)
 		return after, after
 	case *syntax.WhileClause:
-		after := a.loop(c, s, out)
+		var after state
+		a.again(func() { after = a.loop(c, s, out) })
 		return after, after
 	case *syntax.ForClause:
-		after := a.every(c, s, out)
+		var after state
+		a.again(func() { after = a.every(c, s, out) })
 		return after, after
 	case *syntax.CaseClause:
 		after := a.choice(c, s, out)
@@ -268,7 +270,8 @@ func (a *analysis) binary(c *syntax.BinaryCmd, s state, out *statement) (ok, bad
 		right := s.clone()
 		right.piped, right.feed = true, nil
 		right.feed = feedOf(x)
-		ok2, bad2 := a.statement(c.Y, right, y)
+		var ok2, bad2 state
+		a.again(func() { ok2, bad2 = a.statement(c.Y, right, y) })
 		after := merge(s, merge(ok2, bad2))
 		after.piped, after.feed = s.piped, s.feed
 		ok, bad = after, after

@@ -92,10 +92,10 @@ func (c *call) fed(p *Program, in *input, i int, name string) bool {
 	if !replaces {
 		// Without any name the program runs once without one.
 		bare := &call{a: c.a, s: inner.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
-		bare.external()
+		c.a.again(bare.external)
 	}
 	length := len(inner.args)
-	inner.external()
+	c.a.again(inner.external)
 	if len(inner.args) != length {
 		c.fail(name, "it needs words of its own before its arguments", "")
 	}

@@ -75,3 +75,40 @@ func TestNothingIsCopiedThroughALinkInTheTargetDirectory(t *testing.T) {
 		}
 	}
 }
+
+// TestALineDoesNotTurnThePathsOfItsOtherCommands: where paths lead is asked before the line
+// runs, so a command of it must not put a link where another one goes.
+func TestALineDoesNotTurnThePathsOfItsOtherCommands(t *testing.T) {
+	a := newArena(t, "", "")
+	a.tree([2]string{"data/", ""}, [2]string{"data/keys/", ""}, [2]string{"data/keys/token", "CANARY-9"}, [2]string{"far", "CANARY-9"},
+		[2]string{"own/", ""}, [2]string{"own/mine", "mine"}, [2]string{"own/tree/", ""}, [2]string{"own/tree/link", "->../../data"})
+	a.set(func() { a.target.Marks = map[string][]string{"secret": {a.folder + "/data/keys"}} })
+	a.ownFolder(a.folder + "/own")
+	c := a.dial()
+	for _, line := range []string{
+		"ln -s ../data l1; cat l1/keys/token", "ln -s ../data l2 && cp mine l2/keys/token", "ln -s ../far l3; echo > l3", "ln -s .. l4 && cp mine l4/far",
+		"mv tree t1; cat t1/link/keys/token; mv t1 tree", "cp -r tree t2 && cat t2/link/keys/token", "cp -a tree t3; cp mine t3/link/keys/token",
+		"for i in 1 2; do cat l5/keys/token; ln -s ../data l5; done", "ln -s ../data l6 | cat l6/keys/token", "f() { ln -s ../data l7; }; f; cat l7/keys/token",
+		"tar -cf - tree | tar -xf - -C . --strip-components=1; cat link/keys/token", "while ! cat l8/keys/token; do ln -s ../data l8; done",
+		"if ln -s ../data l9; then cat l9/keys/token; fi", "ln -s ../data la; cd la; cat keys/token", "ln -s ../data lb; grep -r CANARY lb/",
+		"cat lc/keys/token; ln -s ../data lc; cat lc/keys/token", "ln -s ../far ld; find . -name mine -exec cp {} ld \\;",
+	} {
+		got := command(t, c, "cd "+a.folder+"/own && "+line)
+		if got.status != 77 || strings.Contains(got.out, "CANARY") {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	for _, line := range []string{
+		"mv mine other && cat other && mv other mine", "cp -a mine copy; cat copy", "cat mine; ln -s mine link", "rm copy && cp mine copy && cat copy",
+		"for f in mine; do cp -p $f second; cat second; done", "cat mine | tee third && cat third", "tar -cf a.tar mine && tar -tf a.tar",
+	} {
+		if got := command(t, c, "cd "+a.folder+"/own && "+line); got.status != 0 {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	for _, file := range []string{"/data/keys/token", "/far"} {
+		if b, err := os.ReadFile(a.folder + file); err != nil || string(b) != "CANARY-9" {
+			t.Errorf("%s: %q, %v", file, b, err)
+		}
+	}
+}
