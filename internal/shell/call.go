@@ -246,7 +246,9 @@ func (c *call) operands(p *Program, in *input) {
 // kind is what an operand is under the modes.
 func (in *input) kind(k Kind) Kind {
 	switch {
-	case k == Read && in.mode("follow") && in.mode("recurse"), k == List && in.mode("follow") && in.mode("recurse"),
+	case k == Read && in.mode("follow") && in.mode("recurse"),
+		// What the links in a directory lead to is looked at, too.
+		k == List && in.mode("follow") && (in.mode("recurse") || !in.mode("stat")),
 		(k == Recurse || k == Walk) && in.mode("follow"):
 		return Follow
 	case k == List && in.mode("recurse"), k == Walk && in.mode("root"):
@@ -308,7 +310,7 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 			return false
 		}
 		k = Read
-	case Setting, Name, Charset, Header, Format, RPMFormat, Lines, Output, Duration:
+	case Setting, Name, Charset, Header, Format, RPMFormat, Lines, Output, Duration, Deadline:
 		return c.formed(k, w, what)
 	case Never, "":
 		c.fail(what+w.source(), "this argument is not understood", "leave it out")
@@ -407,9 +409,16 @@ func (c *call) formed(k Kind, w *word, what string) bool {
 		bad = strings.Contains(t, "%(") || strings.Contains(t, "lua") || strings.Contains(t, "expand")
 	case Lines:
 		bad = !digitsOnly(strings.TrimPrefix(t, "+")) && t != "all"
-	case Duration:
-		n, err := strconv.ParseFloat(strings.TrimSuffix(t, "s"), 64)
-		bad = err != nil || strings.Trim(t, "0123456789.s") != "" || n > 600
+	case Duration, Deadline:
+		number, minutes := strings.CutSuffix(t, "m")
+		if !minutes {
+			number = strings.TrimSuffix(t, "s")
+		}
+		n, err := strconv.ParseFloat(number, 64)
+		if minutes {
+			n *= 60
+		}
+		bad = err != nil || strings.Trim(number, "0123456789.") != "" || n > 600 || n == 0 && k == Deadline
 	case Output:
 		bad = strings.Contains(t, "file")
 	case Charset:

@@ -47,7 +47,7 @@ func (c *call) find(p *Program, from int) {
 	switch {
 	case follow || f.follow:
 		f.kind = Follow
-	case f.shallow && !f.runs && f.kind == Walk:
+	case f.shallow && !f.opens && f.kind == Walk:
 		// At a depth of one only the names in the directory are looked at.
 		f.kind = List
 	case root && f.kind == Walk:
@@ -75,8 +75,8 @@ type finder struct {
 	other  bool
 	// shallow: no more than the entries of the roots are looked at.
 	shallow bool
-	// runs: a program is run on what is found.
-	runs bool
+	// opens: what is found is opened, or a program is run on it.
+	opens bool
 }
 
 // feeds notes that find prints nothing but the names of what it finds.
@@ -117,7 +117,7 @@ var findOptions = map[string]int{"-maxdepth": 2, "-mindepth": 2, "-mount": 1, "-
 // The tests and actions of find without a value, and with one that is data, a
 // number, or a path that is looked at (find(1)).
 var (
-	findFlags = set("( ) ! , -not -a -and -o -or -depth -d -mount -xdev -noleaf -daystart -true -false -empty -nouser -nogroup " +
+	findFlags = set("( ) ! , -not -a -and -o -or -depth -d -mount -xdev -noleaf -daystart -true -false -nouser -nogroup " +
 		"-readable -writable -executable -prune -quit -nowarn -warn -ignore_readdir_race -noignore_readdir_race")
 	findValues = set("-name -iname -path -ipath -wholename -iwholename -regex -iregex -regextype -type -xtype -size -mtime -atime -ctime -mmin -amin " +
 		"-cmin -user -group -uid -gid -perm -links -inum -maxdepth -mindepth -newermt -newerat -newerct -lname -ilname -fstype -used -printf")
@@ -142,6 +142,8 @@ func (f *finder) expression() bool {
 			f.prints = append(f.prints, f.i)
 		case name == "-ls":
 			f.other = true
+		case name == "-empty":
+			f.opens = true
 		case findFlags[name]:
 		case name == "-follow":
 			f.follow = true
@@ -161,7 +163,7 @@ func (f *finder) expression() bool {
 			f.kind = Remove
 			f.effect(gate.EffectDelete)
 		case name == "-exec", name == "-execdir":
-			f.other, f.runs = true, true
+			f.other, f.opens = true, true
 			ok = f.exec(name)
 		default:
 			f.fail(name, "the test or action can write, ask, or run programs, or is not in the table", "")

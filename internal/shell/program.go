@@ -61,6 +61,8 @@ const (
 	// Duration is a number of seconds, up to ten minutes: a session that ends
 	// does not end what it left waiting.
 	Duration Kind = "duration"
+	// Deadline is a Duration that is not zero, which would be none.
+	Deadline Kind = "deadline"
 )
 
 // Option is an option of a program.
@@ -157,7 +159,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Fill, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Charset, Date}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Fill, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Deadline, Charset, Date}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {
