@@ -13,7 +13,7 @@ import (
 func (c *call) tar(p *Program, from int) {
 	if len(c.args) > from && c.args[from].form == static && c.args[from].text != "" && c.args[from].text[0] != '-' {
 		bundle := c.args[from].text
-		if strings.Trim(bundle, "tcxvzjJf") != "" || strings.Count(bundle, "f") > 1 || strings.Contains(bundle, "f") && !strings.HasSuffix(bundle, "f") {
+		if strings.Trim(bundle, "tcxvzjJOf") != "" || strings.Count(bundle, "f") > 1 || strings.Contains(bundle, "f") && !strings.HasSuffix(bundle, "f") {
 			c.fail(bundle, "these letters are not understood", "use options with dashes")
 			return
 		}
