@@ -57,9 +57,9 @@ func newLog(cfg *config.Process, w io.Writer) *slog.Logger {
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(newBounded(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(newBounded(slog.NewTextHandler(w, options)))
 }
 
 func newCheckCommand() *cobra.Command {

@@ -51,8 +51,6 @@ type Gateway struct {
 	cfg   Config
 	count Counters
 
-	refused, failed, panicked quota // lines in the log about connections
-
 	mu       sync.Mutex
 	sessions map[string]*Session // guarded by mu; live sessions by id
 	seats    map[seat]int        // guarded by mu; live sessions by target, and by target and agent

@@ -50,9 +50,7 @@ func (g *Gateway) Listen(ctx context.Context, l net.Listener, p Protocol, limit 
 		case slots <- struct{}{}:
 		default:
 			g.count.Refused.Add(1)
-			if left, ok := g.refused.take(g.cfg.Now()); ok {
-				g.cfg.Log.Warn("connection refused: too many", "protocol", p.Name(), "limit", limit, "left_out", left)
-			}
+			g.cfg.Log.Warn("connection refused: too many", "protocol", p.Name(), "limit", limit)
 			_ = conn.Close()
 			continue
 		}
@@ -145,17 +143,13 @@ func (c *connection) guard(f func() error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.g.count.Panics.Add(1)
-			if left, ok := c.g.panicked.take(c.g.cfg.Now()); ok {
-				log.Error("panic in a connection", "protocol", c.protocol.Name(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()), "left_out", left)
-			}
+			log.Error("panic in a connection", "protocol", c.protocol.Name(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	if err := f(); err != nil {
 		c.g.count.Failed.Add(1)
-		if left, ok := c.g.failed.take(c.g.cfg.Now()); ok {
-			log.LogAttrs(context.Background(), slog.LevelInfo, "connection ended", slog.String("protocol", c.protocol.Name()),
-				slog.String("remote", c.conn.RemoteAddr().String()), slog.Any("error", err), slog.Uint64("left_out", left))
-		}
+		log.LogAttrs(context.Background(), slog.LevelInfo, "connection ended", slog.String("protocol", c.protocol.Name()),
+			slog.String("remote", c.conn.RemoteAddr().String()), slog.Any("error", err))
 	}
 }
 

@@ -1,12 +1,8 @@
 package gate_test
 
 import (
-	"bytes"
 	"context"
-	"log/slog"
 	"net"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -22,14 +18,6 @@ func (panicking) Serve(ctx context.Context, c net.Conn, g *gate.Gateway) error {
 	}
 	panic("hostile target")
 }
-
-// lines is a log that many write.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(b) }
 
 // listenOnce serves n connections, one after the other.
 func listenOnce(t *testing.T, g *gate.Gateway, p gate.Protocol, n, limit int) {
@@ -63,25 +51,5 @@ func TestAPanicBeforeASessionIsServedLeavesNoSession(t *testing.T) {
 	}
 	if _, err := open(t, g, "a"); err != nil {
 		t.Errorf("the seat is still taken: %v", err)
-	}
-}
-
-// failing is a protocol with which nobody gets far.
-type failing struct{}
-
-func (failing) Name() string                                         { return "p" }
-func (failing) Serve(context.Context, net.Conn, *gate.Gateway) error { return context.Canceled }
-
-func TestAFloodOfFailedConnectionsDoesNotFillTheLog(t *testing.T) {
-	out := &lines{}
-	st := &stage{}
-	g, err := gate.New(gate.Config{Identifier: st, Directory: st, Policy: st, Approver: st, Recorder: st, Dialer: st, Vault: st,
-		Log: slog.New(slog.NewTextHandler(out, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listenOnce(t, g, failing{}, 2000, 0)
-	if n := strings.Count(out.b.String(), "\n"); n > 100 || g.Counters().Failed.Load() != 2000 {
-		t.Errorf("%d lines for %d failed connections", n, g.Counters().Failed.Load())
 	}
 }
