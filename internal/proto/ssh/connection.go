@@ -3,7 +3,9 @@ package ssh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -113,12 +115,13 @@ func (a *accepted) wait() {
 	}
 }
 
-// recovered keeps a panic inside its channel: the gate guards only the goroutine
-// that it started.
+// recovered keeps a panic inside its connection: the gate guards only the goroutine
+// that it started. It is deferred in each goroutine that reads what the client or the
+// host has sent.
 func (c *connection) recovered() {
 	if r := recover(); r != nil {
 		c.g.Counters().Panics.Add(1)
-		c.server.cfg.Log.Error("panic in a channel", "panic", r)
+		c.server.cfg.Log.Error("panic in a channel", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		c.end()
 	}
 }
@@ -127,6 +130,7 @@ func (c *connection) recovered() {
 // the client is not served, and the rest asks for nothing that the gateway has.
 // A refusal is also the answer that clients' keepalives wait for.
 func (c *connection) globalRequests(requests <-chan *ssh.Request) {
+	defer c.recovered()
 	for r := range requests {
 		switch r.Type {
 		case "keepalive@openssh.com", "no-more-sessions@openssh.com", "hostkeys-prove-00@openssh.com":

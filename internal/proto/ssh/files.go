@@ -51,6 +51,7 @@ func (s *session) sftp(ctx context.Context) {
 	ended := make(chan struct{})
 	go func() { // ends with the relay's own goroutine
 		defer close(ended)
+		defer s.c.recovered()
 		<-relay.Ended()
 		s.finishFiles(0)
 	}()

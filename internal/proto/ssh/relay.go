@@ -65,6 +65,7 @@ func (s *session) run(p gate.Permit, frames []byte, idle time.Duration) {
 
 // watchIdle ends a shell in which nobody says anything.
 func (s *session) watchIdle(idle time.Duration, r *relay, done <-chan struct{}) {
+	defer s.c.recovered()
 	tick := time.NewTicker(idle / 4)
 	defer tick.Stop()
 	for {
@@ -82,6 +83,7 @@ func (s *session) watchIdle(idle time.Duration, r *relay, done <-chan struct{}) 
 
 // input passes on what the agent writes until it says that there is no more.
 func (s *session) input() {
+	defer s.c.recovered()
 	small := make([]byte, wire.HeaderSize+pumpSmall)
 	buf := small
 	var large *[]byte

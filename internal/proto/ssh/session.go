@@ -258,6 +258,7 @@ func (s *session) control(name string, payload []byte) bool {
 	}
 	frame := wire.AppendRequest(nil, name, false, payload)
 	go func() { // ends when the program reads its input, or with the channel
+		defer s.c.recovered()
 		defer s.signals.Store(false)
 		_ = s.forward(frame, frame)
 	}()

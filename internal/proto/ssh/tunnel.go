@@ -278,6 +278,7 @@ func (t *tunnel) accept(nc ssh.NewChannel) error {
 
 // send passes on what the agent sends.
 func (t *tunnel) send() {
+	defer t.s.c.recovered()
 	buf := pumpBuffers.Get().(*[]byte)
 	defer pumpBuffers.Put(buf)
 	for {
