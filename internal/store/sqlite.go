@@ -14,7 +14,8 @@ import (
 	"slices"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 //go:embed migrations/*.sql
@@ -53,6 +54,13 @@ func openSQLite(ctx context.Context, path string) (_ *State, err error) {
 	}
 	db.w.SetMaxOpenConns(1)
 	id, err := db.migrate(ctx, migrations)
+	for began := time.Now(); busy(err) && time.Since(began) < busyTimeout; id, err = db.migrate(ctx, migrations) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +73,14 @@ func openSQLite(ctx context.Context, path string) (_ *State, err error) {
 		ID: id, Requests: requests{db}, Secrets: secrets{db}, Revocations: revocations{db}, Changes: changes{db}, Spending: spending{db},
 		close: db.close,
 	}, nil
+}
+
+// busy reports whether another process was in the way. While one changes the journal's
+// mode, or ends as the last one, SQLite does not wait for it (sqlite3_busy_handler,
+// "deadlock").
+func busy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // dsn names the file and what holds for every connection. Double-quoted string
