@@ -210,3 +210,27 @@ func TestWhatAPipelineChangesIsNotReadByIt(t *testing.T) {
 		})
 	}
 }
+
+// TestATextDoesNotWriteBehindTheEndOfATransaction: the locks that the question in front of
+// it has taken are gone there, and what it writes is permanent before the one behind it.
+func TestATextDoesNotWriteBehindTheEndOfATransaction(t *testing.T) {
+	const write, refused = "UPDATE customers SET name = city WHERE id = 2", "is not sent together"
+	p := startTwins(t, "two_texts", often)
+	for _, c := range []struct {
+		before []string
+		text   string
+	}{
+		{nil, "ROLLBACK; " + write}, {nil, "COMMIT; " + write}, {nil, "BEGIN; SELECT 1; COMMIT; " + write}, {nil, write + "; COMMIT; " + write},
+		{[]string{"BEGIN"}, "COMMIT; " + write}, {[]string{"BEGIN", "SELECT 1/0"}, "ROLLBACK; " + write}, {[]string{"BEGIN", "SELECT 1/0"}, "END; " + write},
+	} {
+		steps := queries(append(c.before, c.text)...)
+		if answers := p.play(steps); !strings.Contains(answers[len(answers)-1], refused) {
+			t.Errorf("%s: %s", c.text, answers)
+		}
+	}
+	for _, text := range []string{"BEGIN; " + write + "; COMMIT", write + "; COMMIT", "ROLLBACK; SELECT 1 FROM customers", "BEGIN; " + write + "; COMMIT; SELECT 1 FROM customers"} {
+		if answers := p.play(queries(text)); strings.Contains(text, "COMMIT; SELECT") != strings.Contains(answers[0], refused) {
+			t.Errorf("%s: %s", text, answers)
+		}
+	}
+}

@@ -61,16 +61,15 @@ func (s *session) aborted() bool { return s.status == wire.StatusFailed && s.lea
 
 // separately refuses a text whose statements have to be sent one by one where labels
 // apply, because what one of them does to the transaction decides how the next is to be
-// sent: what is set for it is taken back, or cannot be set yet, and so it is with the
-// question in front of it.
+// sent: what is set for it is taken back, or cannot be set yet, and the locks of the
+// question in front of it go with the transaction.
 func (s *session) separately(shape *sql.Shape) *wire.Fault {
 	if len(s.gate.Target.Marks) == 0 {
 		return nil
 	}
 	aborted := s.aborted()
-	first := slices.IndexFunc(shape.Statements, func(st sql.Statement) bool { return takesBack(st) || aborted && leaves(st) })
-	reverts := first >= 0 && slices.ContainsFunc(shape.Statements[first:], func(st sql.Statement) bool { return !takesBack(st) && !controlsTransaction(st) })
-	unknown := aborted && reverts || s.started && (s.status == wire.StatusIdle || s.leaving != 0)
+	reverts := goesOn(shape, func(st sql.Statement) bool { return takesBack(st) || aborted && leaves(st) })
+	unknown := aborted && reverts || goesOn(shape, endsTransaction) || s.started && (s.status == wire.StatusIdle || s.leaving != 0)
 	var f *wire.Fault
 	switch {
 	case reverts && s.catalog.order() != sql.OrderStorage && (shape.Unordered || s.env.Temporary.Len() > 0):
@@ -81,6 +80,12 @@ func (s *session) separately(shape *sql.Shape) *wire.Fault {
 		f.Hint = "Send its statements one by one, and behind a Sync."
 	}
 	return f
+}
+
+// goesOn reports whether a text does something behind a statement of a kind.
+func goesOn(shape *sql.Shape, is func(sql.Statement) bool) bool {
+	first := slices.IndexFunc(shape.Statements, is)
+	return first >= 0 && slices.ContainsFunc(shape.Statements[first:], func(st sql.Statement) bool { return !takesBack(st) && !controlsTransaction(st) })
 }
 
 // leaveBlock ends the block, and adds to the answers of a text what the client is told
