@@ -198,7 +198,9 @@ func (s *session) evict(dst []byte, a *asking) []byte {
 		dst = wire.AppendTarget(dst, wire.Close, 'S', q.name)
 		a.left++
 	}
-	if old != a.q.text {
+	if old == a.q.text {
+		s.prover.order = append(s.prover.order, old)
+	} else {
 		delete(s.prover.questions, old)
 	}
 	return dst

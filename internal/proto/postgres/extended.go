@@ -236,7 +236,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	}
 	p.binds++
 	po := &portal{name: pname, statement: p, command: permit.Command(), generation: s.gate.PolicyGeneration(),
-		sync: s.syncs + 1, columns: p.columns, shape: shape}
+		sync: s.syncs + 1, columns: p.columns, shape: shape, refs: slices.Clone(s.subject.refs[1:])}
 	// The message was decoded in full and holds nothing else, so framing it
 	// again gives the same bytes.
 	if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
@@ -286,6 +286,10 @@ func (s *session) execute(ctx context.Context, n int) error {
 	if p.generation != s.gate.PolicyGeneration() {
 		return s.failUnjudged(ctx, p.statement.record,
 			fault(codePrivilege, "the policies changed since this statement was bound: bind it again"))
+	}
+	if !s.still(p) {
+		return s.failUnjudged(ctx, p.statement.record,
+			fault(codeStatementName, "what this statement runs by its name is another statement now: bind it again"))
 	}
 	e.marks = p.doubt != nil && s.marks()
 	if err := p.stream.Write(s.msg); err != nil {

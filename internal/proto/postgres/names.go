@@ -51,6 +51,31 @@ func (s *session) refer(ctx context.Context, shape *sql.Shape) (*sql.Shape, *wir
 	return sql.Combine(shapes...), nil
 }
 
+// still reports whether a bound statement would run what it was judged to run: a name can
+// have come to stand for something else.
+func (s *session) still(po *portal) bool {
+	refs := po.refs
+	for i := range po.statement.shape.Statements {
+		st := &po.statement.shape.Statements[i]
+		var now *prepared
+		switch st.Kind {
+		case sql.KindExecute:
+			now = s.statements[st.Name]
+		case sql.KindFetch, sql.KindMove:
+			if c := s.portals[st.Name]; c != nil {
+				now = c.statement
+			}
+		default:
+			continue
+		}
+		if len(refs) == 0 || now != refs[0] {
+			return false
+		}
+		refs = refs[1:]
+	}
+	return true
+}
+
 // ordinary reports whether a shape leaves alone what the gateway follows by the
 // texts it sees: names, transactions, settings, COPY. The server also executes
 // other statements that a Parse has prepared, and the text would not tell.

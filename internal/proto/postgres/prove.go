@@ -123,6 +123,9 @@ func (s *session) doubt(d doubt) {
 // have to be dropped.
 func (s *session) marks() bool {
 	first := !s.prover.marked
+	if first { // until they begin
+		s.prover.mark = len(s.ans)
+	}
 	s.prover.marked = true
 	return first
 }

@@ -64,13 +64,14 @@ type portal struct {
 	statement  *prepared
 	stream     gate.Stream
 	command    uint64
-	generation uint64     // of the policy that allowed it
-	sync       uint64     // the Sync or Query it belongs to
-	columns    int        // of its rows; -1 is unknown
-	shape      *sql.Shape // of the statement and of what it runs by name; nil for a cursor
-	cursor     bool       // made by DECLARE: it has no stream
-	doubt      *doubt     // what is to be proved when it runs; nil when it was
-	twin       *twin      // in place of the statement
+	generation uint64      // of the policy that allowed it
+	sync       uint64      // the Sync or Query it belongs to
+	columns    int         // of its rows; -1 is unknown
+	shape      *sql.Shape  // of the statement and of what it runs by name; nil for a cursor
+	cursor     bool        // made by DECLARE: it has no stream
+	doubt      *doubt      // what is to be proved when it runs; nil when it was
+	twin       *twin       // in place of the statement
+	refs       []*prepared // what it runs by name
 }
 
 // undo is a change of the registry that the target has not confirmed.

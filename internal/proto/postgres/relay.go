@@ -55,7 +55,7 @@ func (s *session) drive() error {
 			s.ans = append(s.answers(), wire.ParseComplete, 0, 0, 0, 4)
 			continue
 		}
-		if front := &s.queue[0]; front.marks && s.out.buffered() > 0 {
+		if front := &s.queue[0]; front.marks {
 			s.prover.mark, front.marks = len(s.ans), false
 		}
 		if s.queue[0].bytes >= streaming && !s.out.whole() {
