@@ -193,14 +193,6 @@ func awaitReady(ctx context.Context, s *system, began time.Time, ended <-chan er
 	return err
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
-
 func removeAll(dir string) error {
 	if dir == "" {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/pgserver"
+	"github.com/sallyport-gateway/sallyport/test/port"
 )
 
 // startPgBouncer runs PgBouncer in session mode: TLS and a plain password on the
@@ -18,7 +19,7 @@ func (b *bed) startPgBouncer(ctx context.Context) (*system, error) {
 	if err != nil {
 		program = "/usr/sbin/pgbouncer" // not in everyone's PATH
 	}
-	port, err := freePort()
+	listen, err := port.Free()
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ default_pool_size = %d
 ignore_startup_parameters = extra_float_digits
 log_connections = 0
 log_disconnections = 0
-`, dbName, loopback, b.server.Port, loopback, port, users, cert, key, maxIdle+200, maxIdle+100)
+`, dbName, loopback, b.server.Port, loopback, listen, users, cert, key, maxIdle+200, maxIdle+100)
 	certPEM, err := os.ReadFile(b.certFile)
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ log_disconnections = 0
 	if err != nil {
 		return nil, err
 	}
-	s := &system{name: pgbouncer, host: loopback, port: port, database: dbName, user: dbRole, caFile: b.caFile,
+	s := &system{name: pgbouncer, host: loopback, port: listen, database: dbName, user: dbRole, caFile: b.caFile,
 		password: func() (string, error) { return dbPassword, nil }, pid: c.cmd.Process.Pid, stop: c.stop}
 	if err := awaitReady(ctx, s, began, c.ended); err != nil {
 		_ = c.stop()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/identity/devissuer"
+	"github.com/sallyport-gateway/sallyport/test/port"
 )
 
 // audience is the gateway's in the benchmark's tokens.
@@ -132,16 +133,16 @@ func (b *bed) writeSallyport(dir, issuerURL string) (int, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "documents"), 0o700); err != nil {
 		return 0, err
 	}
-	console, err := freePort()
+	console, err := port.Free()
 	if err != nil {
 		return 0, err
 	}
-	port, err := freePort()
+	listen, err := port.Free()
 	if err != nil {
 		return 0, err
 	}
 	for name, content := range map[string]string{
-		"sallyport.yaml":       fmt.Sprintf(sallyportConfig, console, port, b.certFile, b.keyFile),
+		"sallyport.yaml":       fmt.Sprintf(sallyportConfig, console, listen, b.certFile, b.keyFile),
 		"documents/bench.yaml": fmt.Sprintf(sallyportDocuments, issuerURL, b.server.Port),
 		"password":             dbPassword + "\n",
 	} {
@@ -149,7 +150,7 @@ func (b *bed) writeSallyport(dir, issuerURL string) (int, error) {
 			return 0, err
 		}
 	}
-	return port, nil
+	return listen, nil
 }
 
 // startIssuer serves a development issuer on loopback.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/identity/devissuer"
+	"github.com/sallyport-gateway/sallyport/test/port"
 )
 
 // audience is the gateway's in the tokens.
@@ -155,11 +156,11 @@ func (g *Gateway) startIssuer() (*devissuer.Issuer, error) {
 
 // configure writes sallyport.yaml and the documents.
 func (g *Gateway) configure(issuer *devissuer.Issuer, database string) error {
-	console, err := freeAddress()
+	console, err := port.FreeAddress()
 	if err != nil {
 		return err
 	}
-	if g.Address, err = freeAddress(); err != nil {
+	if g.Address, err = port.FreeAddress(); err != nil {
 		return err
 	}
 	docs := strings.ReplaceAll(documents, "ISSUER", issuer.URL())
@@ -279,12 +280,4 @@ func (g *Gateway) Stop() error {
 		errs = append(errs, os.RemoveAll(g.dir))
 	}
 	return errors.Join(errs...)
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

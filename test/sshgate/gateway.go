@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sallyport-gateway/sallyport/internal/identity/devissuer"
+	"github.com/sallyport-gateway/sallyport/test/port"
 	"github.com/sallyport-gateway/sallyport/test/sshtest"
 )
 
@@ -124,10 +125,10 @@ func (g *Gateway) startIssuer() error {
 
 // configure writes sallyport.yaml, the documents and the files.
 func (g *Gateway) configure(o Options) (err error) {
-	if g.Console, err = freeAddress(); err != nil {
+	if g.Console, err = port.FreeAddress(); err != nil {
 		return err
 	}
-	if g.Address, err = freeAddress(); err != nil {
+	if g.Address, err = port.FreeAddress(); err != nil {
 		return err
 	}
 	files := map[string][]byte{"sallyport.yaml": fmt.Appendf(nil, `listen:
@@ -277,12 +278,4 @@ func (g *Gateway) Stop() error {
 		errs = append(errs, os.RemoveAll(g.Dir))
 	}
 	return errors.Join(errs...)
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
