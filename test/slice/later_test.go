@@ -2,14 +2,17 @@ package slice_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-gateway/sallyport/test/pgtest"
 )
 
 const (
 	leaking = "CREATE OR REPLACE VIEW shown AS SELECT id, ssn AS city FROM customers"
+	back    = "CREATE OR REPLACE VIEW shown AS SELECT id, city FROM customers"
 	ofShown = "SELECT city FROM shown WHERE id = 1"
 )
 
@@ -81,5 +84,252 @@ func TestMorePortalsThanQuestions(t *testing.T) {
 		if strings.Contains(answer, "E(") || strings.Contains(answer, "closed") || strings.Contains(answer, "silence") {
 			t.Fatalf("%d: %s", i, answer)
 		}
+	}
+}
+
+// TestWhatRunsLaterComesInTheOrderOfStorage has what is planned when it runs, or when its
+// transaction ends, run behind a statement that has the indexes back.
+func TestWhatRunsLaterComesInTheOrderOfStorage(t *testing.T) {
+	d := indexed
+	d.schema += `; CREATE TABLE noted (id int);
+		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO noted SELECT id FROM people WHERE region = 'X' LIMIT 1; RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER later AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note()`
+	d.functions += "  \"public.note()\": write\n"
+	const call, insert, noted = "SELECT first('X')", "INSERT INTO orders VALUES (0)", "SELECT id FROM noted"
+	bound := func(sql string) []step {
+		return []step{send("Z", mParse("n", sql), mSync()), send("Z", mBind("c", "n"), mAll(other), mExecute("c", 0), mSync())}
+	}
+	p := startTwins(t, "later_order", d)
+	p.play(queries(ofRegion))
+	for name, steps := range map[string][]step{
+		"copy":            slices.Concat(queries(ofRegion), bound("COPY ("+ofRegion+") TO STDOUT")),
+		"function":        slices.Concat(queries(ofRegion), bound(call)),
+		"execute":         slices.Concat(queries("PREPARE p AS "+call), bound("EXECUTE p")),
+		"temporary table": slices.Concat(queries(ofRegion), bound("CREATE TEMP TABLE mine AS "+ofRegion), queries("SELECT id FROM mine")),
+		"in a block": slices.Concat(queries(ofRegion, "BEGIN"), []step{send("Z", mParse("n", call), mBind("c", "n"), mSync())}, queries(other),
+			[]step{send("Z", mExecute("c", 0), mSync())}, queries("ROLLBACK")),
+		"cursor":                    queries("BEGIN", "DECLARE c CURSOR FOR "+call, other, "FETCH ALL FROM c", "ROLLBACK"),
+		"cursor, by Execute":        slices.Concat(queries("BEGIN", "DECLARE c CURSOR FOR "+call, other), []step{send("Z", mExecute("c", 0), mSync())}, queries("ROLLBACK")),
+		"cursor WITH HOLD":          queries("BEGIN", "DECLARE c CURSOR WITH HOLD FOR "+call, other, "COMMIT", "FETCH ALL FROM c"),
+		"WITH HOLD, in a text":      queries("DECLARE c CURSOR WITH HOLD FOR "+call+"; "+other, "FETCH ALL FROM c"),
+		"WITH HOLD, reset":          queries("DECLARE c CURSOR WITH HOLD FOR "+call+"; RESET ALL", "FETCH ALL FROM c"),
+		"WITH HOLD, a pipeline":     append(queries(ofRegion), send("Z", mAll("DECLARE c CURSOR WITH HOLD FOR "+call), mAll(other), mSync()), send("Z", mQuery("FETCH ALL FROM c"))),
+		"WITH HOLD, then a text":    append(queries(ofRegion), send("Z", mAll("DECLARE c CURSOR WITH HOLD FOR "+call), mQuery(other)), send("Z", mQuery("FETCH ALL FROM c"))),
+		"WITH HOLD, then RESET":     append(queries(ofRegion), send("Z", mAll("DECLARE c CURSOR WITH HOLD FOR "+call), mQuery("RESET ALL")), send("Z", mQuery("FETCH ALL FROM c"))),
+		"deferred":                  queries("BEGIN", insert, other, "COMMIT", noted),
+		"deferred, at once":         queries("BEGIN", insert, other, "SET CONSTRAINTS ALL IMMEDIATE", "COMMIT", noted),
+		"deferred, reset":           queries(insert+"; RESET ALL", noted),
+		"deferred, in a text":       queries(insert+"; "+other, noted),
+		"deferred, taken back":      queries("BEGIN", "SAVEPOINT s", insert, "SAVEPOINT t", "RESET ALL", "ROLLBACK TO t", "COMMIT", noted),
+		"deferred, a pipeline":      {send("Z", mQuery(ofRegion)), send("Z", mAll(insert), mAll(other), mSync()), send("Z", mQuery(noted))},
+		"deferred, pipelined reset": {send("Z", mQuery(ofRegion)), send("Z", mAll("BEGIN"), mAll(insert), mAll("RESET ALL"), mAll("COMMIT"), mSync()), send("Z", mQuery(noted))},
+		"deferred, bound before": {send("Z", mQuery(ofRegion)), send("Z", mParse("n", "COMMIT"), mSync()), send("Z", mAll("BEGIN"), mBind("c", "n"), mAll(insert), mAll(other), mExecute("c", 0), mSync()),
+			send("Z", mQuery(noted))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, db := range p.names {
+				pgtest.Query(t, p.w.pg, db, "DELETE FROM orders WHERE id = 0; TRUNCATE noted")
+			}
+			p.t = t
+			answers := strings.Join(p.play(steps), "\n")
+			if !strings.Contains(answers, `2000`) && !strings.Contains(answers, "one by one") && !strings.Contains(answers, "E(") {
+				t.Errorf("it was not run: %s", answers)
+			}
+		})
+	}
+}
+
+// TestWhatStandsBehindALongAnswerIsProved changes definitions while the target waits for a
+// long answer to be read, before it has analysed what comes next.
+func TestWhatStandsBehindALongAnswerIsProved(t *testing.T) {
+	w := the(t)
+	const long = "SELECT city, repeat('x', 4000) FROM shown, generate_series(1, 8000) WHERE id = 1"
+	const next = "SELECT id, city FROM above WHERE id = 1"
+	d := often
+	d.rules = strings.Replace(d.rules, `"delete"`, `"delete", "export"`, 1)
+	for name, message := range map[string][]byte{
+		"text":         mQuery("SELECT city, repeat('x', 4000) FROM customers, generate_series(1, 8000) WHERE id = 1; " + next),
+		"pipeline":     slices.Concat(mAll("SELECT city, repeat('x', 4000) FROM customers, generate_series(1, 8000) WHERE id = 1"), mAll(next), mSync()),
+		"bound before": slices.Concat(mParse("b", long), mBind("b", "b"), mParse("a", "COPY ("+next+") TO STDOUT"), mBind("a", "a"), mExecute("b", 0), mExecute("a", 0), mSync()),
+		"three":        mQuery("SELECT 1 FROM orders; SELECT city, repeat('x', 4000) FROM customers, generate_series(1, 8000) WHERE id = 1; " + next + "; " + next),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "later_long", d)
+			b := bareThrough(t, p.gw, "later_long", w.token(t, "mobile-agent"))
+			b.send(message)
+			got := b.until("D")
+			if name != "bound before" { // that has locked the view
+				pgtest.Query(t, w.pg, "later_long", leaking)
+			} else {
+				pgtest.Query(t, w.pg, "later_long", "CREATE OR REPLACE VIEW above AS SELECT id, ssn AS city FROM customers")
+			}
+			got += b.until("Z")
+			clean(t, "the answer", got)
+			if strings.Contains(got, "silence") {
+				t.Errorf("no answer: %.200s", got)
+			}
+		})
+	}
+	p := startTwins(t, "later_long", d)
+	b := bareThrough(t, p.gw, "later_long", w.token(t, "mobile-agent"))
+	for _, steps := range [][]step{queries(long + "; " + next + "; " + long), {send("Z", mAll(long), mAll(next), mAll(long), mSync())}} {
+		if got := converse(b, steps)[0]; strings.Count(got, "D[") != 16001 || strings.Contains(got, " E(") {
+			t.Errorf("where nothing changes: %d rows, %s", strings.Count(got, "D["), got[max(0, len(got)-200):])
+		}
+	}
+}
+
+// TestATextWithCopyIsProved: no question can stand behind data of the client's.
+func TestATextWithCopyIsProved(t *testing.T) {
+	w := the(t)
+	for name, before := range map[string][]step{"alone": nil, "in a block": queries("BEGIN"), "behind a savepoint": queries("BEGIN", "SAVEPOINT s")} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "later_copy", often)
+			b := bareThrough(t, p.gw, "later_copy", w.token(t, "mobile-agent"))
+			converse(b, append(queries(ofShown), before...))
+			pgtest.Query(t, w.pg, "later_copy", leaking)
+			text := ofShown + "; COPY orders FROM STDIN"
+			if name == "behind a savepoint" {
+				text = "ROLLBACK TO s; " + text
+			}
+			b.send(mQuery(text), mCopyDone()) // if there is no COPY, that is ignored
+			got := b.until("Z")
+			clean(t, "the answer", got)
+			if strings.Contains(got, "silence") {
+				t.Errorf("no answer: %s", got)
+			}
+		})
+	}
+}
+
+// TestWhatACursorKeepsIsProved changes a view for the moment in which a cursor is declared
+// that outlives its transaction.
+func TestWhatACursorKeepsIsProved(t *testing.T) {
+	w := the(t)
+	const declare = "DECLARE c CURSOR WITH HOLD FOR " + ofShown
+	for name, message := range map[string][]byte{"text": mQuery(declare), "pipeline": slices.Concat(mBind("", "d"), mExecute("", 0), mSync())} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "later_hold", often)
+			b := bareThrough(t, p.gw, "later_hold", w.token(t, "mobile-agent"))
+			converse(b, append(queries(ofShown), send("Z", mParse("d", declare), mSync())))
+			pgtest.Query(t, w.pg, "later_hold", leaking)
+			answers := converse(b, []step{send("Z", message)})
+			pgtest.Query(t, w.pg, "later_hold", back)
+			for _, answer := range append(answers, converse(b, queries(ofShown, "FETCH ALL FROM c"))...) {
+				clean(t, "the answer", answer)
+			}
+		})
+	}
+}
+
+// waits returns when somebody waits for a lock of a table.
+func waits(t *testing.T, w *world, database, table string) {
+	t.Helper()
+	until := time.Now().Add(20 * time.Second)
+	for len(pgtest.Query(t, w.pg, database, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = '"+table+"'::regclass")) == 0 {
+		if time.Now().After(until) {
+			t.Fatalf("nobody waits for %s", table)
+		}
+	}
+}
+
+// TestLocksThatGoWithASavepointProveNothing changes a view back behind a ROLLBACK TO, which
+// has given back the lock that was held on it.
+func TestLocksThatGoWithASavepointProveNothing(t *testing.T) {
+	w := the(t)
+	const count = "SELECT count(*) FROM orders"
+	for name, message := range map[string][]byte{
+		"text":     mQuery(ofShown + "; ROLLBACK TO s; " + count),
+		"pipeline": slices.Concat(mAll(ofShown), mAll("ROLLBACK TO s"), mAll(count), mSync()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startTwins(t, "later_savepoint", often)
+			b := bareThrough(t, p.gw, "later_savepoint", w.token(t, "mobile-agent"))
+			converse(b, queries(ofShown, "BEGIN", "SAVEPOINT s"))
+			pgtest.Query(t, w.pg, "later_savepoint", leaking)
+			holder := bareDirect(t, w, "later_savepoint")
+			converse(holder, queries("BEGIN", "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"))
+			b.send(message)
+			if name == "text" { // the other is told before it gets there
+				waits(t, w, "later_savepoint", "orders")
+			}
+			pgtest.Query(t, w.pg, "later_savepoint", back)
+			converse(holder, queries("ROLLBACK"))
+			answer := b.until("Z")
+			clean(t, "the answer", answer)
+			if strings.Contains(answer, "silence") {
+				t.Errorf("no answer: %s", answer)
+			}
+		})
+	}
+}
+
+// TestWhatARollbackLeavesIsProvedBefore: sequences and locks of the session tell how many
+// rows there were, though the transaction is rolled back.
+func TestWhatARollbackLeavesIsProvedBefore(t *testing.T) {
+	w := the(t)
+	d := often
+	d.schema += "; CREATE SEQUENCE counter; CREATE TABLE numbered (id serial, city text); CREATE TABLE more (id int GENERATED ALWAYS AS IDENTITY, city text)"
+	for name, c := range map[string]struct{ text, left string }{
+		"nextval":  {"SELECT nextval('counter') FROM shown WHERE city LIKE '0%'", "SELECT is_called FROM counter"},
+		"setval":   {"SELECT setval('counter', 1, true) FROM shown WHERE city LIKE '0%'", "SELECT is_called FROM counter"},
+		"serial":   {"INSERT INTO numbered (city) SELECT 'x' FROM shown WHERE city LIKE '0%'", "SELECT is_called FROM numbered_id_seq"},
+		"identity": {"INSERT INTO more (city) SELECT 'x' FROM shown WHERE city LIKE '0%'", "SELECT is_called FROM more_id_seq"},
+		"merged": {"MERGE INTO numbered n USING (SELECT city FROM shown WHERE city LIKE '0%') s ON n.city = s.city WHEN NOT MATCHED THEN INSERT (city) VALUES ('x')",
+			"SELECT is_called FROM numbered_id_seq"},
+	} {
+		for how, message := range map[string][]byte{"text": mQuery(c.text), "pipeline": slices.Concat(mAll(c.text), mSync())} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				p := startTwins(t, "later_left", d)
+				b := bareThrough(t, p.gw, "later_left", w.token(t, "mobile-agent"))
+				if before := converse(b, append(queries("BEGIN"), send("Z", message), send("Z", mQuery("ROLLBACK")))); strings.Contains(strings.Join(before, ""), "42501") {
+					t.Fatalf("refused: %s", before)
+				}
+				converse(b, queries("BEGIN"))
+				pgtest.Query(t, w.pg, "later_left", leaking)
+				b.send(message)
+				b.until("Z")
+				if left := pgtest.Query(t, w.pg, "later_left", c.left); left[0][0] != "false" && left[0][0] != "f" {
+					t.Errorf("it is left: %v", left)
+				}
+			})
+		}
+	}
+}
+
+// TestAPortalThatAFailedTextDeclaredAgainIsProved: what runs is what was bound.
+func TestAPortalThatAFailedTextDeclaredAgainIsProved(t *testing.T) {
+	w := the(t)
+	p := startTwins(t, "later_portal", often)
+	b := bareThrough(t, p.gw, "later_portal", w.token(t, "mobile-agent"))
+	converse(b, append(queries(ofShown), send("Z", mParse("n", ofShown), mSync())))
+	converse(b, queries("BEGIN"))
+	pgtest.Query(t, w.pg, "later_portal", leaking)
+	for i, answer := range converse(b, []step{send("Z", mBind("a", "n"), mSync()), send("Z", mQuery("SAVEPOINT s")), send("Z", mQuery("SELECT 1; DECLARE a CURSOR FOR SELECT 2")),
+		send("Z", mQuery("ROLLBACK TO s")), send("Z", mExecute("a", 0), mSync())}) {
+		clean(t, fmt.Sprint("the answer to ", i), answer)
+	}
+}
+
+// TestNoTwinIsMadeInATransactionBlock: it would stay in the time zone of its guard.
+func TestNoTwinIsMadeInATransactionBlock(t *testing.T) {
+	w := the(t)
+	p := startTwins(t, "later_block", often)
+	for name, begin := range map[string]func(run []byte) step{
+		"pipeline": func(run []byte) step { return send("Z", run, mAll("BEGIN"), mSync()) },
+		"flushed":  func(run []byte) step { return send("C", run, mFlush()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := bareThrough(t, p.gw, "later_block", w.token(t, "mobile-agent"))
+			run := slices.Concat(mBind("", "q"), mExecute("", 0))
+			steps := []step{send("Z", mParse("q", ofShown), mSync()), send("Z", run, mSync()), send("Z", run, mSync()), begin(run)}
+			if name == "flushed" {
+				steps = append(steps, send("Z", mAll("BEGIN"), mSync()))
+			}
+			answers := converse(b, append(steps, queries("SELECT now() - now(), current_setting('TimeZone')", "ROLLBACK")...))
+			if zone := answers[len(answers)-2]; !strings.Contains(zone, `"UTC"]`) {
+				t.Errorf("the zone of the guard: %s", zone)
+			}
+		})
 	}
 }

@@ -205,6 +205,7 @@ func changedFault() *wire.Fault {
 func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 	p := &s.prover
 	f, p.failure = p.failure, nil
+	defer func() { p.told = false }()
 	writes := p.wrote || slices.ContainsFunc(p.doubts, func(d doubt) bool { return d.writes })
 	switch {
 	case p.stale: // a text was not run, and so is not in doubt
@@ -225,6 +226,9 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 	}
 	changed := p.changed
 	p.doubts, p.changed, p.marked = p.doubts[:0], false, false
+	if p.told {
+		return false, nil, s.tooLate()
+	}
 	if changed && !writes && f == nil && p.first == nil && s.status == wire.StatusIdle && !s.started && s.replays() {
 		p.attempts++
 		p.replaying = true
@@ -239,16 +243,44 @@ func (s *session) outcome() (ok bool, f *wire.Fault, err error) {
 	return false, f, nil
 }
 
-// sure proves everything that was sent, because its answers cannot be kept back
-// any longer. If that cannot be done the session ends.
+// sure proves everything that was answered, because it cannot be kept back any longer.
+// If that cannot be done the session ends.
 func (s *session) sure() error {
 	if len(s.prover.doubts) == 0 {
 		return nil
 	}
 	proved, err := s.prove()
-	if err != nil || proved {
+	if err != nil {
 		return err
 	}
+	if !proved {
+		return s.tooLate()
+	}
+	s.prover.told = len(s.prover.doubts) > 0
+	return nil
+}
+
+// waiting reports whether a command could still have to be analysed at the target: it
+// has not begun to answer, or has more statements.
+func (s *session) waiting(command uint64) bool {
+	for i := range s.queue {
+		e := &s.queue[i]
+		if e.command != command || e.typ != wire.Execute && e.typ != wire.Query {
+			continue
+		}
+		begun := e.done
+		if e.answering() {
+			begun++
+		}
+		if i > 0 || begun < len(e.shape.Statements) {
+			return true
+		}
+	}
+	return false
+}
+
+// tooLate ends the session: something was passed on of what does not stand.
+func (s *session) tooLate() error {
 	s.gate.End(gate.EndProtocol, fatal(codeSerialization,
 		"terminating connection: definitions at the target changed while a statement was using them; connect and run it again"))
 	return s.gate.Err()

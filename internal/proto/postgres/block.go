@@ -69,9 +69,13 @@ func (s *session) separately(shape *sql.Shape) *wire.Fault {
 	}
 	aborted := s.aborted()
 	reverts := goesOn(shape, func(st sql.Statement) bool { return takesBack(st) || aborted && leaves(st) })
-	unknown := aborted && reverts || goesOn(shape, endsTransaction) || s.started && (s.status == wire.StatusIdle || s.leaving != 0)
+	unknown := aborted && reverts || goesOn(shape, endsTransaction) || s.started && (s.status == wire.StatusIdle || s.leaving != 0) ||
+		beforehand(shape, shape) && goesOn(shape, leaves)
 	var f *wire.Fault
 	switch {
+	case (s.code.later || s.runsLater(shape)) && (len(shape.Statements) > 1 || s.started) && slices.ContainsFunc(shape.Statements, resets):
+		f = fault(codePrivilege, "a text that resets is not sent together with what a transaction runs at its end (a deferred trigger, a cursor WITH HOLD): that could read a table in the order of an index over labelled columns")
+		f.Hint = "Send its statements one by one."
 	case reverts && s.catalog.order() != sql.OrderStorage && (shape.Unordered || s.env.Temporary.Len() > 0):
 		f = fault(codePrivilege, "a text that ends a transaction or resets, and then reads a table with an index over labelled columns, is not sent: its rows could come in the order of that")
 		f.Hint = "Send its statements one by one."

@@ -236,7 +236,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	}
 	p.binds++
 	po := &portal{name: pname, statement: p, command: permit.Command(), generation: s.gate.PolicyGeneration(),
-		sync: s.syncs + 1, columns: p.columns, shape: shape, refs: slices.Clone(s.subject.refs[1:])}
+		sync: s.syncs + 1, columns: p.columns, shape: shape, unordered: s.unordered(shape), refs: slices.Clone(s.subject.refs[1:])}
 	// The message was decoded in full and holds nothing else, so framing it
 	// again gives the same bytes.
 	if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
@@ -281,6 +281,10 @@ func (s *session) execute(ctx context.Context, n int) error {
 	e := expect{typ: wire.Execute, command: p.command, shape: p.statement.shape, columns: p.columns, stream: &p.stream}
 	s.msg = wire.AppendExecute(s.messageBuffer(), p.name, rows)
 	if p.cursor {
+		if p.doubt != nil { // of what was bound before a text that may have declared it
+			e.marks = s.marks()
+			s.proveExecute(p)
+		}
 		return s.again(ctx, p.statement, gate.Run, s.msg, e)
 	}
 	if p.generation != s.gate.PolicyGeneration() {
@@ -290,6 +294,9 @@ func (s *session) execute(ctx context.Context, n int) error {
 	if !s.still(p) {
 		return s.failUnjudged(ctx, p.statement.record,
 			fault(codeStatementName, "what this statement runs by its name is another statement now: bind it again"))
+	}
+	if err := s.arrangeAgain(p); err != nil {
+		return err
 	}
 	e.marks = p.doubt != nil && s.marks()
 	if err := p.stream.Write(s.msg); err != nil {
@@ -326,6 +333,11 @@ func (s *session) again(ctx context.Context, p *prepared, phase gate.Phase, msg 
 		s.revertAll(&e)
 		return s.fail(f)
 	}
+	if phase == gate.Run {
+		if err := s.arrange(p.shape); err != nil {
+			return err
+		}
+	}
 	if err := s.up.Send(permit, msg); err != nil {
 		return s.gateError(err)
 	}
@@ -351,6 +363,9 @@ func (s *session) sync() error {
 		s.skip = false
 		s.ans = wire.AppendReadyForQuery(s.answers(), s.status)
 		return s.flush()
+	}
+	if err := s.arrangeEnd(); err != nil {
+		return err
 	}
 	s.skip = false
 	if err := s.askAll(true); err != nil {

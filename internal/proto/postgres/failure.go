@@ -33,6 +33,11 @@ func (s *session) failed(front *expect, n int) error {
 		// FATAL or PANIC: the target closes the connection now.
 		if len(s.prover.doubts) > 0 {
 			s.ans, s.prover.doubts = s.ans[:min(s.prover.mark, len(s.ans))], nil
+			if s.partial {
+				s.ans = s.ans[:0]
+				s.gate.End(gate.EndTarget, f)
+				return s.gate.Err()
+			}
 			f = fatal(f.Code, "terminating connection: the target ended it")
 			s.ans = f.Append(s.ans, wire.ErrorResponse)
 		}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
@@ -134,10 +135,15 @@ func (s *session) applyNames(text *prepared) []undo {
 			keep(s.setStatement(p))
 		case sql.KindDeclare:
 			p := text.named(st)
+			po := &portal{name: st.Name, statement: p, cursor: true, sync: s.syncs, columns: -1}
 			if old := s.portals[st.Name]; old != nil && !single {
 				p.merge(old.statement)
+				if old.doubt != nil {
+					d := *old.doubt
+					d.stream, po.doubt = cmp.Or(d.stream, &old.stream), &d
+				}
 			}
-			keep(s.setPortal(&portal{name: st.Name, statement: p, cursor: true, sync: s.syncs, columns: -1}))
+			keep(s.setPortal(po))
 		case sql.KindDeallocate:
 			if single {
 				keep(s.dropStatement(st.Name))

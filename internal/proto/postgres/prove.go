@@ -44,6 +44,7 @@ type prover struct {
 	marked    bool     // an expect in the queue says where that is
 	changed   bool     // they were judged by definitions that are no more
 	stale     bool     // a statement was not run for that
+	told      bool     // answers were passed on while others are in doubt
 	wrote     bool     // the pipeline has run what does more than read
 	failure   *wire.Fault
 	replay    []byte  // the pipeline since a question in front of a Bind; nil if it is not kept
@@ -59,6 +60,7 @@ type doubt struct {
 	stream  *gate.Stream // for the question; nil if that went with the statement
 	asked   bool
 	writes  bool
+	loose   bool // a savepoint may have given its locks back
 	judged  []judged
 }
 
@@ -100,9 +102,22 @@ func drops(shape *sql.Shape) bool {
 	})
 }
 
-// reads reports whether a shape changes nothing.
+// reads reports whether a shape changes nothing, and leaves nothing behind.
 func reads(shape *sql.Shape) bool {
-	return shape.Effects&^(gate.EffectRead|gate.EffectExport) == 0
+	return shape.Effects&^(gate.EffectRead|gate.EffectExport) == 0 && !shape.Lasts && !holds(shape)
+}
+
+// holds reports whether a text declares a cursor that outlives its transaction: its rows
+// are kept at the target then.
+func holds(shape *sql.Shape) bool {
+	return slices.ContainsFunc(shape.Statements, func(st sql.Statement) bool { return st.Hold })
+}
+
+// beforehand reports whether a text is asked about in front in a transaction block, too:
+// what it does is not all taken back with the block, or it takes data of the client's, and
+// no question can stand behind it.
+func beforehand(shape, own *sql.Shape) bool {
+	return shape.Lasts || len(own.Statements) > 1 && copyFollow(own) == gate.FollowInput
 }
 
 // ends reports whether a text with more than one statement ends a transaction.
@@ -151,8 +166,9 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 	}
 	copies := copyFollow(own) == gate.FollowInput
 	harmless, idle := reads(e.shape), s.status == wire.StatusIdle && !s.started
-	front := !harmless && (idle || ends(own))
-	behind := !copies && (harmless || !idle || ends(own))
+	early := beforehand(e.shape, own)
+	front := early || !harmless && (idle || ends(own))
+	behind := !copies && (harmless || !idle && !early || ends(own))
 	var messages []byte
 	if front {
 		var ask expect
@@ -184,7 +200,7 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 			s.msg = append(s.msg, controlMessages[controlSync]...)
 			e.behind = ask.ask
 		}
-		d := doubt{q: q, command: e.command, asked: true, writes: !harmless,
+		d := doubt{q: q, command: e.command, asked: true, writes: !harmless, loose: slices.ContainsFunc(own.Statements, leaves),
 			judged: []judged{{inspector: s.inspector, temporary: s.env.Temporary, text: s.source, message: s.msg[wire.HeaderSize : size-1], masks: s.subject.masks, shape: own}}}
 		for _, p := range s.subject.refs {
 			d.judged = append(d.judged, p.judged())
@@ -236,7 +252,7 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 	}
 	if copies := copyFollow(po.statement.shape) == gate.FollowInput; copies && s.status != wire.StatusIdle {
 		return bind
-	} else if reads(shape) || s.status != wire.StatusIdle && s.leaving == 0 {
+	} else if reads(shape) || s.status != wire.StatusIdle && s.leaving == 0 && !shape.Lasts {
 		if t := s.twinned(po.statement, shape); t != nil && len(bind) <= maxReplay {
 			return s.bindTwin(po, t, body)
 		}
@@ -262,15 +278,18 @@ func (s *session) proveExecute(po *portal) {
 		return
 	}
 	d := *po.doubt
-	d.stream = &po.stream
+	if d.stream == nil {
+		d.stream = &po.stream
+	}
 	po.doubt = nil
 	s.doubt(d)
 }
 
 // proveBefore proves what is in doubt before a transaction ends, because what was
-// written is permanent then, and before the questions are dropped.
+// written is permanent then, before locks are given back, and before the questions are
+// dropped.
 func (s *session) proveBefore(shape *sql.Shape) error {
-	if len(s.prover.doubts) == 0 || !drops(shape) && !slices.ContainsFunc(shape.Statements, endsTransaction) {
+	if len(s.prover.doubts) == 0 || !drops(shape) && !slices.ContainsFunc(shape.Statements, leaves) {
 		return nil
 	}
 	return s.settle()
@@ -281,7 +300,8 @@ func (s *session) proveBefore(shape *sql.Shape) error {
 // they were judged, all is well. If something has, it may have been changed back
 // and forth; only inside of an open transaction block, whose locks keep what
 // belongs to relations as it was for the statements, it is enough that they would
-// be judged alike now. It reports whether they may be answered.
+// be judged alike now. It reports whether what was answered so far may
+// be passed on. What the target may not have analysed yet stays in doubt.
 func (s *session) prove() (bool, error) {
 	ctx := context.Background() // bounded by Probe
 	in, err := s.catalog.fresh(ctx, s.gateway)
@@ -293,15 +313,17 @@ func (s *session) prove() (bool, error) {
 		s.gate.End(gate.EndTarget, err)
 		return false, s.gate.Err()
 	}
+	block := s.status == wire.StatusInTx && s.leaving == 0
 	for i := range s.prover.doubts {
-		for _, j := range s.prover.doubts[i].judged {
-			if in != j.inspector && (s.status != wire.StatusInTx || !s.same(ctx, in, j)) {
+		d := &s.prover.doubts[i]
+		for _, j := range d.judged {
+			if in != j.inspector && (!block || d.loose || !s.same(ctx, in, j)) {
 				s.prover.changed = true
 				return false, nil
 			}
 		}
 	}
-	s.prover.doubts = s.prover.doubts[:0]
+	s.prover.doubts = slices.DeleteFunc(s.prover.doubts, func(d doubt) bool { return !s.waiting(d.command) })
 	return true, nil
 }
 

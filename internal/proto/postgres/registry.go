@@ -70,6 +70,7 @@ type portal struct {
 	shape      *sql.Shape  // of the statement and of what it runs by name; nil for a cursor
 	cursor     bool        // made by DECLARE: it has no stream
 	doubt      *doubt      // what is to be proved when it runs; nil when it was
+	unordered  bool        // see arrangeAgain
 	twin       *twin       // in place of the statement
 	refs       []*prepared // what it runs by name
 }

@@ -38,6 +38,8 @@ type expect struct {
 	behind  *asking
 	within  *asking // of a Query: the question in its text, until it is answered
 	left    int     // statements of the text that come before it
+	done    int     // statements of the text that have been answered
+	sure    bool    // what the statement that answers answers was proved
 	marks   bool    // the answers in doubt begin with this one
 	own     bool    // a Sync of the gateway's own: the client is not told
 	kept    bool    // a Parse that the target was not sent: it has the statement
@@ -90,6 +92,9 @@ func (s *session) drive() error {
 	return s.flush()
 }
 
+// answering reports whether rows or data have come of a statement.
+func (e *expect) answering() bool { return e.bytes > 0 }
+
 // errCopyIn stops drive: the target waits for data of the client.
 var errCopyIn = errors.New("copy in")
 
@@ -131,6 +136,7 @@ func (s *session) settle() error {
 	if s.prover.replaying {
 		return s.rewind()
 	}
+	s.twins.wanted = nil // what comes before a Sync may not be what came before now
 	ok, f, err := s.outcome()
 	switch {
 	case err != nil:
@@ -188,9 +194,15 @@ func (s *session) flush() error {
 		if len(s.ans)-s.prover.mark < maxHeld {
 			return nil
 		}
-		if err := s.sure(); err != nil {
-			return err
+		if len(s.queue) == 0 || !s.queue[0].sure {
+			if err := s.sure(); err != nil {
+				return err
+			}
 		}
+		if len(s.queue) > 0 {
+			s.queue[0].sure = s.queue[0].answering()
+		}
+		s.prover.mark = 0
 	}
 	var command uint64
 	if len(s.queue) > 0 {
@@ -199,7 +211,7 @@ func (s *session) flush() error {
 		command = s.last
 	}
 	err := s.gate.Answer(command, s.ans)
-	s.ans = s.ans[:0]
+	s.ans, s.partial = s.ans[:0], s.within
 	return err
 }
 
@@ -344,6 +356,7 @@ func (s *session) complete(front *expect, typ byte, n int) error {
 		return nil
 	}
 	front.columns, front.rows, front.bytes, front.copying = -1, 0, 0, 0
+	front.done, front.sure = front.done+1, false
 	if front.within != nil {
 		if front.left--; front.left == 0 {
 			front.ask, front.within = front.within, nil

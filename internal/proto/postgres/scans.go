@@ -34,19 +34,51 @@ func setScans(verb, value string) []byte {
 	return b
 }
 
-// arrange switches scans before a command is planned that has just been allowed, and
-// notes what the target owes for it. The setting is the session's, but goes with a
-// transaction that fails. Where nothing waits for a Sync it has one of its own: some
-// commands cannot have anything before them in their transaction.
+// unordered reports whether a command that is under decision is to be planned without
+// scans in the order of an index.
+func (s *session) unordered(shape *sql.Shape) bool {
+	return shape.Unordered && s.catalog.order() != sql.OrderStorage && s.hides()
+}
+
+// runsLater reports whether a text can leave behind what is planned or run at the end of
+// its transaction: a deferred trigger, the query of a cursor that outlives it.
+func (s *session) runsLater(shape *sql.Shape) bool {
+	return len(s.gate.Target.Marks) > 0 && shape.Unordered && s.catalog.order() != sql.OrderStorage && (shape.Runs && !reads(shape) || holds(shape))
+}
+
+// arrange switches scans before a command is planned that has just been allowed.
 func (s *session) arrange(shape *sql.Shape) error {
-	want := s.scans
 	switch {
 	case s.aborted():
-	case shape.Unordered && s.catalog.order() != sql.OrderStorage && s.hides():
-		want = scansUnordered
+	case s.unordered(shape) || s.code.later:
+		return s.switchScans(scansUnordered)
 	case s.scans != scansAsBegun && len(shape.Facts.Tables) > 0:
-		want = scansAll
+		return s.switchScans(scansAll)
 	}
+	return nil
+}
+
+// arrangeAgain does so before a portal runs: COPY, EXECUTE, functions and others are
+// planned only then, and what came between may have switched the scans on.
+func (s *session) arrangeAgain(po *portal) error {
+	if s.aborted() || !po.unordered && !s.code.later {
+		return nil
+	}
+	return s.switchScans(scansUnordered)
+}
+
+// arrangeEnd does so before a Sync, which can end a transaction.
+func (s *session) arrangeEnd() error {
+	if s.aborted() || s.skip || !s.code.later {
+		return nil
+	}
+	return s.switchScans(scansUnordered)
+}
+
+// switchScans sets the scans and notes what the target owes for it. The setting is the
+// session's, but goes with a transaction that fails. Where nothing waits for a Sync it has
+// one of its own: some commands cannot have anything before them in their transaction.
+func (s *session) switchScans(want scans) error {
 	if want == s.scans {
 		return nil
 	}
@@ -80,6 +112,10 @@ func (s *session) doubtScans() {
 		s.scans = scansDoubtful
 	}
 }
+
+// resets reports whether a statement can take back what was set before it, and its
+// transaction goes on.
+func resets(st sql.Statement) bool { return takesBack(st) && st.Kind != sql.KindRollback }
 
 // takesBack reports whether a statement can take back what was set before it.
 func takesBack(st sql.Statement) bool {

@@ -108,7 +108,8 @@ type session struct {
 	*work          // nil while the session is idle
 	msg     []byte // the message being built; pooled while the session is busy
 	ans     []byte // answers not yet sent; pooled while the session is busy
-	partial bool   // the client has got only a part of a message
+	within  bool   // ans ends in the middle of a message
+	partial bool   // the client has got only a part of one, and nothing can be said to it
 
 	calls   callbacks
 	began   time.Time               // when the target got what it works on; kept for limits only

@@ -74,7 +74,7 @@ func (s *session) pass(typ byte, n int) error {
 		s.ans = append(dst, body...)
 		return nil
 	}
-	s.ans, s.partial = dst, true // nothing can be said to the client until it has the rest
+	s.ans, s.within = dst, true
 	for n > 0 {
 		b, err := s.out.chunk(n)
 		if err != nil {
@@ -88,7 +88,7 @@ func (s *session) pass(typ byte, n int) error {
 		}
 		s.ans = append(s.ans, b...)
 	}
-	s.partial = false
+	s.within = false
 	return nil
 }
 

@@ -54,6 +54,8 @@ type temporaries struct {
 type code struct {
 	ever bool
 	open bool // in the transaction that is open, which may run more of it at its end
+	// later says that its end plans or runs what may read in the order of an index
+	later bool
 }
 
 // track notes what a text that is being sent may do to temporary relations.
@@ -63,8 +65,9 @@ func (s *session) track(shape *sql.Shape) {
 	}
 	s.twins.moved = s.twins.moved || shape.Moves()
 	if shape.Runs {
-		s.code = code{true, true}
+		s.code.ever, s.code.open = true, true
 	}
+	s.code.later = s.code.later || s.runsLater(shape)
 	if s.temp == nil {
 		if !shape.Temporaries {
 			return
@@ -285,7 +288,7 @@ func (s *session) knowTemporaries(rows []sql.TemporaryRow, failed bool) {
 
 // settledTemporaries is called when no transaction is open any more.
 func (s *session) settledTemporaries() {
-	s.code.open = false
+	s.code.open, s.code.later = false, false
 	if t := s.temp; t != nil && t.again {
 		t.again, t.stale = false, true
 	}

@@ -161,7 +161,7 @@ func (s *session) doubtful() *gate.Stream {
 func (s *session) makeTwin(stream *gate.Stream) error {
 	t := s.twins.wanted
 	s.twins.wanted = nil
-	if t == nil {
+	if t == nil || s.begins() { // in a block the zone would stay
 		return nil
 	}
 	if p := t.of; p != nil {

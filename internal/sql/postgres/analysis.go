@@ -73,6 +73,7 @@ type analysis struct {
 	pins          []pin
 	watched       watched
 	runs          bool // code of users runs, which finds relations by the search path
+	lasts         bool // how many rows it writes, a sequence tells
 	temporaries   bool // temporary relations may come, go or change
 	creations     []Creation
 	answers       []resultLabels

@@ -84,6 +84,7 @@ func (a *analysis) insertSource(q *pg_query.SelectStmt, sc *scope) {
 		}
 		return
 	}
+	a.lasts = true // the default of a column can count the rows
 	a.selectStmt(q, sc)
 }
 
@@ -232,7 +233,7 @@ func (a *analysis) mergeWhen(w *pg_query.MergeWhenClause, it *item, rel *Relatio
 		event = triggerUpdate
 	case pg_query.CmdType_CMD_INSERT:
 		a.add(gate.EffectWrite)
-		event = triggerInsert
+		a.lasts, event = true, triggerInsert
 	case pg_query.CmdType_CMD_DELETE:
 		a.add(gate.EffectDelete)
 		event = triggerDelete

@@ -120,6 +120,9 @@ type Shape struct {
 	// Unordered says that rows could come in the order of an index over labelled
 	// columns, so that the text is to be planned without Scans.
 	Unordered bool
+	// Lasts says that not all of what the text does is taken back with its transaction:
+	// sequences, locks of the session, messages.
+	Lasts bool
 	// Temporaries says that temporary relations may come, go or change.
 	Temporaries bool
 	// Creations are the temporary tables that the text makes.
@@ -264,7 +267,7 @@ func (a *analysis) variant() *variant {
 	}
 	v := &variant{
 		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
-			Runs: a.runs, Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
+			Runs: a.runs, Lasts: a.lasting(), Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
 		analysed: &analysed{in: a.in, edits: a.edits, always: len(a.pins) > 0 || slices.ContainsFunc(a.edits, func(e edit) bool { return e.always }),
 			pins: a.pins, costly: a.costly, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}
@@ -331,7 +334,8 @@ func Combine(shapes ...*Shape) *Shape {
 		}
 		out.Creations = append(out.Creations, s.Creations...)
 		out.answers = append(out.answers, s.answers...)
-		out.Runs, out.Temporaries, out.Unordered = out.Runs || s.Runs, out.Temporaries || s.Temporaries, out.Unordered || s.Unordered
+		out.Runs, out.Lasts = out.Runs || s.Runs, out.Lasts || s.Lasts
+		out.Temporaries, out.Unordered = out.Temporaries || s.Temporaries, out.Unordered || s.Unordered
 		if i == 0 {
 			out.Statements = s.Statements
 		}

@@ -309,3 +309,25 @@ func TestNestedRecursiveQueriesAreBounded(t *testing.T) {
 		t.Log("understood within the bound")
 	}
 }
+
+func TestWhatARollbackLeavesIsKnown(t *testing.T) {
+	fresh(t, "lasting", "CREATE TABLE people (id int PRIMARY KEY, email text)", "CREATE TABLE numbered (id serial, email text)", "CREATE SEQUENCE counter",
+		"CREATE VIEW counts AS SELECT nextval('counter') AS n FROM people", "CREATE TABLE coded (code text DEFAULT 'x' || nextval('counter'), email text)",
+		"CREATE FUNCTION note() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE FUNCTION look() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+	in := inspector(t, "lasting", map[string][]string{"pii": {"public.people.email"}}, map[string]gate.Effects{"public.note()": gate.EffectWrite, "public.look()": gate.EffectRead})
+	for text, want := range map[string]bool{
+		"SELECT nextval('counter') FROM people": true, "SELECT setval('counter', id) FROM people": true, "SELECT setseed(0.5) FROM people": true,
+		"SELECT n FROM counts": true, "SELECT pg_try_advisory_xact_lock(id) FROM people": true, "SELECT pg_advisory_unlock_all() FROM people": true,
+		"SELECT pg_logical_emit_message(false, 'a', 'b') FROM people": true, "SELECT set_config('application_name', 'x', false) FROM people": true,
+		"INSERT INTO numbered (email) SELECT 'x' FROM people": true, "WITH p AS (SELECT id FROM people) INSERT INTO numbered (email) SELECT 'x' FROM p": true,
+		"INSERT INTO coded (email) VALUES ('x')": true, "MERGE INTO numbered n USING people p ON n.id = p.id WHEN NOT MATCHED THEN INSERT (email) VALUES ('x')": true,
+		"SELECT note()": true, "PREPARE p AS SELECT nextval('counter') FROM people": true,
+		"SELECT id FROM people": false, "SELECT look()": false, "INSERT INTO numbered (email) VALUES ('x')": false, "UPDATE numbered SET email = 'x'": false,
+		"DELETE FROM numbered": false, "MERGE INTO numbered n USING people p ON n.id = p.id WHEN MATCHED THEN DELETE": false,
+		"SET application_name = 'x'": false, "SELECT set_config('application_name', 'x', false)": false, "BEGIN": false,
+	} {
+		if got := inspect(t, in, text).Shape.Lasts; got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
 )
 
@@ -161,6 +162,18 @@ func (s *Shape) watch() {
 
 // Moves reports whether settings may be others while the text runs, or behind it.
 func (s *Shape) Moves() bool { return s.Runs || len(s.Facts.Settings) > 0 }
+
+// lasting reports whether not all of what was found is taken back with a transaction.
+func (a *analysis) lasting() bool {
+	return a.lasts || a.runs && a.effects&^(gate.EffectRead|gate.EffectExport) != 0 ||
+		len(a.facts.settings) > 0 && len(a.facts.tables) > 0 || slices.ContainsFunc(a.facts.functions, func(name string) bool {
+		switch name {
+		case "pg_catalog.nextval", "pg_catalog.setval", "pg_catalog.setseed", "pg_catalog.pg_logical_emit_message":
+			return true
+		}
+		return strings.Contains(name, "_advisory_")
+	})
+}
 
 // watchable reports whether a statement can be sent together with a question:
 // it is planned, so it reads definitions, and it may stand in a transaction.
