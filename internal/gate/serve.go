@@ -142,8 +142,7 @@ func (c *connection) guard(f func() error) {
 	log := c.g.cfg.Log
 	defer func() {
 		if r := recover(); r != nil {
-			c.g.count.Panics.Add(1)
-			log.Error("panic in a connection", "protocol", c.protocol.Name(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			c.g.Panicked("a connection of "+c.protocol.Name(), r)
 		}
 	}()
 	if err := f(); err != nil {
@@ -151,6 +150,15 @@ func (c *connection) guard(f func() error) {
 		log.LogAttrs(context.Background(), slog.LevelInfo, "connection ended", slog.String("protocol", c.protocol.Name()),
 			slog.String("remote", c.conn.RemoteAddr().String()), slog.Any("error", err))
 	}
+}
+
+// Panicked counts and logs a panic that somebody has recovered, who keeps it inside of
+// what it is about: a connection, a session, a snapshot. The gate itself guards the
+// goroutines that it has started; a protocol does so in each that it starts and that reads
+// what a client or a target has sent.
+func (g *Gateway) Panicked(where string, value any) {
+	g.count.Panics.Add(1)
+	g.cfg.Log.Error("panic", "in", where, "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
 }
 
 // Run serves the rest of the session by f, in the way of Config.Loop: when Serve,

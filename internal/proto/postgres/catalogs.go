@@ -91,6 +91,11 @@ func (e *catalog) current(ctx context.Context, g *gate.Gateway) (*sql.Inspector,
 	if time.Since(time.Unix(0, e.checked.Load())) > refreshInterval && e.refresh.TryLock() {
 		go func() { // bounded by Probe
 			defer e.refresh.Unlock()
+			defer func() {
+				if r := recover(); r != nil {
+					g.Panicked("the catalog of target "+e.target.Name, r)
+				}
+			}()
 			if err := e.probe(context.WithoutCancel(ctx), g); err != nil {
 				e.owner.log.Error("catalog not compared", "target", e.target.Name, "error", err)
 			}

@@ -78,7 +78,12 @@ func (s *session) copyIn() error {
 	}
 	s.gate.Block() // until the session is idle again: two goroutines wait from now on
 	answered := make(chan error, 1)
-	go func() { answered <- s.drive() }() // ends with the COPY, or with the session
+	go func() { // ends with the COPY, or with the session
+		err := errPanicked
+		defer func() { answered <- err }()
+		defer s.recovered()
+		err = s.drive()
+	}()
 	return s.copyData(stream, extended, answered)
 }
 

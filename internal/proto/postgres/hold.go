@@ -47,6 +47,7 @@ func (s *session) startWait(w gate.Held) {
 // watch waits for the client to leave or to send more.
 func (s *session) watch(h *holding) {
 	defer close(h.watched)
+	defer s.recovered()
 	if s.in.buffered() > 0 {
 		return // it already sent more; it is there
 	}

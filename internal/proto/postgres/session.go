@@ -186,6 +186,17 @@ func (s *session) serve(ctx context.Context) error {
 	}
 }
 
+// errPanicked is why a session ended in which a goroutine has panicked.
+var errPanicked = errors.New("internal error")
+
+// recovered keeps a panic inside the session (gate.Gateway.Panicked).
+func (s *session) recovered() {
+	if r := recover(); r != nil {
+		s.gateway.Panicked("a session of postgres", r)
+		s.gate.End(gate.EndProtocol, errPanicked)
+	}
+}
+
 var errTerminate = errors.New("client terminated")
 
 // message handles one message of the client.

@@ -3,9 +3,7 @@ package ssh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -115,13 +113,11 @@ func (a *accepted) wait() {
 	}
 }
 
-// recovered keeps a panic inside its connection: the gate guards only the goroutine
-// that it started. It is deferred in each goroutine that reads what the client or the
-// host has sent.
+// recovered keeps a panic inside its connection (gate.Gateway.Panicked). It is deferred in
+// each goroutine that reads what the client or the host has sent.
 func (c *connection) recovered() {
 	if r := recover(); r != nil {
-		c.g.Counters().Panics.Add(1)
-		c.server.cfg.Log.Error("panic in a channel", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		c.g.Panicked("a connection of ssh", r)
 		c.end()
 	}
 }

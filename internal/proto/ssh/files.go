@@ -135,7 +135,12 @@ func (s *session) openFiles(ctx context.Context, kind, text string) (*files, io.
 }
 
 func (f *files) config() sftp.Config {
-	return sftp.Config{Judge: f, Resolver: f, Observer: f, Timeout: fileTimeout}
+	return sftp.Config{Judge: f, Resolver: f, Observer: f, Timeout: fileTimeout, Go: func(run func()) {
+		go func() { // ends when reading from the host does
+			defer f.s.c.recovered()
+			run()
+		}()
+	}}
 }
 
 // toClient sends a frame to the agent. What of it is kept was put on record before.

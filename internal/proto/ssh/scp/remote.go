@@ -44,11 +44,10 @@ type asked struct {
 	q  sftp.Request
 }
 
-// newRemote agrees on the version. The goroutine that it starts ends when from
-// does.
-func newRemote(to io.Writer, from io.Reader) (*remote, error) {
+// newRemote agrees on the version. What it starts ends when from does.
+func newRemote(to io.Writer, from io.Reader, start func(func())) (*remote, error) {
 	r := &remote{to: bufio.NewWriterSize(to, backlog), answers: make(chan *[]byte, window+1), ended: make(chan struct{})}
-	go r.read(from)
+	start(func() { r.read(from) })
 	if _, err := r.to.Write(sftp.AppendInit(nil)); err != nil {
 		return nil, fmt.Errorf("scp: write: %w", err)
 	}

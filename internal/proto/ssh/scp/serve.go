@@ -25,6 +25,9 @@ type transfer struct {
 	errs   int // files that were not carried
 }
 
+// errPanicked is told where a goroutine has ended without a word: Config.Go has more.
+var errPanicked = errors.New("scp: the relay panicked")
+
 // Serve does what a command says with a client of scp and a server of SFTP, and
 // returns the exit status for the client: zero if every file was carried. cfg is
 // that of the sftp.Relay between. Serve returns when both are done; the caller
@@ -35,13 +38,17 @@ func Serve(ctx context.Context, cmd *Command, client io.ReadWriter, cfg sftp.Con
 	relayIn, toRelay := io.Pipe()
 	relay := sftp.New(cfg, bufio.NewWriterSize(relayOut, backlog), toServer)
 	ran := make(chan error, 1)
-	go func() {
-		err := relay.Run(ctx, relayIn, fromServer)
-		_ = relayIn.CloseWithError(io.ErrClosedPipe)
-		_ = relayOut.CloseWithError(io.ErrUnexpectedEOF)
-		_ = toServer.Close()
-		ran <- errors.Join(err, relay.Finish())
-	}()
+	cfg.Start(func() {
+		err := errPanicked
+		defer func() { ran <- err }()
+		defer func() {
+			_ = relayIn.CloseWithError(io.ErrClosedPipe)
+			_ = relayOut.CloseWithError(io.ErrUnexpectedEOF)
+			_ = toServer.Close()
+			err = errors.Join(err, relay.Finish())
+		}()
+		err = relay.Run(ctx, relayIn, fromServer)
+	})
 	stop := context.AfterFunc(ctx, func() { _ = toRelay.CloseWithError(context.Cause(ctx)) })
 	defer stop()
 	go func() {
@@ -49,7 +56,7 @@ func Serve(ctx context.Context, cmd *Command, client io.ReadWriter, cfg sftp.Con
 		_ = relayIn.CloseWithError(io.ErrUnexpectedEOF)
 	}()
 	t := &transfer{cmd: cmd, in: bufio.NewReaderSize(client, backlog), out: bufio.NewWriter(client)}
-	t.server, err = newRemote(toRelay, fromRelay)
+	t.server, err = newRemote(toRelay, fromRelay, cfg.Start)
 	if err == nil {
 		err = t.run()
 	}

@@ -67,6 +67,7 @@ type policy struct {
 	secret  string
 	grant   *Grant
 	decide  func(c *Command) error // before the answer; may be nil
+	carry   func()                 // with content; may be nil
 	log     []string
 	content map[string][]byte // recorded, by path and direction
 	reports []*Report
@@ -102,6 +103,9 @@ func (p *policy) Content(f *File, d Direction, data []byte) error {
 	defer p.mu.Unlock()
 	if p.content == nil {
 		p.content = map[string][]byte{}
+	}
+	if p.carry != nil {
+		p.carry()
 	}
 	key := f.Place.Real + " " + d.String()
 	p.content[key] = append(p.content[key], data...)

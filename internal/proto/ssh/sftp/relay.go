@@ -55,7 +55,7 @@ type Observer interface {
 	Refused(what string) error
 }
 
-// Config is what a Relay works with. All but PathOnly and Handles is required.
+// Config is what a Relay works with. All but PathOnly, Handles and Go is required.
 type Config struct {
 	Judge    Judge
 	Resolver Resolver
@@ -69,6 +69,17 @@ type Config struct {
 	// Handles is how many files a client may have open; zero means
 	// DefaultHandles.
 	Handles int
+	// Go runs what reads from the server, in a goroutine. Nil runs it as it is.
+	Go func(func())
+}
+
+// Start runs f in a goroutine of Go's.
+func (c *Config) Start(f func()) {
+	if c.Go == nil {
+		go f()
+		return
+	}
+	c.Go(f)
 }
 
 // Relay carries one SFTP session between two streams.
@@ -123,7 +134,7 @@ func New(cfg Config, client, server io.Writer) *Relay {
 // which ends when reading from the server does: when Run returns, the caller
 // closes the stream from the server and calls Finish. ctx ends waits, not reads.
 func (r *Relay) Run(ctx context.Context, fromClient, fromServer io.Reader) error {
-	go r.serve(fromServer)
+	r.cfg.Start(func() { r.serve(fromServer) })
 	err := r.run(ctx, fromClient)
 	if late := r.flushServer(); err == nil {
 		err = late
