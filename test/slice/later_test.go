@@ -285,6 +285,12 @@ func TestWhatARollbackLeavesIsProvedBefore(t *testing.T) {
 				if before := converse(b, append(queries("BEGIN"), send("Z", message), send("Z", mQuery("ROLLBACK")))); strings.Contains(strings.Join(before, ""), "42501") {
 					t.Fatalf("refused: %s", before)
 				}
+				// Under a stricter isolation level nothing is different.
+				for _, level := range []string{"REPEATABLE READ", "SERIALIZABLE"} {
+					if answers := converse(b, append(queries("BEGIN ISOLATION LEVEL "+level), send("Z", message), send("Z", message), send("Z", mQuery("ROLLBACK")))); strings.Contains(strings.Join(answers, ""), "E(") {
+						t.Errorf("%s: %s", level, answers)
+					}
+				}
 				converse(b, queries("BEGIN"))
 				pgtest.Query(t, w.pg, "later_left", leaking)
 				b.send(message)

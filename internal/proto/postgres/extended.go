@@ -239,7 +239,15 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 		sync: s.syncs + 1, columns: p.columns, shape: shape, unordered: s.unordered(shape), refs: slices.Clone(s.subject.refs[1:])}
 	// The message was decoded in full and holds nothing else, so framing it
 	// again gives the same bytes.
-	if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
+	if s.provesFirst(shape, p.shape) {
+		if po.stream, err = s.proveFirst(permit, shape); err != nil || s.skip {
+			return err
+		}
+		s.msg = wire.AppendMessage(s.messageBuffer(), wire.Bind, body)
+		if err := po.stream.Write(s.msg); err != nil {
+			return s.gateError(err)
+		}
+	} else if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {
 		return s.gateError(err)
 	}
 	e := expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po), twin: po.twin}

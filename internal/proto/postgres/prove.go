@@ -75,6 +75,11 @@ type judged struct {
 	shape     *sql.Shape
 }
 
+// judged is the text under decision, which is sent as message.
+func (s *session) judged(message []byte, own *sql.Shape) judged {
+	return judged{inspector: s.inspector, temporary: s.env.Temporary, text: s.source, message: message, masks: s.subject.masks, shape: own}
+}
+
 func (p *prepared) judged() judged {
 	return judged{inspector: p.inspector, temporary: p.temporary, text: p.canonical, sent: p.sent, masks: p.masks, shape: p.shape}
 }
@@ -113,11 +118,39 @@ func holds(shape *sql.Shape) bool {
 	return slices.ContainsFunc(shape.Statements, func(st sql.Statement) bool { return st.Hold })
 }
 
-// beforehand reports whether a text is asked about in front in a transaction block, too:
+// beforehand reports whether a text cannot be asked about behind it in a transaction block:
 // what it does is not all taken back with the block, or it takes data of the client's, and
-// no question can stand behind it.
+// no question can stand there.
 func beforehand(shape, own *sql.Shape) bool {
 	return shape.Lasts || len(own.Statements) > 1 && copyFollow(own) == gate.FollowInput
+}
+
+// provesFirst reports whether a command is proved before it is sent: in a transaction
+// block the target cannot compare by itself what it answers, because under a stricter
+// isolation level that can be older than its locks. In a block of the gateway's own
+// nothing stands before it.
+func (s *session) provesFirst(shape, own *sql.Shape) bool {
+	return s.status == wire.StatusInTx && !s.block && s.leaving == 0 && beforehand(shape, own) && s.watched(shape)
+}
+
+// proveFirst asks about a command that has just been allowed, and waits for the answer. The
+// locks of the question are kept to the end of the block. If the definitions are others the
+// client has been told, and the target skips what comes before a Sync.
+func (s *session) proveFirst(permit gate.Permit, shape *sql.Shape, judged ...judged) (stream gate.Stream, err error) {
+	q := s.question(shape.Watch)
+	messages, ask := s.appendAsk(nil, q, permit.Command(), false, true, nil)
+	if stream, err = s.up.Open(permit, messages); err != nil {
+		return stream, s.gateError(err)
+	}
+	s.push(ask)
+	for _, p := range s.subject.refs {
+		judged = append(judged, p.judged())
+	}
+	s.doubt(doubt{q: q, command: permit.Command(), asked: true, judged: judged})
+	if err := s.settle(); err != nil || !s.skip {
+		return stream, err
+	}
+	return stream, s.gate.Effect(permit.Command(), "not sent", 0)
 }
 
 // ends reports whether a text with more than one statement ends a transaction.
@@ -159,16 +192,16 @@ func completes(shape *sql.Shape) int {
 }
 
 // proveText puts the questions about a Query around its message, which is in
-// s.msg, and returns all of them.
-func (s *session) proveText(e *expect, own *sql.Shape) []byte {
+// s.msg, and returns all of them. What was proved before is not asked about again.
+func (s *session) proveText(e *expect, own *sql.Shape, proved bool) []byte {
 	if !s.watched(e.shape) {
 		return s.msg
 	}
 	copies := copyFollow(own) == gate.FollowInput
 	harmless, idle := reads(e.shape), s.status == wire.StatusIdle && !s.started
-	early := beforehand(e.shape, own)
-	front := early || !harmless && (idle || ends(own))
-	behind := !copies && (harmless || !idle && !early || ends(own))
+	early := s.block && beforehand(e.shape, own)
+	front := !proved && (early || !harmless && (idle || ends(own)))
+	behind := !copies && (!proved && !early && (harmless || !idle) || ends(own))
 	var messages []byte
 	if front {
 		var ask expect
@@ -201,7 +234,7 @@ func (s *session) proveText(e *expect, own *sql.Shape) []byte {
 			e.behind = ask.ask
 		}
 		d := doubt{q: q, command: e.command, asked: true, writes: !harmless, loose: slices.ContainsFunc(own.Statements, leaves),
-			judged: []judged{{inspector: s.inspector, temporary: s.env.Temporary, text: s.source, message: s.msg[wire.HeaderSize : size-1], masks: s.subject.masks, shape: own}}}
+			judged: []judged{s.judged(s.msg[wire.HeaderSize:size-1], own)}}
 		for _, p := range s.subject.refs {
 			d.judged = append(d.judged, p.judged())
 		}

@@ -117,17 +117,37 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 	if err := s.arrange(shape); err != nil {
 		return nil, nil, err
 	}
+	first := s.provesFirst(shape, in.Shape)
+	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1}
+	if first {
+		stream, err := s.proveFirst(permit, shape, s.judged(s.msg[wire.HeaderSize:len(s.msg)-1], in.Shape))
+		if err != nil {
+			return nil, nil, err
+		}
+		if s.skip {
+			stream.End()
+			return nil, nil, s.sync()
+		}
+		e.stream = &stream
+	}
 	s.syncs++
-	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1, sync: s.syncs}
-	messages := s.proveText(&e, in.Shape)
-	if follow == gate.FollowInput || e.within != nil {
+	e.sync = s.syncs
+	messages := s.proveText(&e, in.Shape, first)
+	switch {
+	case first:
+		if err := e.stream.Write(messages); err != nil {
+			return nil, nil, s.gateError(err)
+		}
+	case follow == gate.FollowInput || e.within != nil:
 		stream, err := s.up.Open(permit, messages)
 		if err != nil {
 			return nil, nil, s.gateError(err)
 		}
 		e.stream = &stream
-	} else if err := s.up.Send(permit, messages); err != nil {
-		return nil, nil, s.gateError(err)
+	default:
+		if err := s.up.Send(permit, messages); err != nil {
+			return nil, nil, s.gateError(err)
+		}
 	}
 	s.track(shape)
 	s.tell()
