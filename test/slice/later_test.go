@@ -287,7 +287,8 @@ func TestWhatARollbackLeavesIsProvedBefore(t *testing.T) {
 				}
 				// Under a stricter isolation level nothing is different.
 				for _, level := range []string{"REPEATABLE READ", "SERIALIZABLE"} {
-					if answers := converse(b, append(queries("BEGIN ISOLATION LEVEL "+level), send("Z", message), send("Z", message), send("Z", mQuery("ROLLBACK")))); strings.Contains(strings.Join(answers, ""), "E(") {
+					answers := converse(b, append(queries("BEGIN ISOLATION LEVEL "+level), send("Z", message), send("Z", message), send("Z", mQuery("ROLLBACK"))))
+					if all := strings.Join(answers, ""); strings.Contains(all, "E(") && !(name == "merged" && strings.Contains(all, "42601")) { // before 15 there is no MERGE
 						t.Errorf("%s: %s", level, answers)
 					}
 				}
