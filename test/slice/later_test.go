@@ -202,6 +202,18 @@ func TestATextWithCopyIsProved(t *testing.T) {
 	}
 }
 
+// TestAStatementBehindCopyInAPipelineIsAnswered as without the gateway: the target takes it
+// for a mistake in the client's data, and nothing of it is in doubt.
+func TestAStatementBehindCopyInAPipelineIsAnswered(t *testing.T) {
+	w := the(t)
+	p := startTwins(t, "later_behind", often)
+	steps := []step{send("Z", mAll("COPY orders FROM STDIN"), mAll(ofShown), mSync())}
+	through := converse(bareThrough(t, p.gw, "later_behind", w.token(t, "mobile-agent")), steps)
+	if direct := converse(bareDirect(t, w, "later_behind"), steps); !slices.Equal(direct, through) {
+		t.Errorf("%s instead of %s", through, direct)
+	}
+}
+
 // TestWhatACursorKeepsIsProved changes a view for the moment in which a cursor is declared
 // that outlives its transaction.
 func TestWhatACursorKeepsIsProved(t *testing.T) {
