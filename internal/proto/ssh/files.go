@@ -169,9 +169,7 @@ func (f *files) Decide(ctx context.Context, c *sftp.Command) (sftp.Grant, error)
 		if p.Effects&^gate.EffectRead != 0 {
 			facts.Writes = append(facts.Writes, real)
 		}
-		if !onlyLooks(c.Operation) || c.Operation == sftp.OpReadlink { // what a link says is what is in it
-			labels = append(labels, p.Place.Labels...)
-		}
+		labels = append(labels, p.Place.Labels...)
 		if p.Place.Kind == sftp.KindDirectory && p.Effects&^gate.EffectRead != 0 {
 			labels = append(labels, f.below(real)...)
 		}
@@ -208,8 +206,8 @@ func (f *files) Decide(ctx context.Context, c *sftp.Command) (sftp.Grant, error)
 	return grant, nil
 }
 
-// onlyLooks are the operations that tell of a file's existence, size and times, as a
-// listing of its directory does, and nothing of what is in it.
+// onlyLooks are the operations that tell of a file's existence, size and times, and nothing
+// of what is in it.
 func onlyLooks(o sftp.Operation) bool {
 	switch o {
 	case sftp.OpStat, sftp.OpLstat, sftp.OpRealpath, sftp.OpReadlink, sftp.OpStatvfs, sftp.OpHome, sftp.OpExpand:
