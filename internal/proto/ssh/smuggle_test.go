@@ -150,16 +150,35 @@ func TestASlashBehindAFileDoesNotHideWhatItIs(t *testing.T) {
 	}
 }
 
-func TestWhatALabelledLinkSaysIsNotTold(t *testing.T) {
+// TestNothingIsToldOfALabelledPlace by looking at it: not even whether it is there.
+func TestNothingIsToldOfALabelledPlace(t *testing.T) {
 	a := newArena(t, "", "")
-	a.tree([2]string{"private/", ""}, [2]string{"private/lock", "->CANARY-5"}, [2]string{"open", "->plain"})
+	a.tree([2]string{"private/", ""}, [2]string{"private/lock", "->CANARY-5"}, [2]string{"private/key", "CANARY-6"}, [2]string{"open", "->plain"}, [2]string{"in", "->private/key"})
 	a.set(func() { a.target.Marks = map[string][]string{"secret": {a.folder + "/private"}} })
 	c := a.sftp()
-	if text, err := c.ReadLink(a.folder + "/private/lock"); err == nil {
-		t.Errorf("it says %q", text)
+	look := map[string]func(string) (any, error){
+		"stat":     func(path string) (any, error) { return c.Stat(path) },
+		"lstat":    func(path string) (any, error) { return c.Lstat(path) },
+		"realpath": func(path string) (any, error) { return c.RealPath(path) },
+		"readlink": func(path string) (any, error) { return c.ReadLink(path) },
+	}
+	for operation, f := range look {
+		for _, name := range []string{"private/lock", "private/key", "private/absent", "private/key/.", "private"} {
+			if told, err := f(a.folder + "/" + name); !errors.Is(err, os.ErrPermission) {
+				t.Errorf("%s %s: %v, %v", operation, name, told, err)
+			}
+		}
+	}
+	for _, operation := range []string{"stat", "realpath"} {
+		if told, err := look[operation](a.folder + "/in"); err == nil {
+			t.Errorf("%s through a link: %v", operation, told)
+		}
 	}
 	if text, err := c.ReadLink(a.folder + "/open"); err != nil || text != "plain" {
 		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := c.Lstat(a.folder + "/in"); err != nil {
+		t.Errorf("a link that leads there: %v", err)
 	}
 }
 
