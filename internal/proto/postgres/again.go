@@ -260,25 +260,6 @@ func (s *session) sure() error {
 	return nil
 }
 
-// waiting reports whether a command could still have to be analysed at the target: it
-// has not begun to answer, or has more statements.
-func (s *session) waiting(command uint64) bool {
-	for i := range s.queue {
-		e := &s.queue[i]
-		if e.command != command || e.typ != wire.Execute && e.typ != wire.Query {
-			continue
-		}
-		begun := e.done
-		if e.answering() {
-			begun++
-		}
-		if i > 0 || begun < len(e.shape.Statements) {
-			return true
-		}
-	}
-	return false
-}
-
 // tooLate ends the session: something was passed on of what does not stand.
 func (s *session) tooLate() error {
 	s.gate.End(gate.EndProtocol, fatal(codeSerialization,
