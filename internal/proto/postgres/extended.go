@@ -244,7 +244,7 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 			return err
 		}
 		s.msg = wire.AppendMessage(s.messageBuffer(), wire.Bind, body)
-		if err := po.stream.Write(s.msg); err != nil {
+		if err := po.stream.WriteContent(s.msg, nil); err != nil { // it is on record, and no input
 			return s.gateError(err)
 		}
 	} else if po.stream, err = s.up.Open(permit, s.proveBind(po, shape, body)); err != nil {

@@ -285,7 +285,7 @@ func (s *session) proveBind(po *portal, shape *sql.Shape, body []byte) []byte {
 	}
 	if copies := copyFollow(po.statement.shape) == gate.FollowInput; copies && s.status != wire.StatusIdle {
 		return bind
-	} else if reads(shape) || s.status != wire.StatusIdle && s.leaving == 0 && !shape.Lasts {
+	} else if reads(shape) || s.status != wire.StatusIdle && s.leaving == 0 {
 		if t := s.twinned(po.statement, shape); t != nil && len(bind) <= maxReplay {
 			return s.bindTwin(po, t, body)
 		}

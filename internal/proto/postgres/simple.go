@@ -135,7 +135,7 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 	messages := s.proveText(&e, in.Shape, first)
 	switch {
 	case first:
-		if err := e.stream.Write(messages); err != nil {
+		if err := e.stream.WriteContent(messages, nil); err != nil { // it is on record, and no input
 			return nil, nil, s.gateError(err)
 		}
 	case follow == gate.FollowInput || e.within != nil:
