@@ -16,14 +16,30 @@ const (
 	ofShown = "SELECT city FROM shown WHERE id = 1"
 )
 
+// redefined is an agent of a database in which somebody has changed what shown means, after
+// the agent has done something.
+func redefined(t *testing.T, database string, before []step) *bare {
+	t.Helper()
+	w := the(t)
+	b := bareThrough(t, startTwins(t, database, often).gw, database, w.token(t, "mobile-agent"))
+	converse(b, before)
+	pgtest.Query(t, w.pg, database, leaking)
+	return b
+}
+
+// answered fails the test unless there is an answer, without a labelled value.
+func answered(t *testing.T, answer string) {
+	t.Helper()
+	clean(t, "the answer", answer)
+	if strings.Contains(answer, silence) {
+		t.Errorf("no answer: %.200s", answer)
+	}
+}
+
 // TestAnAnswerInDoubtIsDroppedFromWhereItBegins has an answer that is dropped behind an
 // exchange in which much stood in front of one.
 func TestAnAnswerInDoubtIsDroppedFromWhereItBegins(t *testing.T) {
-	w := the(t)
-	p := startTwins(t, "later_mark", often)
-	b := bareThrough(t, p.gw, "later_mark", w.token(t, "mobile-agent"))
-	converse(b, []step{send("Z", mParse("q", ofShown), mSync()), send("Z", mAll("SELECT repeat('x', 20000)"), mAll(ofShown), mSync())})
-	pgtest.Query(t, w.pg, "later_mark", leaking)
+	b := redefined(t, "later_mark", []step{send("Z", mParse("q", ofShown), mSync()), send("Z", mAll("SELECT repeat('x', 20000)"), mAll(ofShown), mSync())})
 	for _, answer := range converse(b, runs(2, "q")) {
 		clean(t, "the answer", answer)
 	}
@@ -164,10 +180,7 @@ func TestWhatStandsBehindALongAnswerIsProved(t *testing.T) {
 				pgtest.Query(t, w.pg, "later_long", "CREATE OR REPLACE VIEW above AS SELECT id, ssn AS city FROM customers")
 			}
 			got += b.until("Z")
-			clean(t, "the answer", got)
-			if strings.Contains(got, "silence") {
-				t.Errorf("no answer: %.200s", got)
-			}
+			answered(t, got)
 		})
 	}
 	p := startTwins(t, "later_long", d)
@@ -181,23 +194,15 @@ func TestWhatStandsBehindALongAnswerIsProved(t *testing.T) {
 
 // TestATextWithCopyIsProved: no question can stand behind data of the client's.
 func TestATextWithCopyIsProved(t *testing.T) {
-	w := the(t)
 	for name, before := range map[string][]step{"alone": nil, "in a block": queries("BEGIN"), "behind a savepoint": queries("BEGIN", "SAVEPOINT s")} {
 		t.Run(name, func(t *testing.T) {
-			p := startTwins(t, "later_copy", often)
-			b := bareThrough(t, p.gw, "later_copy", w.token(t, "mobile-agent"))
-			converse(b, append(queries(ofShown), before...))
-			pgtest.Query(t, w.pg, "later_copy", leaking)
+			b := redefined(t, "later_copy", append(queries(ofShown), before...))
 			text := ofShown + "; COPY orders FROM STDIN"
 			if name == "behind a savepoint" {
 				text = "ROLLBACK TO s; " + text
 			}
 			b.send(mQuery(text), mCopyDone()) // if there is no COPY, that is ignored
-			got := b.until("Z")
-			clean(t, "the answer", got)
-			if strings.Contains(got, "silence") {
-				t.Errorf("no answer: %s", got)
-			}
+			answered(t, b.until("Z"))
 		})
 	}
 }
@@ -221,10 +226,7 @@ func TestWhatACursorKeepsIsProved(t *testing.T) {
 	const declare = "DECLARE c CURSOR WITH HOLD FOR " + ofShown
 	for name, message := range map[string][]byte{"text": mQuery(declare), "pipeline": slices.Concat(mBind("", "d"), mExecute("", 0), mSync())} {
 		t.Run(name, func(t *testing.T) {
-			p := startTwins(t, "later_hold", often)
-			b := bareThrough(t, p.gw, "later_hold", w.token(t, "mobile-agent"))
-			converse(b, append(queries(ofShown), send("Z", mParse("d", declare), mSync())))
-			pgtest.Query(t, w.pg, "later_hold", leaking)
+			b := redefined(t, "later_hold", append(queries(ofShown), send("Z", mParse("d", declare), mSync())))
 			answers := converse(b, []step{send("Z", message)})
 			pgtest.Query(t, w.pg, "later_hold", back)
 			for _, answer := range append(answers, converse(b, queries(ofShown, "FETCH ALL FROM c"))...) {
@@ -255,10 +257,7 @@ func TestLocksThatGoWithASavepointProveNothing(t *testing.T) {
 		"pipeline": slices.Concat(mAll(ofShown), mAll("ROLLBACK TO s"), mAll(count), mSync()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := startTwins(t, "later_savepoint", often)
-			b := bareThrough(t, p.gw, "later_savepoint", w.token(t, "mobile-agent"))
-			converse(b, queries(ofShown, "BEGIN", "SAVEPOINT s"))
-			pgtest.Query(t, w.pg, "later_savepoint", leaking)
+			b := redefined(t, "later_savepoint", queries(ofShown, "BEGIN", "SAVEPOINT s"))
 			holder := bareDirect(t, w, "later_savepoint")
 			converse(holder, queries("BEGIN", "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE"))
 			b.send(message)
@@ -267,17 +266,13 @@ func TestLocksThatGoWithASavepointProveNothing(t *testing.T) {
 			}
 			pgtest.Query(t, w.pg, "later_savepoint", back)
 			converse(holder, queries("ROLLBACK"))
-			answer := b.until("Z")
-			clean(t, "the answer", answer)
-			if strings.Contains(answer, "silence") {
-				t.Errorf("no answer: %s", answer)
-			}
+			answered(t, b.until("Z"))
 		})
 	}
 }
 
-// TestWhatARollbackLeavesIsProvedBefore: sequences and locks of the session tell how many
-// rows there were, though the transaction is rolled back.
+// TestWhatARollbackLeavesIsProvedBefore: sequences tell how many rows there were, though the
+// transaction is rolled back.
 func TestWhatARollbackLeavesIsProvedBefore(t *testing.T) {
 	w := the(t)
 	d := often
@@ -318,12 +313,7 @@ func TestWhatARollbackLeavesIsProvedBefore(t *testing.T) {
 
 // TestAPortalThatAFailedTextDeclaredAgainIsProved: what runs is what was bound.
 func TestAPortalThatAFailedTextDeclaredAgainIsProved(t *testing.T) {
-	w := the(t)
-	p := startTwins(t, "later_portal", often)
-	b := bareThrough(t, p.gw, "later_portal", w.token(t, "mobile-agent"))
-	converse(b, append(queries(ofShown), send("Z", mParse("n", ofShown), mSync())))
-	converse(b, queries("BEGIN"))
-	pgtest.Query(t, w.pg, "later_portal", leaking)
+	b := redefined(t, "later_portal", append(queries(ofShown), send("Z", mParse("n", ofShown), mSync()), send("Z", mQuery("BEGIN"))))
 	for i, answer := range converse(b, []step{send("Z", mBind("a", "n"), mSync()), send("Z", mQuery("SAVEPOINT s")), send("Z", mQuery("SELECT 1; DECLARE a CURSOR FOR SELECT 2")),
 		send("Z", mQuery("ROLLBACK TO s")), send("Z", mExecute("a", 0), mSync())}) {
 		clean(t, fmt.Sprint("the answer to ", i), answer)

@@ -187,7 +187,7 @@ func (s *session) serve(ctx context.Context) error {
 }
 
 // errPanicked is why a session ended in which a goroutine has panicked.
-var errPanicked = errors.New("internal error")
+var errPanicked error = fatal(codeInternal, "terminating connection: internal error of the gateway")
 
 // recovered keeps a panic inside the session (gate.Gateway.Panicked).
 func (s *session) recovered() {
