@@ -2,6 +2,7 @@ package shell
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 )
 
@@ -53,6 +54,10 @@ var awkRefused = map[string]string{
 	"ENDFILE": "it is not understood", "ARGV": "it changes which files are read", "ARGC": "it changes which files are read",
 	"ARGIND": "it is not understood", "dcgettext": "it is not understood", "bindtextdomain": "it reads files",
 }
+
+// awkSorted is what follows PROCINFO in a statement that says in which of gawk's own
+// orders for (k in array) goes; any other value would be the name of a function.
+var awkSorted = regexp.MustCompile(`^(\["sorted_in"\] *= *"@(?:unsorted|(?:ind|val)_(?:str|num|type)_(?:asc|desc))") *[;}\n]`)
 
 func set(words string) map[string]bool {
 	m := map[string]bool{}
@@ -290,6 +295,11 @@ func (s *awkScanner) check(t string) error {
 			s.previous = ";"
 		}
 	}()
+	if order := awkSorted.FindStringSubmatch(s.text[s.pos:]); t == "PROCINFO" && order != nil {
+		s.pos += len(order[1])
+		t = `"`
+		return nil
+	}
 	if why := awkRefused[t]; why != "" {
 		return errors.New(t + ": " + why)
 	}

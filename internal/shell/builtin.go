@@ -408,7 +408,7 @@ func (c *call) nested(i int, shell bool) {
 	if !found {
 		return
 	}
-	inner := &call{a: c.a, s: c.s, name: name, args: slices.Clone(c.args[i+1:]), typed: c.args[i]}
+	inner := &call{a: c.a, s: c.s, name: name, args: slices.Clone(c.args[i+1:]), typed: c.args[i], own: c.own}
 	if shell {
 		if _, _, is := inner.builtin(); is {
 			if slices.Contains([]string{"cd", "set", "read", "mapfile", "readarray", "exit"}, name) {
@@ -420,8 +420,8 @@ func (c *call) nested(i int, shell bool) {
 		}
 	}
 	inner.external()
-	c.a.program(name)
-	c.args = append(slices.Clone(c.args[:i+1]), inner.args...)
+	c.a.program(inner.name)
+	c.args = slices.Concat(c.args[:i], []word{inner.typed}, inner.args)
 }
 
 // external runs a name as a program where the shell's own words do not count.

@@ -20,6 +20,9 @@ type call struct {
 	args []word
 	// assigns are put before the command.
 	assigns []assign
+	// own: the words are written as they are here, changes included, as those of
+	// find -exec and xargs are not.
+	own bool
 	// feed is what the command prints, if that is names of known files; feedWords
 	// are then its arguments with which the names end in NUL.
 	feed      *feed
@@ -33,10 +36,20 @@ func (c *call) fail(what, why, instead string) { c.a.fail(c.name+" "+what, why, 
 func (c *call) run() {
 	p := c.a.table.programs[c.name]
 	if p == nil {
-		c.a.fail(c.name, "the program is not in the table of programs that are understood", "")
+		c.a.fail(c.name, "the program is not in the table of programs that are understood", instead[c.name])
 		return
 	}
 	c.program(p, 0)
+}
+
+// instead says what does what an agent wants of a program that is not understood.
+var instead = map[string]string{
+	"xzgrep": "use xzcat FILE | grep PATTERN", "bzgrep": "use bzcat FILE | grep PATTERN", "zstdgrep": "use zstdcat FILE | grep PATTERN",
+	"more": "use cat", "zless": "use zcat", "zmore": "use zcat", "zdiff": "use diff <(zcat FILE) <(zcat FILE)", "sdiff": "use diff -y", "split": "use sed -n or head",
+	"yq": "use grep or sed, or jq for JSON", "dc": "use bc", "objdump": "use readelf", "ldd": "use readelf -d", "getfacl": "use ls -l or stat",
+	"dig": "use getent hosts NAME", "host": "use getent hosts NAME", "nslookup": "use getent hosts NAME",
+	"yum": "use rpm -qa", "dnf": "use rpm -qa", "apt-get": "use apt list --upgradable", "man": "use PROGRAM --help", "whatis": "use PROGRAM --help",
+	"watch": "run the command again, or in a loop with sleep", "nohup": "leave it out", "sh": "write its commands out", "bash": "write its commands out",
 }
 
 // program understands the arguments from an index on by an entry.

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"slices"
@@ -370,7 +371,7 @@ func (c *call) version(p *Program, from int) {
 		allowed = []string{"-version", "--version"}
 	}
 	if len(c.args) != from+1 || c.args[from].form != static || !slices.Contains(allowed, c.args[from].text) {
-		c.a.fail(c.name, "the program runs code of its own kind, or is not in the table of programs that are understood", "only its --version is")
+		c.a.fail(c.name, "the program runs code of its own kind, or is not in the table of programs that are understood", cmp.Or(instead[c.name], "only its --version is"))
 	}
 }
 

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,6 +61,141 @@ func (a *analysis) inline(body *syntax.Stmt, name string, args []word, s *state,
 	inner.args, inner.called = s.args, s.called
 	return block, inner
 }
+
+// local reads the variables of a function. They are written as those of the line,
+// which is the same where no command outside of the function has the name.
+func (a *analysis) local(c *syntax.DeclClause, s state, out *statement) (ok, bad state) {
+	node := &simple{}
+	out.node = node
+	names := map[string]bool{}
+	for _, arg := range c.Args {
+		switch {
+		case arg.Name == nil || arg.Array != nil || arg.Index != nil || arg.Append:
+			a.fail("local", "only local NAME and local NAME=VALUE are understood", "")
+			return s, s
+		case !a.locals[arg.Name.Value]:
+			a.fail("local "+arg.Name.Value, "something else in the line has the name", "use another name")
+			return s, s
+		case arg.Value != nil && mentions(arg.Value, names):
+			a.fail("local "+arg.Name.Value, "its value has the name of another variable that the same command sets", "write them as two commands")
+			return s, s
+		}
+		names[arg.Name.Value] = true
+	}
+	for _, arg := range c.Args {
+		bare := *arg
+		bare.Naked = false
+		a.assign(&bare, true, &s, node)
+	}
+	if slices.ContainsFunc(node.assigns, func(as assign) bool { return as.value.form == dynamic }) {
+		// It succeeds whatever a command in it does.
+		out.node = &binary{op: "||", x: &statement{node: node}, y: &statement{node: &simple{words: lits(":")}}}
+	}
+	return s, s
+}
+
+// localNames are the variables that stand only in functions that say that they are
+// local.
+func localNames(file *syntax.File) map[string]bool {
+	var inside []*syntax.FuncDecl
+	said, outside := map[*syntax.FuncDecl]map[string]bool{}, map[string]bool{}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if f, is := n.(*syntax.FuncDecl); is {
+			inside = append(inside, f)
+			said[f] = map[string]bool{}
+			saysLocal(f.Body, func(name string) {
+				if said[f][name] {
+					outside[name] = true // the second time it keeps its value
+				}
+				said[f][name] = true
+			})
+			return false
+		}
+		named(n, outside)
+		return true
+	})
+	all := map[string]bool{}
+	for _, f := range inside {
+		for name := range said[f] {
+			all[name] = !outside[name]
+		}
+	}
+	for _, f := range inside {
+		within := map[string]bool{}
+		syntax.Walk(f.Body, func(n syntax.Node) bool { named(n, within); return true })
+		for name := range within {
+			if !said[f][name] {
+				delete(all, name)
+			}
+		}
+	}
+	return all
+}
+
+// saysLocal passes on the names that local has in a function, and those within a loop
+// twice.
+func saysLocal(body syntax.Node, name func(string)) {
+	within := func(n syntax.Node) bool {
+		if d, is := n.(*syntax.DeclClause); is && d.Variant.Value == "local" {
+			for _, arg := range d.Args {
+				if arg.Name != nil {
+					name(arg.Name.Value)
+				}
+			}
+		}
+		return true
+	}
+	syntax.Walk(body, within)
+	syntax.Walk(body, func(n syntax.Node) bool {
+		switch n.(type) {
+		case *syntax.ForClause, *syntax.WhileClause:
+			syntax.Walk(n, within)
+			return false
+		}
+		return true
+	})
+}
+
+// mentions reports whether a variable of one of the names is in a word.
+func mentions(w *syntax.Word, names map[string]bool) bool {
+	found := map[string]bool{}
+	syntax.Walk(w, func(n syntax.Node) bool { named(n, found); return true })
+	for name := range found {
+		if names[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// named notes what may be the name of a variable in a node: where names stand, and
+// every word that is a name where words are (read, mapfile, and expressions).
+func named(n syntax.Node, names map[string]bool) {
+	switch n := n.(type) {
+	case *syntax.Assign:
+		if n.Name != nil {
+			names[n.Name.Value] = true
+		}
+	case *syntax.WordIter:
+		names[n.Name.Value] = true
+	case *syntax.CallExpr:
+		if len(n.Args) > 0 && assigning[n.Args[0].Lit()] {
+			for _, w := range n.Args[1:] {
+				names[w.Lit()] = true
+			}
+		}
+	case *syntax.ParamExp, *syntax.ArithmExp, *syntax.ArithmCmd, *syntax.CStyleLoop, *syntax.LetClause:
+		syntax.Walk(n, func(n syntax.Node) bool {
+			if l, is := n.(*syntax.Lit); is {
+				names[l.Value] = true
+			}
+			return true
+		})
+	}
+}
+
+// assigning are words of the shell that set variables that they are given.
+var assigning = set("read mapfile readarray printf unset getopts")
 
 // positional reads $1, $# and $* within a function.
 func (a *analysis) positional(x *syntax.ParamExp, s *state, quoted bool) ([]piece, bool) {

@@ -73,8 +73,8 @@ var gitCommands = func() map[string]*Program {
 
 // gitSpecial are the subcommands that read in some forms only.
 var gitSpecial = map[string]*Program{
-	"branch":       {Name: "branch", Options: opts("-a,--all -r,--remotes -v,-vv,--verbose --show-current --sort=text --format=text --merged[=text] --no-merged[=text] --contains[=text] --no-contains[=text] --points-at=text -i,--ignore-case --color[=text] --no-color --column[=text] --no-column --abbrev=text --no-abbrev -l,--list!list")},
-	"tag":          {Name: "tag", Options: opts("-n[=text] --sort=text --format=text --merged[=text] --no-merged[=text] --contains[=text] --no-contains[=text] --points-at=text -i,--ignore-case --color[=text] --column[=text] --no-column -l,--list!list")},
+	"branch":       {Name: "branch", Options: opts("-a,--all -r,--remotes -v,-vv,--verbose --show-current --sort=text --format=text --merged[=text]!list --no-merged[=text]!list --contains[=text]!list --no-contains[=text]!list --points-at=text!list -i,--ignore-case --color[=text] --no-color --column[=text] --no-column --abbrev=text --no-abbrev -l,--list!list")},
+	"tag":          {Name: "tag", Options: opts("-n[=text] --sort=text --format=text --merged[=text]!list --no-merged[=text]!list --contains[=text]!list --no-contains[=text]!list --points-at=text!list -i,--ignore-case --color[=text] --column[=text] --no-column -l,--list!list")},
 	"remote":       {Name: "remote", Options: opts("-v,--verbose")},
 	"stash":        {Name: "stash", Options: opts("")},
 	"reflog":       {Name: "reflog", Options: opts("-n,--max-count=text --date=text --all --oneline --format,--pretty[=text] --no-abbrev --abbrev-commit"), Number: true},

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -135,6 +136,14 @@ func (w *word) one() {
 	}
 }
 
+// unzoned puts a comment before a date that only the run knows: a time zone stands at
+// the beginning of a date or not at all (parse_datetime, gnulib).
+func (c *call) unzoned(w *word) {
+	if w.form == dynamic && w.prefix() == "" {
+		w.parts = slices.Concat([]part{{text: "()"}}, w.parts)
+	}
+}
+
 func digitsOnly(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // named reads an option by its whole name; head is what stands before a value in
@@ -165,13 +174,40 @@ func (c *call) named(in *input, options map[string]*Option, i int, name, head st
 		c.fail(name, "its value is missing", "")
 		return 0, false
 	}
+	return c.following(in, o, name, i)
+}
+
+// following takes the word behind an option as its value.
+func (c *call) following(in *input, o *Option, name string, i int) (int, bool) {
+	if value, is := c.joined(o, i); is {
+		return i, c.give(in, o, name, &value, true)
+	}
 	return i + 1, c.separate(in, o, name, i+1)
 }
+
+// joined writes an option and a value that begins with a dash and a digit, as in
+// --since -1h, as one word with the option's long name: if the table were wrong about
+// the value, the program would say so, and take it for no option.
+func (c *call) joined(o *Option, i int) (value word, is bool) {
+	long := slices.IndexFunc(o.Names, func(n string) bool { return strings.HasPrefix(n, "--") })
+	w := c.args[i+1]
+	if !c.own || long < 0 || w.form != static || !relative.MatchString(w.text) {
+		return word{}, false
+	}
+	c.args = slices.Concat(c.args[:i], lits(o.Names[long]+"="+w.text), c.args[i+2:])
+	return w, true
+}
+
+// relative is a time in the past: a number and units.
+var relative = regexp.MustCompile(`^-[0-9]+ ?[a-z]+( [a-z]+)?$`)
 
 // separate takes the next word as an option's value. One that looks like an
 // option is refused: if the table were wrong about the value, it would be one.
 func (c *call) separate(in *input, o *Option, name string, i int) bool {
 	c.args[i].one()
+	if o.Value == Date && c.name == "date" && c.own && !c.args[i].split && !c.args[i].number {
+		c.unzoned(&c.args[i])
+	}
 	prefix := c.args[i].prefix()
 	if len(prefix) > 1 && prefix[0] == '-' && !digitsOnly(prefix[1:]) && name != "-e" && name != "--regexp" {
 		c.fail(name, "its value looks like an option", "write the two as one word")
@@ -207,6 +243,9 @@ func (c *call) letters(in *input, options map[string]*Option, i int, text string
 			if i+1 >= len(c.args) {
 				c.fail(name, "its value is missing", "")
 				return 0, false
+			}
+			if j == 1 {
+				return c.following(in, o, name, i)
 			}
 			return i + 1, c.separate(in, o, name, i+1)
 		}

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -236,7 +237,12 @@ func (a *analysis) arithmeticExpr(e syntax.ArithmExpr, s *state, depth int) (str
 	case *syntax.BinaryArithm:
 		switch x.Op {
 		case syntax.Add, syntax.Sub, syntax.Mul, syntax.Quo, syntax.Rem, syntax.Eql, syntax.Neq, syntax.Lss, syntax.Gtr, syntax.Leq, syntax.Geq,
-			syntax.AndArit, syntax.OrArit, syntax.TernQuest, syntax.TernColon:
+			syntax.AndArit, syntax.OrArit, syntax.TernQuest, syntax.TernColon, syntax.Shl, syntax.Shr, syntax.And, syntax.Or, syntax.Xor:
+		case syntax.Pow:
+			// An exponent below zero is an error, behind which a shell does not go on.
+			if y, is := x.Y.(*syntax.Word); !is || a.dialect != Bash || !digits(y.Lit()) {
+				return "", false
+			}
 		default:
 			return "", false
 		}
@@ -249,13 +255,15 @@ func (a *analysis) arithmeticExpr(e syntax.ArithmExpr, s *state, depth int) (str
 	return "", false
 }
 
+var hexadecimal = regexp.MustCompile(`^0[xX][0-9a-fA-F]{1,8}$`)
+
 func (a *analysis) arithmeticWord(w *syntax.Word, s *state) (string, bool) {
 	if len(w.Parts) != 1 {
 		return "", false
 	}
 	switch p := w.Parts[0].(type) {
 	case *syntax.Lit:
-		if digits(p.Value) {
+		if digits(p.Value) || hexadecimal.MatchString(p.Value) {
 			return p.Value, true
 		}
 		if syntax.ValidName(p.Value) {

@@ -59,7 +59,9 @@ type analysis struct {
 	// substituted counts the command substitutions that were read.
 	substituted int
 	calls       int
-	pipefail    bool
+	// locals are the variables of functions that nothing else in the line has.
+	locals   map[string]bool
+	pipefail bool
 	// numerals are the texts that stand in expressions as numbers; an expression has
 	// their indexes between \x01, which no line has.
 	numerals []part
@@ -127,7 +129,7 @@ func analyse(line []byte, dialect Dialect, table *Table) (*Plan, error) {
 	if len(file.Stmts) == 0 {
 		return nil, refusal("command line", "it is empty", "")
 	}
-	a := &analysis{table: table, dialect: dialect}
+	a := &analysis{table: table, dialect: dialect, locals: localNames(file)}
 	s := start()
 	p := &Plan{a: a, file: file, lang: lang}
 	p.body = a.statements(file.Stmts, &s)

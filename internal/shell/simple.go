@@ -54,17 +54,17 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 		node.block = block
 		return after, after
 	}
-	c := &call{a: a, s: s, name: name, args: words[1:], typed: words[0]}
+	c := &call{a: a, s: s, name: name, args: words[1:], typed: words[0], own: true}
 	ok, bad, changed := c.builtin()
 	if !changed {
 		c.external()
 		ok, bad = *s, *s
 	}
-	node.words = append([]word{words[0]}, c.args...)
+	node.words = append([]word{c.typed}, c.args...)
 	if node.feed = c.feed; node.feed != nil && c.feedWords != nil {
 		before := node.feed.end
 		node.feed.end = func() {
-			if node.words = append([]word{words[0]}, c.feedWords()...); before != nil {
+			if node.words = append([]word{c.typed}, c.feedWords()...); before != nil {
 				before()
 			}
 		}
@@ -73,7 +73,7 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 		node.assigns = append(node.assigns, c.assigns...)
 	}
 	if name != "set" {
-		a.record(name, node.words)
+		a.record(c.name, node.words)
 	}
 	return ok, bad
 }

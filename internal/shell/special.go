@@ -59,6 +59,8 @@ func specials(name string) func(*call, *Program, int) {
 		return (*call).unzip
 	case "query":
 		return (*call).query
+	case "pager":
+		return (*call).pager
 	case "version":
 		return (*call).version
 	case "kube":
@@ -136,6 +138,30 @@ func (c *call) busybox(p *Program, from int) {
 		return
 	}
 	c.nested(from, false)
+}
+
+// pager understands less, which prints what it is given where its output is no
+// terminal: cat is written for it, which does so where it is one, too.
+func (c *call) pager(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	// Without a terminal it begins at the beginning.
+	in.operands = slices.DeleteFunc(in.operands, func(i int) bool { return c.args[i].is("+G") })
+	command := func(i int) bool { return c.args[i].begins("+") }
+	if !c.own || slices.ContainsFunc(in.operands, command) {
+		c.fail("", "it does more than to print", "use cat")
+		return
+	}
+	c.operands(p, in)
+	c.effect(0)
+	var files []word
+	for _, i := range in.operands {
+		files = append(files, c.args[i])
+	}
+	c.name, c.typed = "cat", lit("cat")
+	c.args = append(lits("--"), files...)
 }
 
 // uniq understands uniq, whose second operand is written.

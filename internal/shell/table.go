@@ -27,6 +27,7 @@ const usual = "--help --version "
 // textPrograms read files or standard input and print.
 var textPrograms = []Program{
 	{Name: "cat", Options: opts(usual, "-A,--show-all -b,--number-nonblank -e -E,--show-ends -n,--number -s,--squeeze-blank -t -T,--show-tabs -u -v,--show-nonprinting"), Operands: args("read..."), Stdin: true},
+	{Name: "less", Options: opts("-e -E -f -F -g -G -i -I -J -K -L -m -M -n -N -q -Q -r -R -S -u -U -w -X"), Operands: args("read..."), Stdin: true, Special: "pager"},
 	{Name: "tac", Options: opts(usual, "-b,--before -r,--regex -s,--separator=text"), Operands: args("read..."), Stdin: true},
 	{Name: "rev", Options: opts(usual), Operands: args("read..."), Stdin: true},
 	{Name: "head", Options: opts(usual, "-c,--bytes=text -n,--lines=text -q,--quiet,--silent -v,--verbose -z,--zero-terminated"), Number: true, Operands: args("read..."), Stdin: true},
@@ -34,6 +35,7 @@ var textPrograms = []Program{
 	{Name: "wc", Options: opts(usual, "-c,--bytes -m,--chars -l,--lines -L,--max-line-length -w,--words --total=text"), Operands: args("read..."), Stdin: true},
 	{Name: "nl", Options: opts(usual, "-b,--body-numbering=text -d,--section-delimiter=text -f,--footer-numbering=text -h,--header-numbering=text -i,--line-increment=text -l,--join-blank-lines=text -n,--number-format=text -p,--no-renumber -s,--number-separator=text -v,--starting-line-number=text -w,--number-width=text"), Operands: args("read..."), Stdin: true},
 	{Name: "sort", Options: opts(usual, "-b,--ignore-leading-blanks -d,--dictionary-order -f,--ignore-case -g,--general-numeric-sort -i,--ignore-nonprinting -M,--month-sort -h,--human-numeric-sort -n,--numeric-sort -R,--random-sort -r,--reverse --sort=text -V,--version-sort --batch-size=text -c,--check[=text] -C -k,--key=text -m,--merge -s,--stable -t,--field-separator=text -u,--unique -z,--zero-terminated --parallel=text -S,--buffer-size=text -o,--output=write --compress-program=never -T,--temporary-directory=never --files0-from=never --random-source=never --debug"), Operands: args("read..."), Stdin: true},
+	{Name: "shuf", Options: opts(usual, "-i,--input-range=text -n,--head-count=text -o,--output=write -r,--repeat -z,--zero-terminated --random-source=never"), Operands: args("read"), Stdin: true},
 	{Name: "uniq", Options: opts(usual, "-c,--count -d,--repeated -D --all-repeated[=text] -f,--skip-fields=text --group[=text] -i,--ignore-case -s,--skip-chars=text -u,--unique -z,--zero-terminated -w,--check-chars=text"), Operands: args("read write"), Stdin: true, Special: "uniq"},
 	{Name: "cut", Options: opts(usual, "-b,--bytes=text -c,--characters=text -d,--delimiter=text -f,--fields=text -n --complement -s,--only-delimited -z,--zero-terminated --output-delimiter=text"), Operands: args("read..."), Stdin: true},
 	{Name: "tr", Options: opts(usual, "-c,-C,--complement -d,--delete -s,--squeeze-repeats -t,--truncate-set1"), Operands: args("text text"), Special: "tr"},
@@ -71,7 +73,7 @@ var textPrograms = []Program{
 	{Name: "xargs", Options: opts(usual, "-0,--null -a,--arg-file=read -d,--delimiter=text -I=const -n,--max-args=text -L,--max-lines=text -P,--max-procs=text -r,--no-run-if-empty -s,--max-chars=text -t,--verbose -x,--exit -E=text"), First: true, Special: "xargs"},
 	{Name: "zcat", First: true, Aliases: []string{"gzcat"}, Options: opts("-f,--force -q,--quiet --help --version"), Operands: args("read..."), Special: "compress"},
 	{Name: "bzcat", First: true, Aliases: []string{"xzcat", "zstdcat", "lzcat", "lz4cat"}, Options: opts("-f,--force -q,--quiet --help --version -k,--keep"), Operands: args("read..."), Special: "compress"},
-	{Name: "gzip", First: true, Aliases: []string{"bzip2", "xz", "zstd", "gunzip", "bunzip2", "unxz", "unzstd", "lzma"}, Options: opts("-c,--stdout,--to-stdout!stdout -d,--decompress,--uncompress -f,--force -k,--keep -l,--list!stdout -n,--no-name -N,--name -q,--quiet -t,--test!test -v,--verbose -T[=text] --help --version -V"), Number: true, Operands: args("read..."), Special: "compress"},
+	{Name: "gzip", First: true, Aliases: []string{"bzip2", "xz", "zstd", "gunzip", "bunzip2", "unxz", "unzstd", "lzma"}, Options: opts("-c,--stdout,--to-stdout!stdout -d,--decompress,--uncompress -f,--force -k,--keep -l,--list!stdout -n,--no-name -N,--name -q,--quiet -t,--test!test -v,--verbose -T[=text] --help --version -V --robot"), Number: true, Operands: args("read..."), Special: "compress"},
 }
 
 // filePrograms look at files and directories.
@@ -80,6 +82,8 @@ var filePrograms = []Program{
 	{Name: "tree", Options: opts("-a -d -l!follow -f -x -L=text -P=text -I=text --gitignore --matchdirs --ignore-case --noreport --charset=text --filelimit=text -q -N -Q -p -u -g -s -h --si --du -D --timefmt=text -F --inodes --device -v -t -c -U -r --dirsfirst --filesfirst --sort=text -i -A -S -n -C -X -J --version --help --prune"), Operands: args("recurse..."), Default: "."},
 	{Name: "stat", Options: opts(usual, "-L,--dereference!stat -f,--file-system!stat -c,--format=text --printf=text -t,--terse --cached=text"), Operands: args("entry...")},
 	{Name: "file", Options: opts(usual, "-b,--brief -i,--mime --mime-type --mime-encoding -k,--keep-going -L,--dereference -h,--no-dereference -F,--separator=text -n,--no-buffer -N,--no-pad -r,--raw -s,--special-files -z,--uncompress -0,--print0 -E -l,--list --extension"), Operands: args("read...")},
+	{Name: "namei", Options: opts(usual, "-x,--mountpoints -m,--modes -o,--owners -l,--long -n,--nosymlinks -v,--vertical"), Operands: args("stat...")},
+	{Name: "lsattr", Options: opts("-a -d!stat -l -p -v -V -R!recurse"), Operands: args("list..."), Default: "."},
 	{Name: "readlink", Options: opts(usual, "-f,--canonicalize!stat -e,--canonicalize-existing!stat -m,--canonicalize-missing!stat -n,--no-newline -q,--quiet -s,--silent -v,--verbose -z,--zero"), Operands: args("entry...")},
 	{Name: "realpath", Options: opts(usual, "-e,--canonicalize-existing -m,--canonicalize-missing -L,--logical -P,--physical -q,--quiet -s,--strip,--no-symlinks -z,--zero --relative-to=stat --relative-base=stat"), Operands: args("stat...")},
 	{Name: "basename", Data: true, Options: opts(usual, "-a,--multiple -s,--suffix=text -z,--zero"), Operands: args("text...")},

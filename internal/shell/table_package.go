@@ -18,5 +18,5 @@ var packagePrograms = []Program{
 	{Name: "npm", Commands: []Program{{Name: "ls", Aliases: []string{"list"}, Effects: gate.EffectRead | gate.EffectWrite, Options: opts("-g,--global --depth=text --json --long -a,--all --parseable"), Operands: args("text...")}}},
 	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "recurse..."), verb("version", ""), verb("services", "text...")}},
 	// Programs that run code of their own kind tell their version only.
-	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "less", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh"}, Special: "version"},
+	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh", "postgres", "gpg"}, Special: "version"},
 }

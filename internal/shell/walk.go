@@ -366,6 +366,9 @@ func (a *analysis) declare(c *syntax.DeclClause, s state, out *statement) (ok, b
 		}
 		return s, s
 	}
+	if c.Variant.Value == "local" && a.dialect == Bash && s.called {
+		return a.local(c, s, out)
+	}
 	if c.Variant.Value != "export" {
 		a.fail(c.Variant.Value, "it changes what variables mean", "assign with NAME=VALUE")
 		return s, s
