@@ -84,7 +84,9 @@ func (c *call) standard(p *Program, from int) {
 		c.add(p, from)
 		return
 	}
+	asked := len(c.a.asked)
 	c.operands(p, in)
+	c.listFeed(in, asked)
 	c.effect(p.Effects)
 	c.add(p, from)
 	c.grepFeed(p, in)
@@ -123,7 +125,10 @@ func (c *call) filterFeed(p *Program, in *input) {
 	if slices.ContainsFunc(c.args, func(w word) bool { return w.is("--") }) {
 		return
 	}
-	c.feed = &feed{roots: up.roots, end: up.end}
+	c.feed = &feed{roots: up.roots, end: up.end, plain: up.plain}
+	if up.plain {
+		return
+	}
 	c.feedWords = func() []word { return append(slices.Clone(c.args), lit("-z")) }
 }
 

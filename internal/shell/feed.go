@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"regexp"
 	"slices"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -30,10 +31,54 @@ func (a *analysis) readNames(f *feed, condition *list, s *state) (name string) {
 		f.end()
 	}
 	read.assigns = []assign{{name: "IFS", value: lit("")}}
-	read.words = append(lits("read", "-r", "-d", ""), words[0])
+	read.words = append(f.read(), words[0])
 	s.set(words[0].text, foundBelow(f.roots))
 	return words[0].text
 }
+
+// read is how a shell reads one name.
+func (f *feed) read() []word {
+	if f.plain {
+		return lits("read", "-r")
+	}
+	return lits("read", "-r", "-d", "")
+}
+
+// listFeed notes that ls prints names of files, in lines, where it is given those of
+// files: of a directory it would print what lies there, by other names.
+func (c *call) listFeed(in *input, from int) {
+	if !c.own || c.name != "ls" || len(in.operands) == 0 {
+		return
+	}
+	_, itself := in.has("-d")
+	f := &feed{plain: true}
+	for _, g := range in.given {
+		if !listed[g.name] {
+			return
+		}
+	}
+	for _, i := range in.operands {
+		w := c.args[i]
+		if w.form != static && (w.form != pattern || w.home) || !itself && !suffixed.MatchString(w.text) {
+			return
+		}
+		f.roots = append(f.roots, c.args[i])
+	}
+	to := len(c.a.asked)
+	f.end = func() {
+		for i := from; i < to; i++ {
+			c.a.asked[i].line, c.a.asked[i].file = true, !itself
+		}
+	}
+	c.feed = f
+}
+
+// suffixed are names that directories hardly have: of others it is not asked whether
+// they are files, because what ls prints of a directory may be no more than data.
+var suffixed = regexp.MustCompile(`[^/]\.[a-zA-Z0-9]+$`)
+
+// listed are the options under which ls prints names as they were given, in any order.
+var listed = set("-1 -t -r -S -X -v -U -d -a -A --sort --reverse")
 
 // aside is the body of a loop that reads names: a command in it that read from the
 // same input would leave the rest of a name for the next turn.
@@ -70,7 +115,7 @@ func (a *analysis) names(c *syntax.ForClause, item word, s *state, out *statemen
 	a.processed = true
 	out.input = &process{body: item.parts[0].body}
 	out.node = &loop{keyword: "while",
-		condition: &list{items: []*statement{{node: &simple{assigns: []assign{{name: "IFS", value: lit("")}}, words: append(lits("read", "-r", "-d", ""), lit(name))}}}},
+		condition: &list{items: []*statement{{node: &simple{assigns: []assign{{name: "IFS", value: lit("")}}, words: append(f.read(), lit(name))}}}},
 		body:      &list{items: []*statement{{node: &nested{"{", "}", body}, redirs: []redirect{{op: "<&" + keptInput}}}}}}
 	after := merge(before, inner)
 	after.set(name, fuzz(false))

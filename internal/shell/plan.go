@@ -74,6 +74,8 @@ type asked struct {
 	option bool
 	// spaced: names that would be split or expanded again.
 	spaced bool
+	// line: a name must be a line, and a word to xargs; file: it must be a regular file.
+	line, file bool
 	// unmatched: nothing may match.
 	unmatched bool
 	// settings: the names of a repository's settings are checked.
@@ -365,6 +367,10 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 			add(q.what, "the pattern matches "+short(p.Name)+", which would be read as an option", "begin the pattern with ./")
 		case q.spaced && strings.ContainsAny(p.Name, " \t\n*?[\\"):
 			add(q.what, "the pattern matches "+short(p.Name)+", which would be split", "quote the variable")
+		case q.line && strings.ContainsAny(p.Name, " \t\n*?[\\'\""):
+			add(q.what, "it prints "+short(p.Name)+", which would be split", "use find")
+		case q.file && p.Kind != hostpath.File:
+			add(q.what, short(p.Name)+" is no file, and what it prints is known only when it runs", "use ls -d, or find")
 		case writes(q.question.Use) && p.Real == "":
 			add(p.Name, "the host cannot tell where it would be", "")
 		}

@@ -57,6 +57,9 @@ type feed struct {
 	// and blanks. Otherwise end makes the command print them so.
 	nul bool
 	end func()
+	// plain: the names stand in lines, and have nothing in them that could be read
+	// otherwise; end asks the host whether that is so.
+	plain bool
 }
 
 func start() state { return state{dirs: [][]hostpath.Step{nil}} }

@@ -99,8 +99,10 @@ func (c *call) fed(p *Program, in *input, i int, name string) bool {
 	if len(inner.args) != length {
 		c.fail(name, "it needs words of its own before its arguments", "")
 	}
-	if !nul {
-		f.end()
+	if nul {
+		return true
+	}
+	if f.end(); !f.plain {
 		c.args = slices.Concat(c.args[:0:0], lits("-0"), c.args)
 	}
 	return true
