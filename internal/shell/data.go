@@ -400,7 +400,14 @@ func (c *call) journal(p *Program, from int) {
 }
 
 // kube understands kubectl. A configuration that the line names could name
-// programs, and is not among the options.
-func (c *call) kube(p *Program, from int) { c.standard(p, from) }
+// programs, and is not among the options. What config view prints stands in the
+// account's own, unless its environment names another.
+func (c *call) kube(p *Program, from int) {
+	has := func(text string) bool { return slices.ContainsFunc(c.args, func(w word) bool { return w.is(text) }) }
+	if has("config") && has("view") {
+		c.use(Read, &word{form: homely, text: "/.kube/config"}, nil, "", true)
+	}
+	c.standard(p, from)
+}
 
 func splitNames(names string) []string { return strings.Fields(names) }

@@ -350,6 +350,7 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		add(q.what, a.Refused, "")
 	}
 	for _, p := range a.Places {
+		found := p.Name
 		if q.question.Glob && len(p.Labels) > 0 {
 			// The agent does not learn from a message which names there are.
 			p.Name, p.Refused = q.question.Name, strings.ReplaceAll(p.Refused, p.Name, q.question.Name)
@@ -357,18 +358,18 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		switch {
 		case p.Refused != "":
 			add(p.Name, p.Refused, "")
-		case q.question.Glob && !printable(p.Name):
+		case q.question.Glob && !printable(found):
 			add(q.what, "the pattern matches a name with control characters", "name the files")
 		case q.present && p.Kind == hostpath.Missing:
 			add(p.Name, "it is not there, and the program would try other names", "write the whole name")
 		case q.unmatched:
 			add(q.what, "the pattern matches "+short(p.Name)+", and what that would mean here is not known", "quote it")
-		case q.option && strings.HasPrefix(p.Name, "-"):
+		case q.option && strings.HasPrefix(found, "-"):
 			add(q.what, "the pattern matches "+short(p.Name)+", which would be read as an option", "begin the pattern with ./")
-		case q.spaced && strings.ContainsAny(p.Name, " \t\n*?[\\"):
+		case q.spaced && strings.ContainsAny(found, " \t\n*?[\\"):
 			add(q.what, "the pattern matches "+short(p.Name)+", which would be split", "quote the variable")
-		case q.line && strings.ContainsAny(p.Name, " \t\n*?[\\'\""):
-			add(q.what, "it prints "+short(p.Name)+", which would be split", "use find")
+		case q.line && !plainLine(found):
+			add(q.what, "it prints "+short(p.Name)+", which would be split, or printed by another name", "use find")
 		case q.file && p.Kind != hostpath.File:
 			add(q.what, short(p.Name)+" is no file, and what it prints is known only when it runs", "use ls -d, or find")
 		case writes(q.question.Use) && p.Real == "":
@@ -382,6 +383,12 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		all = append(all, checkSettings(a.Settings)...)
 	}
 	return all
+}
+
+// plainLine reports whether a name is one word to xargs, and printed as it is: for letters
+// beyond ASCII busybox's ls may print question marks, which can be another file's name.
+func plainLine(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("*?[\\'\"", r) })
 }
 
 // printable reports whether a person who reads the text sees the name as it is.
