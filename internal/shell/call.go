@@ -45,10 +45,9 @@ func (c *call) run() {
 // instead says what does what an agent wants of a program that is not understood.
 var instead = map[string]string{
 	"xzgrep": "use xzcat FILE | grep PATTERN", "bzgrep": "use bzcat FILE | grep PATTERN", "zstdgrep": "use zstdcat FILE | grep PATTERN",
-	"more": "use cat", "zless": "use zcat", "zmore": "use zcat", "zdiff": "use diff <(zcat FILE) <(zcat FILE)", "sdiff": "use diff -y", "split": "use sed -n or head",
-	"yq": "use grep or sed, or jq for JSON", "dc": "use bc", "objdump": "use readelf", "ldd": "use readelf -d", "getfacl": "use ls -l or stat",
-	"dig": "use getent hosts NAME", "host": "use getent hosts NAME", "nslookup": "use getent hosts NAME",
-	"yum": "use rpm -qa", "dnf": "use rpm -qa", "apt-get": "use apt list --upgradable", "man": "use PROGRAM --help", "whatis": "use PROGRAM --help",
+	"more": "use cat", "zmore": "use zcat", "zdiff": "use diff <(zcat FILE) <(zcat FILE)", "sdiff": "use diff -y", "split": "use sed -n or head",
+	"dc": "use bc", "ldd": "use readelf -d",
+	"man": "use PROGRAM --help", "whatis": "use PROGRAM --help",
 	"watch": "run the command again, or in a loop with sleep", "nohup": "leave it out", "sh": "write its commands out", "bash": "write its commands out",
 }
 

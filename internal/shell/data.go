@@ -328,6 +328,12 @@ func (c *call) ip(p *Program, from int) {
 		}
 		words = append(words, w.text)
 	}
+	if len(words) > 0 && words[0] == "netns" {
+		if len(words) > 2 || len(words) == 2 && words[1] != "list" && words[1] != "show" {
+			c.fail(strings.Join(words, " "), "only netns list is understood", "")
+		}
+		return
+	}
 	objects := set("address addr a link l route r rule neighbour neighbor neigh n maddress maddr netconf tunnel")
 	switch {
 	case len(words) > 1 && words[0][:1] == "l" && words[1] == "s":
@@ -367,12 +373,38 @@ func (c *call) version(p *Program, from int) {
 	switch c.name {
 	case "python3", "python", "ssh", "tmux", "nginx":
 		allowed = []string{"--version", "-V"}
+		if c.name == "nginx" {
+			allowed = append(allowed, "-v")
+		}
+		if c.name == "python3" && c.own && len(c.args) > from+1 && c.args[from].is("-m") && c.args[from+1].is("json.tool") {
+			c.jsonTool(&p.Commands[0], from)
+			return
+		}
+	case "node", "ruby", "php", "perl":
+		allowed = []string{"--version", "-v"}
+	case "go":
+		if c.own && len(c.args) == from+1 && c.args[from].is("version") {
+			// A module's file could name another toolchain to be fetched and run.
+			c.args = slices.Concat(lits("GOTOOLCHAIN=local"), []word{c.typed}, c.args)
+			c.typed = lit("env")
+			return
+		}
 	case "java":
 		allowed = []string{"-version", "--version"}
 	}
 	if len(c.args) != from+1 || c.args[from].form != static || !slices.Contains(allowed, c.args[from].text) {
 		c.a.fail(c.name, "the program runs code of its own kind, or is not in the table of programs that are understood", cmp.Or(instead[c.name], "only its --version is"))
 	}
+}
+
+// jsonTool understands python3 -m json.tool. With -I no module of the directory that it
+// runs in is taken for one of Python's own; that there is one is refused all the same.
+func (c *call) jsonTool(p *Program, from int) {
+	for _, own := range []string{"jso[n]", "json.p[y]*"} {
+		c.literally(&word{form: pattern, text: own, glob: own})
+	}
+	c.standard(p, from+2)
+	c.args = slices.Concat(c.args[:from], lits("-I"), c.args[from:])
 }
 
 // journal understands programs whose entry says all, but that read nothing

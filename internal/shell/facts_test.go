@@ -46,6 +46,23 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 			return slices.Equal(c.Facts.Hosts, []string{"GET example.test:443"}) && strings.HasPrefix(c.Text, "curl -q -g ")
 		}},
 		{"curl -sI http://127.0.0.1:8080/", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"HEAD 127.0.0.1:8080"}) }},
+		{"nc -zu -w 1 db.test 53", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"UDP db.test:53"}) }},
+		{"ping -c 1 db.test", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"PING db.test"}) }},
+		{"dig @10.0.0.1 db.test AAAA +short", "tunnel", func(c *Command) bool {
+			return slices.Equal(c.Facts.Hosts, []string{"DNS 10.0.0.1:53", "DNS db.test"}) && c.Text == "dig -r @10.0.0.1 db.test AAAA +short"
+		}},
+		{"host db.test 10.0.0.1", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"DNS db.test", "DNS 10.0.0.1:53"}) }},
+		{"openssl s_client -connect db.test:443 </dev/null", "read,tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"TLS db.test:443"}) }},
+		{"redis-cli info", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"REDIS localhost:6379"}) }},
+		{"pg_isready -h db.test", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"POSTGRES db.test:5432"}) }},
+		{"mysqladmin -h db.test status", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"MYSQL db.test:3306"}) }},
+		{"sudo journalctl -u app", "read,admin", func(c *Command) bool { return c.Text == "sudo -n journalctl --no-pager -u app" }},
+		{"sudo cat app/README.md", "unknown", nil},
+		{"python3 -m json.tool app/config.json", "read", func(c *Command) bool {
+			return c.Text == "python3 -I -m json.tool app/config.json" && slices.Equal(c.Facts.Reads, []string{b.home + "/app/config.json"})
+		}},
+		{"timeout 5 go version", "read", func(c *Command) bool { return c.Text == "timeout 5 env 'GOTOOLCHAIN=local' go version" }},
+		{"docker ps -q | xargs docker inspect", "read", func(c *Command) bool { return c.Text == "docker ps -q | xargs docker inspect --" }},
 		{"psql -h db -d shop -c 'select 1'", "read,unknown", func(c *Command) bool {
 			return len(c.SQL) == 1 && c.SQL[0] == Statement{Program: "psql", Host: "db", Port: "5432", Database: "shop", Text: "select 1"} &&
 				c.Judged(gate.EffectRead) == gate.EffectRead && c.Judged(gate.EffectWrite) == gate.EffectRead|gate.EffectWrite &&

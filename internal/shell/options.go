@@ -113,6 +113,9 @@ func (c *call) option(p *Program, in *input, options map[string]*Option, i int) 
 	w := &c.args[i]
 	text := w.prefix()
 	switch {
+	case p.Words && options[text] == nil && strings.Contains(text, "="):
+		name, _, _ := strings.Cut(text, "=")
+		return c.named(in, options, i, name, name+"=")
 	case p.Words:
 		return c.named(in, options, i, text, "")
 	case strings.HasPrefix(text, "--"):

@@ -144,3 +144,16 @@ func TestReasonsNameNothingLabelled(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatOperatorsAskIsUnderstood reads lines whose programs a machine may lack, or that
+// print something else each time, with their effects.
+func TestWhatOperatorsAskIsUnderstood(t *testing.T) {
+	b := newBed(t)
+	for _, line := range lines(t, "testdata/understood.txt") {
+		effects, line, _ := strings.Cut(line, ": ")
+		cmd, err := b.settle(t, line, Bash)
+		if err != nil || cmd.Effects.String() != effects {
+			t.Errorf("%q: want %s\n  %s", line, effects, why(cmd, err))
+		}
+	}
+}

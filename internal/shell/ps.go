@@ -119,6 +119,9 @@ func psNamed(option, value string) bool {
 // psValue is the value of an option of ps in a word of its own.
 func (c *call) psValue(i int) string {
 	w := &c.args[i]
+	if c.own && w.form == dynamic && len(w.parts) == 1 && !w.many {
+		quoteAll(w) // a list, which may have blanks between its members
+	}
 	if w.form == dynamic && w.split || w.form == pattern || w.form == each || strings.HasPrefix(w.prefix(), "-") {
 		c.fail(w.source(), "the value is known only when it runs", `write it out, or put it in "..."`)
 	}

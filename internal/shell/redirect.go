@@ -17,6 +17,15 @@ type redirect struct {
 	here   *here
 }
 
+// discards reports whether it takes nothing but error messages away: what is printed
+// stays what it is.
+func (d *redirect) discards() bool {
+	return (d.op == "2>" || d.op == "2>>") && d.target != nil && d.target.is("/dev/null")
+}
+
+// answersOnly reports whether it leaves standard input as it is.
+func (d *redirect) answersOnly() bool { return d.discards() || d.op == "2>&1" }
+
 // here is a here-document.
 type here struct {
 	parts   []part

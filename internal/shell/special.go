@@ -1,8 +1,11 @@
 package shell
 
 import (
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/sallyport-gateway/sallyport/internal/gate"
 )
 
 // specials is the code that a table's entry names; nil if there is none of that
@@ -59,6 +62,18 @@ func specials(name string) func(*call, *Program, int) {
 		return (*call).unzip
 	case "query":
 		return (*call).query
+	case "network":
+		return (*call).network
+	case "dig":
+		return (*call).dig
+	case "words":
+		return (*call).plainWords
+	case "listless":
+		return (*call).listless
+	case "sudo":
+		return (*call).sudo
+	case "yq":
+		return (*call).yq
 	case "pager":
 		return (*call).pager
 	case "version":
@@ -140,8 +155,8 @@ func (c *call) busybox(p *Program, from int) {
 	c.nested(from, false)
 }
 
-// pager understands less, which prints what it is given where its output is no
-// terminal: cat is written for it, which does so where it is one, too.
+// pager understands less and zless, which prints what it is given where its output is no
+// terminal: cat and zcat are written for them, which does so where it is one, too.
 func (c *call) pager(p *Program, from int) {
 	in, ok := c.parse(p, from)
 	if !ok {
@@ -160,8 +175,100 @@ func (c *call) pager(p *Program, from int) {
 	for _, i := range in.operands {
 		files = append(files, c.args[i])
 	}
+	if c.name == "zless" {
+		if len(files) == 0 {
+			c.fail("", "a file is needed", "use zcat")
+			return
+		}
+		c.name, c.typed = "zcat", lit("zcat")
+		c.args = append(lits("-f", "--"), files...)
+		return
+	}
 	c.name, c.typed = "cat", lit("cat")
 	c.args = append(lits("--"), files...)
+}
+
+// plainWord is a word in which no language of a program has more than a name.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:@ -]*$`)
+
+// plainWords understands programs that read their words as a language of their own: each
+// must be a name.
+func (c *call) plainWords(p *Program, from int) {
+	for i := from; i < len(c.args); i++ {
+		if w := &c.args[i]; w.form != static || !strings.HasPrefix(w.text, "-") && !plainWord.MatchString(w.text) && !fields.MatchString(w.text) {
+			c.fail(w.source(), "the word is no plain name", "write it out")
+			return
+		}
+	}
+	c.standard(p, from)
+}
+
+// fields are names with commas between them.
+var fields = regexp.MustCompile(`^[A-Za-z0-9_.-]+(,[A-Za-z0-9_.-]+)*$`)
+
+// listless understands programs that read names of files from standard input where a
+// dash is given for one.
+func (c *call) listless(p *Program, from int) {
+	if slices.ContainsFunc(c.args[from:], func(w word) bool { return w.may("-") }) {
+		c.fail("-", "it reads the names of files from its input", "name the files")
+		return
+	}
+	c.standard(p, from)
+}
+
+// sudo understands sudo with a program that is given no path: where a path leads root
+// to was not asked, and the account may not see it.
+func (c *call) sudo(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	c.effect(gate.EffectRead | p.Effects)
+	if len(in.operands) == 0 || in.mode("list") {
+		if !in.mode("list") || len(in.operands) > 0 {
+			c.fail("", "only sudo PROGRAM and sudo -l are understood", "")
+		}
+		c.add(p, from)
+		return
+	}
+	questions, statements := len(c.a.asked), len(c.a.sql)
+	c.nested(in.operands[0], false)
+	if len(c.a.asked) > questions || len(c.a.sql) > statements {
+		c.fail("", "with a path, or a statement, what root reaches is not known", "leave sudo out")
+		return
+	}
+	c.add(p, from)
+}
+
+// yqPath is an expression of yq that takes a value out of a document, in either of the
+// two programs of this name; with more, one of them loads files.
+var yqPath = regexp.MustCompile(`^\.([A-Za-z0-9_.-]|\[[0-9]*\]|\["[A-Za-z0-9_./-]*"\])*( *\| *(keys|length))?$`)
+
+// yq understands yq with a path for its expression. One of the programs takes a word for
+// a file where there is one of the name.
+func (c *call) yq(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	rest := in.operands
+	if len(rest) > 0 && (c.args[rest[0]].is("eval") || c.args[rest[0]].is("e")) {
+		c.use(Read, &c.args[rest[0]], nil, "", true)
+		rest = rest[1:]
+	}
+	if len(rest) == 0 || c.args[rest[0]].form != static || !yqPath.MatchString(c.args[rest[0]].text) {
+		c.fail("", "only paths like .a.b[0] are understood as its expression", "use grep or sed, or jq for JSON")
+		return
+	}
+	for _, i := range rest {
+		if !c.use(Read, &c.args[i], nil, "", i >= in.ended) {
+			return
+		}
+	}
+	if len(rest) == 1 || slices.ContainsFunc(rest[1:], func(i int) bool { return c.args[i].is("-") }) {
+		c.stdin()
+	}
+	c.effect(0)
 }
 
 // uniq understands uniq, whose second operand is written.

@@ -8,7 +8,7 @@ import (
 // reviewed is made once: the table is the same for everybody, and does not
 // change.
 var reviewed = sync.OnceValues(func() (*Table, error) {
-	return NewTable(textPrograms, filePrograms, systemPrograms, servicePrograms, packagePrograms, writingPrograms)
+	return NewTable(textPrograms, filePrograms, systemPrograms, servicePrograms, packagePrograms, writingPrograms, networkPrograms, netPrograms, serverPrograms)
 })
 
 // Programs is the reviewed table.
@@ -28,6 +28,7 @@ const usual = "--help --version "
 var textPrograms = []Program{
 	{Name: "cat", Options: opts(usual, "-A,--show-all -b,--number-nonblank -e -E,--show-ends -n,--number -s,--squeeze-blank -t -T,--show-tabs -u -v,--show-nonprinting"), Operands: args("read..."), Stdin: true},
 	{Name: "less", Options: opts("-e -E -f -F -g -G -i -I -J -K -L -m -M -n -N -q -Q -r -R -S -u -U -w -X"), Operands: args("read..."), Stdin: true, Special: "pager"},
+	{Name: "zless", Options: opts("-e -E -F -i -I -N -q -r -R -S -X"), Operands: args("read..."), Special: "pager"},
 	{Name: "tac", Options: opts(usual, "-b,--before -r,--regex -s,--separator=text"), Operands: args("read..."), Stdin: true},
 	{Name: "rev", Options: opts(usual), Operands: args("read..."), Stdin: true},
 	{Name: "head", Options: opts(usual, "-c,--bytes=text -n,--lines=text -q,--quiet,--silent -v,--verbose -z,--zero-terminated"), Number: true, Operands: args("read..."), Stdin: true},
@@ -60,6 +61,7 @@ var textPrograms = []Program{
 	{Name: "iconv", Options: opts(usual, "-f,--from-code=charset -t,--to-code=charset -c -s -l,--list"), Operands: args("read..."), Stdin: true},
 	{Name: "bc", Options: opts("-l,--mathlib -q,--quiet -s,--standard -w,--warn -v,--version -h,--help"), Operands: args("read..."), Stdin: true},
 	{Name: "readelf", Options: opts("-a,--all -h,--file-header -l,--program-headers -S,--section-headers -s,--syms,--symbols -d,--dynamic -n,--notes -r,--relocs -V,--version-info -W,--wide -e,--headers -A"), Operands: args("read..."), Response: true},
+	{Name: "objdump", Options: opts("-p,--private-headers -h,--section-headers -f,--file-headers -t,--syms -T,--dynamic-syms -x,--all-headers -r,--reloc -R,--dynamic-reloc -s,--full-contents -d,--disassemble -C -w,--wide -j,--section=text -v,--version"), Operands: args("read..."), Default: "a.out", Response: true},
 	{Name: "nm", Options: opts("-a -A -C -D -g -n -p -r -S -u -t=text"), Operands: args("read..."), Default: "a.out", Response: true},
 	{Name: "size", Options: opts("-A -B -d -o -x -t,--totals"), Operands: args("read..."), Default: "a.out", Response: true},
 	{Name: "tsort", Options: opts(usual), Operands: args("read"), Stdin: true},
@@ -69,6 +71,7 @@ var textPrograms = []Program{
 	{Name: "rg", Add: []string{"--no-config"}, Options: opts(usual, "--no-config -e,--regexp=text!none -i,--ignore-case -S,--smart-case -s,--case-sensitive -v,--invert-match -w,--word-regexp -x,--line-regexp -c,--count --count-matches -l,--files-with-matches --files-without-match -m,--max-count=text -o,--only-matching -q,--quiet -n,--line-number -N,--no-line-number -H,--with-filename -I,--no-filename --heading --no-heading -A,--after-context=text -B,--before-context=text -C,--context=text -g,--glob=text --iglob=text -t,--type=text -T,--type-not=text -u,--unrestricted -uu -uuu --no-ignore --no-ignore-vcs --hidden -. -F,--fixed-strings -P,--pcre2 -U,--multiline -a,--text -0,--null --color=text --column -d,--max-depth=text --max-columns=text -M=text --sort=text --sortr=text -r,--replace=text --stats --trim --json --vimgrep -p,--pretty --no-messages -L,--follow!follow --files!none --type-list!none -j,--threads=text --passthru -b,--byte-offset --no-mmap --mmap --max-filesize=text"), Operands: args("text recurse..."), Default: ".", Stdin: false},
 	{Name: "awk", Aliases: []string{"gawk", "mawk", "original-awk"}, Options: opts("-F,--field-separator=text -v,--assign=text --version -V --posix -P --re-interval"), First: true, Special: "awk"},
 	{Name: "sed", Options: opts(usual, "-n,--quiet,--silent -e,--expression=const -E,-r,--regexp-extended -s,--separate -u,--unbuffered -z,--null-data --posix --debug -l,--line-length=text"), Operands: args("const read..."), Stdin: true, Special: "sed"},
+	{Name: "yq", Options: opts("-r,--raw-output -V,--version"), Operands: args("const read..."), Stdin: true, Special: "yq"},
 	{Name: "jq", Options: opts("-n,--null-input -r,--raw-output -R,--raw-input -s,--slurp -c,--compact-output -C,--color-output -M,--monochrome-output -S,--sort-keys -e,--exit-status -j,--join-output -a,--ascii-output --tab --indent=text --stream --seq --unbuffered --args --jsonargs --version -V -h,--help --raw-output0"), Operands: args("const read..."), Stdin: true, Special: "jq"},
 	{Name: "xargs", Options: opts(usual, "-0,--null -a,--arg-file=read -d,--delimiter=text -I=const -n,--max-args=text -L,--max-lines=text -P,--max-procs=text -r,--no-run-if-empty -s,--max-chars=text -t,--verbose -x,--exit -E=text"), First: true, Special: "xargs"},
 	{Name: "zcat", First: true, Aliases: []string{"gzcat"}, Options: opts("-f,--force -q,--quiet --help --version"), Operands: args("read..."), Special: "compress"},
@@ -83,6 +86,7 @@ var filePrograms = []Program{
 	{Name: "stat", Options: opts(usual, "-L,--dereference!stat -f,--file-system!stat -c,--format=text --printf=text -t,--terse --cached=text"), Operands: args("entry...")},
 	{Name: "file", Options: opts(usual, "-b,--brief -i,--mime --mime-type --mime-encoding -k,--keep-going -L,--dereference -h,--no-dereference -F,--separator=text -n,--no-buffer -N,--no-pad -r,--raw -s,--special-files -z,--uncompress -0,--print0 -E -l,--list --extension"), Operands: args("read...")},
 	{Name: "namei", Options: opts(usual, "-x,--mountpoints -m,--modes -o,--owners -l,--long -n,--nosymlinks -v,--vertical"), Operands: args("stat...")},
+	{Name: "getfacl", Options: opts(usual, "-a,--access -d,--default -c,--omit-header -e,--all-effective -E,--no-effective -s,--skip-base -R,--recursive!recurse -L,--logical!follow -P,--physical -t,--tabular -n,--numeric -p,--absolute-names"), Operands: args("list..."), Special: "listless"},
 	{Name: "lsattr", Options: opts("-a -d!stat -l -p -v -V -R!recurse"), Operands: args("list..."), Default: "."},
 	{Name: "readlink", Options: opts(usual, "-f,--canonicalize!stat -e,--canonicalize-existing!stat -m,--canonicalize-missing!stat -n,--no-newline -q,--quiet -s,--silent -v,--verbose -z,--zero"), Operands: args("entry...")},
 	{Name: "realpath", Options: opts(usual, "-e,--canonicalize-existing -m,--canonicalize-missing -L,--logical -P,--physical -q,--quiet -s,--strip,--no-symlinks -z,--zero --relative-to=stat --relative-base=stat"), Operands: args("stat...")},

@@ -8,6 +8,7 @@ var packagePrograms = []Program{
 	{Name: "dpkg-query", Options: opts("-l,--list!query -s,--status!query -L,--listfiles!query -S,--search!query -W,--show!query -f,--showformat=text -p,--print-avail!query --no-pager"), Operands: args("text..."), Special: "query", Add: []string{"--no-pager"}},
 	{Name: "apt-cache", Options: opts("-n,--names-only -f,--full -a,--all-versions -q,--quiet --installed --no-pager"), Operands: args("const(show|showpkg|search|policy|depends|rdepends|pkgnames|stats|madison|showsrc) package...")},
 	{Name: "apt", Options: opts("-a,--all-versions --installed --upgradable --manual-installed -q -n,--names-only -f,--full"), Operands: args("const(list|show|search|policy|depends|rdepends) package...")},
+	{Name: "apt-get", Options: opts("-s,--simulate,--just-print,--dry-run!query -q,--quiet -qq -V,--verbose-versions -u,--show-upgraded"), Operands: args("const(upgrade|dist-upgrade|autoremove|install|remove) package..."), Special: "query"},
 	{Name: "apt-mark", Operands: args("const(showmanual|showauto|showhold) text...")},
 	{Name: "rpm", Options: opts("-q,--query!query -a,--all -i,--info -l,--list -f,--file -c,--configfiles -d,--docfiles -R,--requires --provides --whatprovides --whatrequires --changelog --last --qf,--queryformat=rpmformat -V,--verify!query"), Operands: args("text..."), Special: "query"},
 	{Name: "apk", Options: opts("-v,--verbose -q,--quiet"), Operands: args("const(info|list|search|policy|version) text...")},
@@ -18,5 +19,7 @@ var packagePrograms = []Program{
 	{Name: "npm", Commands: []Program{{Name: "ls", Aliases: []string{"list"}, Effects: gate.EffectRead | gate.EffectWrite, Options: opts("-g,--global --depth=text --json --long -a,--all --parseable"), Operands: args("text...")}}},
 	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "recurse..."), verb("version", ""), verb("services", "text...")}},
 	// Programs that run code of their own kind tell their version only.
-	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "redis-cli", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh", "postgres", "gpg"}, Special: "version"},
+	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh", "postgres", "gpg", "go"}, Special: "version", Commands: []Program{
+		{Name: "json.tool", Options: opts("--sort-keys --no-ensure-ascii --json-lines --indent=text --tab --no-indent --compact"), Operands: args("read write"), Stdin: true},
+	}},
 }

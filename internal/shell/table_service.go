@@ -23,6 +23,8 @@ const systemdOptions = "--no-pager --user --system -a,--all -t,--type=text --sta
 
 const kubeOptions = "-n,--namespace=text -A,--all-namespaces -o,--output=kube -l,--selector=text --field-selector=text --show-labels --sort-by=text --no-headers -w,--watch --context=text --request-timeout=text --show-kind -L,--label-columns=text --ignore-not-found --chunk-size=text "
 
+const helmOptions = "-n,--namespace=text --kube-context=text -o,--output=const(table|json|yaml) "
+
 // servicePrograms are the verbs of service managers, containers, clusters and
 // git.
 var servicePrograms = []Program{
@@ -41,9 +43,17 @@ var servicePrograms = []Program{
 	{Name: "systemd-cgls", Add: []string{"--no-pager"}, Options: opts("--no-pager -a,--all -l,--full -k")},
 	{Name: "timedatectl", Add: []string{"--no-pager"}, Options: opts("--no-pager -p=text --value -a"), Operands: args("const(status|show|timesync-status|list-timezones)")},
 	{Name: "loginctl", Add: []string{"--no-pager"}, Options: opts("--no-pager --no-legend -a,--all -l,--full"), Operands: args("const(list-sessions|list-users|list-seats|show-session|show-user|session-status|user-status) text...")},
-	{Name: "resolvectl", Add: []string{"--no-pager"}, Options: opts("--no-pager"), Operands: args("const(status|statistics|dns|domain) text")},
+	{Name: "resolvectl", Add: []string{"--no-pager"}, Options: opts("--no-pager"), Alone: true, Commands: []Program{verb("status", "text..."), verb("statistics", ""), verb("dns", "text"), verb("domain", "text"), {Name: "query", Options: opts("-4 -6 -t,--type=text"), Operands: args("text"), Special: "network", Effects: gate.EffectTunnel}}},
 	{Name: "systemd-analyze", Add: []string{"--no-pager"}, Options: opts("--no-pager"), Operands: args("const(time|blame|critical-chain) text...")},
+	{Name: "systemd-cgtop", Options: opts("-b,--batch -n,--iterations=text -d,--delay=text -p -t -c -m -i -k -P -r,--raw --order=const(path|tasks|cpu|memory|io) --depth=text")},
+	{Name: "systemd-detect-virt", Options: opts(usual, "-c,--container -v,--vm -r,--chroot -q,--quiet --list")},
 	docker("docker"), docker("podman"),
+	{Name: "helm", Options: opts("-n,--namespace=text --kube-context=text"), Commands: []Program{
+		verb("list ls", "", helmOptions, "-A,--all-namespaces -a,--all -q,--short -d,--date -r,--reverse -m,--max=text -f,--filter=text --deployed --failed --pending -l,--selector=text"),
+		verb("status", "text", helmOptions, "--revision=text --show-desc --show-resources"), verb("history hist", "text", helmOptions, "--max=text"),
+		{Name: "get", Commands: []Program{verb("values", "text", helmOptions, "-a,--all --revision=text"), verb("manifest", "text", helmOptions, "--revision=text"), verb("notes", "text", helmOptions, "--revision=text"), verb("hooks", "text", helmOptions, "--revision=text"), verb("all", "text", helmOptions, "--revision=text"), verb("metadata", "text", helmOptions, "--revision=text")}},
+		verb("version", "", "--short"),
+	}},
 	{Name: "crictl", Commands: []Program{
 		verb("ps", "text...", "-a,--all -q,--quiet -o,--output=text --no-trunc --name=text --pod=text --state=text -l,--latest"), verb("pods", "text...", "-q,--quiet -o,--output=text --name=text --namespace=text --state=text"),
 		verb("images img", "text...", "-q,--quiet -o,--output=text --digests --no-trunc -v"), verb("inspect", "text...", "-o,--output=text"), verb("inspectp", "text...", "-o,--output=text"),
@@ -73,11 +83,17 @@ func docker(name string) Program {
 		p.Commands = append([]Program{verb("ls list ps", "text...", list), verb("inspect", "text...", inspect)}, more...)
 		return p
 	}
-	return Program{Name: name, Commands: append([]Program{
-		verb("ps", "", list), verb("images", "text...", list), verb("inspect", "text...", inspect),
-		verb("logs", "text", "-f,--follow --since=text --until=text -n,--tail=text -t,--timestamps --details"),
-		verb("stats", "text...", "-a,--all --no-stream --no-trunc --format=text"), verb("top", "text const(aux|auxf|axf|-ef|-aux)"), verb("port", "text text"),
-		verb("diff", "text"), verb("history", "text", "-H,--human --no-trunc -q,--quiet --format=text"),
+	// Whatever stands behind two dashes is a name.
+	named := func(p Program) Program { p.Dashes = true; return p }
+	var pods []Program
+	if name == "podman" {
+		pods = []Program{group("pod", verb("top", "text"), verb("stats", "text...", "-a,--all --no-stream --format=text"))}
+	}
+	return Program{Name: name, Commands: append(append([]Program{
+		verb("ps", "", list), verb("images", "text...", list), named(verb("inspect", "text...", inspect)),
+		named(verb("logs", "text", "-f,--follow --since=text --until=text -n,--tail=text -t,--timestamps --details")),
+		verb("stats", "text...", "-a,--all --no-stream --no-trunc --format=text"), verb("top", "text const(aux|auxf|axf|-ef|-aux)"), named(verb("port", "text text")),
+		named(verb("diff", "text")), verb("history", "text", "-H,--human --no-trunc -q,--quiet --format=text"),
 		verb("version", "", "-f,--format=text"), verb("info", "", "-f,--format=text"),
 		verb("events", "", "--since=text --until=text -f,--filter=text --format=text"),
 		group("container", verb("logs", "text", "--tail=text --since=text -t -f"), verb("stats", "text...", "--no-stream --format=text -a"), verb("top", "text const(aux|auxf|axf|-ef|-aux)"), verb("port", "text text"), verb("diff", "text")),
@@ -85,5 +101,5 @@ func docker(name string) Program {
 		{Name: "system", Commands: []Program{verb("df", "", "-v,--verbose --format=text"), verb("info", "", "-f,--format=text")}},
 		{Name: "node", Commands: []Program{verb("ls", "", list), verb("ps", "text...", list), verb("inspect", "text...", inspect, "--pretty")}},
 		{Name: "service", Commands: []Program{verb("ls", "", list), verb("ps", "text...", list), verb("inspect", "text...", inspect, "--pretty"), verb("logs", "text", "--tail=text --since=text -t -f --no-trunc --raw")}},
-	}, changes(gate.EffectAdmin, "text...", "start", "stop", "restart", "kill", "pause", "unpause")...)}
+	}, pods...), changes(gate.EffectAdmin, "text...", "start", "stop", "restart", "kill", "pause", "unpause")...)}
 }

@@ -139,8 +139,11 @@ func (a *analysis) statement(st *syntax.Stmt, s state, l *list) (ok, bad state) 
 	before := a.processes
 	a.processes = nil
 	for _, r := range st.Redirs {
+		n := len(out.redirs)
 		a.redirect(r, &inner, out)
-		inner.feed = nil
+		if len(out.redirs) == n || slices.ContainsFunc(out.redirs[n:], func(d redirect) bool { return !d.answersOnly() }) {
+			inner.feed = nil
+		}
 	}
 	if out.input != nil && !slices.ContainsFunc(out.redirs, func(d redirect) bool { return d.target == nil || !strings.Contains(d.op, ">") }) {
 		inner.feed = feedOf(out.input.body)
@@ -159,7 +162,7 @@ func (a *analysis) statement(st *syntax.Stmt, s state, l *list) (ok, bad state) 
 
 // feedOf are the names of files that a list prints, if it prints nothing else.
 func feedOf(l *list) *feed {
-	if len(l.items) != 1 || l.items[0].not || len(l.items[0].redirs) > 0 {
+	if len(l.items) != 1 || l.items[0].not || slices.ContainsFunc(l.items[0].redirs, func(d redirect) bool { return !d.discards() }) {
 		return nil
 	}
 	switch n := l.items[0].node.(type) {

@@ -108,9 +108,29 @@ func (c *call) fed(p *Program, in *input, i int, name string) bool {
 	return true
 }
 
+// dashed reports whether a subcommand takes names that only the run knows behind two
+// dashes, which none of its words are yet.
+func (c *call) dashed(name string, args []word) bool {
+	p := c.a.table.programs[name]
+	if p == nil || !c.own || len(args) == 0 || slices.ContainsFunc(args, func(w word) bool { return w.is("--") }) {
+		return false
+	}
+	return slices.ContainsFunc(p.Commands, func(sub Program) bool { return args[0].is(sub.Name) && sub.Dashes })
+}
+
 // unfed understands xargs whose names only the run knows.
 func (c *call) unfed(in *input, i int, name string) {
 	replace, replaces := in.has("-I")
+	if !replaces && c.dashed(name, c.args[i+1:]) {
+		c.args = append(slices.Clone(c.args), lit("--"))
+		inner := &call{a: c.a, s: c.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
+		inner.args = append(inner.args, word{form: dynamic, parts: []part{{text: "{}", expansion: true, quoted: true}}})
+		c.a.again(inner.external)
+		if shown := inner.args[:len(inner.args)-1]; !slices.Equal(shape(shown), shape(c.args[i+1:])) {
+			c.fail(name, "it needs words of its own before its arguments", "")
+		}
+		return
+	}
 	inner := &call{a: c.a, s: c.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
 	unknown := word{form: dynamic, parts: []part{{text: "{}", expansion: true, quoted: true}}, split: true}
 	if replaces {
