@@ -23,6 +23,8 @@ type call struct {
 	// own: the words are written as they are here, changes included, as those of
 	// find -exec and xargs are not.
 	own bool
+	// pinned: env gives it GOTOOLCHAIN=local.
+	pinned bool
 	// feed is what the command prints, if that is names of known files; feedWords
 	// are then its arguments with which the names end in NUL.
 	feed      *feed

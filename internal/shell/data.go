@@ -376,14 +376,16 @@ func (c *call) version(p *Program, from int) {
 		if c.name == "nginx" {
 			allowed = append(allowed, "-v")
 		}
-		if c.name == "python3" && c.own && len(c.args) > from+1 && c.args[from].is("-m") && c.args[from+1].is("json.tool") {
-			c.jsonTool(&p.Commands[0], from)
+		if c.name == "python3" && c.own && len(c.args) > from && c.jsonTool(&p.Commands[0], from) {
 			return
 		}
 	case "node", "ruby", "php", "perl":
 		allowed = []string{"--version", "-v"}
 	case "go":
-		if c.own && len(c.args) == from+1 && c.args[from].is("version") {
+		if len(c.args) == from+1 && c.args[from].is("version") && (c.own || c.pinned) {
+			if c.pinned {
+				return
+			}
 			// A module's file could name another toolchain to be fetched and run.
 			c.args = slices.Concat(lits("GOTOOLCHAIN=local"), []word{c.typed}, c.args)
 			c.typed = lit("env")
@@ -399,12 +401,20 @@ func (c *call) version(p *Program, from int) {
 
 // jsonTool understands python3 -m json.tool. With -I no module of the directory that it
 // runs in is taken for one of Python's own; that there is one is refused all the same.
-func (c *call) jsonTool(p *Program, from int) {
+func (c *call) jsonTool(p *Program, from int) bool {
+	i := from
+	if c.args[i].is("-I") {
+		i++
+	}
+	if len(c.args) < i+2 || !c.args[i].is("-m") || !c.args[i+1].is("json.tool") {
+		return false
+	}
 	for _, own := range []string{"jso[n]", "json.p[y]*"} {
 		c.literally(&word{form: pattern, text: own, glob: own})
 	}
-	c.standard(p, from+2)
-	c.args = slices.Concat(c.args[:from], lits("-I"), c.args[from:])
+	c.standard(p, i+2)
+	c.args = slices.Concat(c.args[:from], lits("-I"), c.args[i:])
+	return true
 }
 
 // journal understands programs whose entry says all, but that read nothing

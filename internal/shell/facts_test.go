@@ -61,6 +61,12 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 		{"python3 -m json.tool app/config.json", "read", func(c *Command) bool {
 			return c.Text == "python3 -I -m json.tool app/config.json" && slices.Equal(c.Facts.Reads, []string{b.home + "/app/config.json"})
 		}},
+		{"env GOTOOLCHAIN=local env -i go version", "read", func(c *Command) bool {
+			return c.Text == "env 'GOTOOLCHAIN=local' env -i env 'GOTOOLCHAIN=local' go version"
+		}},
+		{"env GOTOOLCHAIN=local sudo go version", "read,admin", func(c *Command) bool {
+			return c.Text == "env 'GOTOOLCHAIN=local' sudo -n env 'GOTOOLCHAIN=local' go version"
+		}},
 		{"timeout 5 go version", "read", func(c *Command) bool { return c.Text == "timeout 5 env 'GOTOOLCHAIN=local' go version" }},
 		{"docker ps -q | xargs docker inspect", "read", func(c *Command) bool { return c.Text == "docker ps -q | xargs docker inspect --" }},
 		{"psql -h db -d shop -c 'select 1'", "read,unknown", func(c *Command) bool {

@@ -121,12 +121,19 @@ func (c *call) env(p *Program, from int) {
 		return
 	}
 	c.effect(0)
+	if _, cleared := in.has("-i"); cleared {
+		c.pinned = false
+	}
 	for _, i := range in.operands {
 		w := &c.args[i]
 		name, value, assigns := strings.Cut(w.prefix(), "=")
 		if !assigns {
 			c.nested(i, false)
 			return
+		}
+		if w.is("GOTOOLCHAIN=local") {
+			c.pinned = true
+			continue
 		}
 		if w.form != static || !c.a.harmlessVariable(name, value) {
 			c.fail(w.source(), "the variable can change what the program does", "")
@@ -231,6 +238,7 @@ func (c *call) sudo(p *Program, from int) {
 		c.add(p, from)
 		return
 	}
+	c.pinned = false // it leaves the environment behind
 	questions, statements := len(c.a.asked), len(c.a.sql)
 	c.nested(in.operands[0], false)
 	if len(c.a.asked) > questions || len(c.a.sql) > statements {
