@@ -46,3 +46,18 @@ func TestNamesThatLsPrintsOtherwise(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherEndingsAreNotTried: of a name that is not there some programs take another.
+func TestOtherEndingsAreNotTried(t *testing.T) {
+	b := newBed(t)
+	link := b.home + "/outbox/report.gz"
+	if err := os.Symlink("../secret/token.txt", link); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(link)
+	for _, line := range []string{"zcat outbox/report", "zless outbox/report", "zless -- outbox/report", "gzip -dc outbox/report"} {
+		if cmd, err := b.settle(t, line, Bash); err == nil && readonly(cmd) {
+			t.Errorf("%q is allowed as %q", line, cmd.Text)
+		}
+	}
+}

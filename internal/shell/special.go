@@ -176,6 +176,7 @@ func (c *call) pager(p *Program, from int) {
 		c.fail("", "it does more than to print", "use cat")
 		return
 	}
+	first := len(c.a.asked)
 	c.operands(p, in)
 	c.effect(0)
 	var files []word
@@ -186,6 +187,10 @@ func (c *call) pager(p *Program, from int) {
 		if len(files) == 0 {
 			c.fail("", "a file is needed", "use zcat")
 			return
+		}
+		c.a.present(first)
+		if slices.ContainsFunc(files, func(w word) bool { return w.may("-") }) {
+			c.stdin()
 		}
 		c.name, c.typed = "zcat", lit("zcat")
 		c.args = append(lits("-f", "--"), files...)
