@@ -54,6 +54,8 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 		{"host db.test 10.0.0.1", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"DNS db.test", "DNS 10.0.0.1:53"}) }},
 		{"openssl s_client -connect db.test:443 </dev/null", "read,tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"TLS db.test:443"}) }},
 		{"redis-cli info", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"REDIS localhost:6379"}) }},
+		{"redis-cli info -h db.test", "unknown", nil},
+		{"mtr -rw -c 1 db.test other.test", "unknown", nil},
 		{"pg_isready -h db.test", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"POSTGRES db.test:5432"}) }},
 		{"mysqladmin -h db.test status", "tunnel", func(c *Command) bool { return slices.Equal(c.Facts.Hosts, []string{"MYSQL db.test:3306"}) }},
 		{"sudo journalctl -u app", "read,admin", func(c *Command) bool { return c.Text == "sudo -n journalctl --no-pager -u app" }},

@@ -4,10 +4,11 @@ import "github.com/sallyport-gateway/sallyport/internal/gate"
 
 // networkPrograms ask other hosts.
 var networkPrograms = []Program{
-	{Name: "redis-cli", Options: opts("-h=text -p=text -n=text"), Operands: args("const(ping|info|dbsize|lastsave|role|PING|INFO|DBSIZE|LASTSAVE|ROLE) text"), Special: "network"},
+	{Name: "redis-cli", First: true, Options: opts("-h=text -p=text -n=text"), Operands: args("const(ping|info|dbsize|lastsave|role|PING|INFO|DBSIZE|LASTSAVE|ROLE) text"), Special: "network"},
 	{Name: "mysqladmin", Options: opts("-h,--host=text -P,--port=text -u,--user=text -s,--silent -V,--version"), Operands: args("const(status|ping|version|processlist|extended-status|variables)"), Special: "network"},
 	{Name: "ping", Aliases: []string{"ping6"}, Options: opts("-c=text -i=text -w=text -W=text -s=text -t=text -n -q -4 -6 -O -D -v -V"), Operands: args("text"), Special: "network"},
-	{Name: "traceroute", Aliases: []string{"traceroute6", "mtr"}, Options: opts("-n -m=text -q=text -w=text -f=text -p=text -4 -6 -I -T -A -r -c=text"), Operands: args("text text"), Special: "network"},
+	{Name: "mtr", Options: opts("-r,--report -n,--no-dns -b,--show-ips -w,--report-wide -c,--report-cycles=text -4 -6 -T,--tcp -u,--udp -P,--port=text -v,--version"), Operands: args("text"), Special: "network"},
+	{Name: "traceroute", Aliases: []string{"traceroute6"}, Options: opts("-n -m=text -q=text -w=text -f=text -p=text -4 -6 -I -T -A"), Operands: args("text text"), Special: "network"},
 	{Name: "tracepath", Aliases: []string{"tracepath6"}, Options: opts("-n -b -l=text -m=text -p=text -4 -6 -V"), Operands: args("text"), Special: "network"},
 	{Name: "nc", Aliases: []string{"ncat", "netcat"}, Options: opts("-z -v -vv -w=text -n -4 -6 -u"), Operands: args("text text"), Special: "network"},
 	{Name: "host", Options: opts("-a -C -d -i -r -s -T -U -v -w -4 -6 -c=text -N=text -R=text -t=text -W=text -V"), Operands: args("text text"), Special: "network"},
@@ -59,7 +60,7 @@ var netPrograms = []Program{
 	{Name: "ethtool", Words: true, Options: opts("-S,--statistics -i,--driver -k,--show-features,--show-offload -g,--show-ring -c,--show-coalesce -a,--show-pause -T,--show-time-stamping -l,--show-channels -P,--show-permaddr -h,--help --version"), Operands: args("text"), Special: "words"},
 	{Name: "bridge", Words: true, Options: opts("-s,-stats,-statistics -d,-details -j,-json -p,-pretty -c,-color -V"), Operands: args("const(link|fdb|vlan|mdb) const(show|list) const(dev) text"), Special: "words"},
 	{Name: "tc", Words: true, Options: opts("-s,-stats,-statistics -d,-details -j,-json -p,-pretty -V"), Operands: args("const(qdisc|class|filter) const(show|list|ls) const(dev) text"), Special: "words"},
-	{Name: "nmcli", Options: opts("-t,--terse -p,--pretty -f,--fields=text -g,--get-values=text -m,--mode=const(tabular|multiline) -c,--colors=const(no|yes|auto) -o,--overview -v,--version -a,--active"), Operands: args("const(device|dev|d|connection|con|c|general|g) const(status|show) text"), Special: "words"},
+	{Name: "nmcli", Options: opts("-t,--terse -p,--pretty -f,--fields=text -g,--get-values=text -m,--mode=const(tabular|multiline) -c,--colors=const(no|yes|auto) -o,--overview -v,--version --active"), Operands: args("const(device|dev|d|connection|con|c|general|g) const(status|show) text"), Special: "words"},
 	{Name: "chronyc", Options: opts("-n -N -c -v -a -4 -6"), Operands: args("const(tracking|sources|sourcestats|activity|clients|serverstats|ntpdata)")},
 	{Name: "ntpq", Options: opts("-p,--peers -n,--numeric -4 -6")},
 	{Name: "lshw", Words: true, Options: opts("-short -C=text -c=text -class=text -json -businfo -quiet -numeric -sanitize -version")},

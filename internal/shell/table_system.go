@@ -92,7 +92,6 @@ var systemPrograms = []Program{
 		{Name: "list", Options: opts("-digest-algorithms -cipher-algorithms -public-key-algorithms -disabled -commands -1"), Words: true},
 		// Without -noout, or with -text, it prints the key.
 		{Name: "pkey", Aliases: []string{"rsa", "ec"}, Options: opts("-in=local -inform=text -noout!query -text_pub -check -pubcheck -modulus -pubin"), Words: true, Stdin: true, Special: "query"},
-		{Name: "asn1parse", Options: opts("-in=local -inform=text -i -dump -dlimit=text -noout -strparse=text -offset=text -length=text"), Words: true, Stdin: true},
 		{Name: "pkcs7", Options: opts("-in=local -inform=text -print_certs -noout -text"), Words: true, Stdin: true},
 		{Name: "crl2pkcs7", Options: opts("-in=local -inform=text -outform=text -nocrl -certfile=local"), Words: true, Stdin: true},
 		{Name: "s_client", Effects: gate.EffectTunnel, Options: opts("-connect=text -servername=text -showcerts -brief -tls1_2 -tls1_3 -alpn=text -starttls=const(smtp|imap|pop3|ftp|postgres|mysql|ldap|xmpp) -verify_return_error -status -CAfile=local -4 -6 -no_ign_eof"), Words: true, Stdin: true, Special: "network"},
