@@ -196,10 +196,10 @@ func (s *session) judge(ctx context.Context, wait bool) (gate.Permit, *wire.Faul
 		return gate.Permit{}, nil, err
 	}
 	f := refusalFault(r)
-	if in := s.subject.inspection; in != nil && len(in.Shape.Missing) > 0 && r.Status == gate.StatusBlocked {
-		f.Hint = "The target has no " + strings.Join(in.Shape.Missing, ", ") + " that this statement can see."
-	} else if facts, ok := s.cmd.Facts.(*sql.Facts); ok && r.Status == gate.StatusBlocked && len(facts.Unreviewed) > 0 {
-		f.Hint = "Nobody has reviewed " + strings.Join(facts.Unreviewed, ", ") + ". Do without it, or have it reviewed by a document of kind Functions."
+	if hint := s.blockedHint(); hint != "" && r.Status == gate.StatusBlocked {
+		f.Hint = hint
+	} else if r.Status == gate.StatusBlocked && r.Rule == "" && s.cmd.Effects != 0 {
+		f.Hint = "It has the effects " + strings.Join(s.cmd.Effects.List(), ", ") + ". " + f.Hint
 	}
 	if wait || s.status == wire.StatusIdle && r.Status != gate.StatusApprovalRequired {
 		return gate.Permit{}, f, nil
@@ -208,6 +208,26 @@ func (s *session) judge(ctx context.Context, wait bool) (gate.Permit, *wire.Faul
 		f.Hint += " It was not waited for, because a transaction is open and its locks would be kept; run it outside of one to wait."
 	}
 	return gate.Permit{}, f, nil
+}
+
+// blockedHint says what a blocked statement would have to do without; empty if
+// there is nothing to say.
+func (s *session) blockedHint() string {
+	if in := s.subject.inspection; in != nil && len(in.Shape.Missing) > 0 {
+		return "The target has no " + strings.Join(in.Shape.Missing, ", ") + " that this statement can see."
+	}
+	facts, ok := s.cmd.Facts.(*sql.Facts)
+	switch {
+	case !ok:
+	case len(facts.Unreviewed) > 0:
+		return "Nobody has reviewed " + strings.Join(facts.Unreviewed, ", ") + ". Do without it, or have it reviewed by a document of kind Functions."
+	case s.cmd.Effects != gate.EffectRead|gate.EffectAdmin: // it is not for a setting
+	case slices.Contains(facts.Settings, "search_path"):
+		return "The search_path stays what it is; name relations with their schemas. To set it is administration."
+	case len(facts.Settings) > 0:
+		return "To give " + strings.Join(facts.Settings, ", ") + " this value is administration."
+	}
+	return ""
 }
 
 // applyMasks implements gate.Command.Mask: it builds what is to be sent. The gate

@@ -312,7 +312,16 @@ var toastColumns = map[string][]string{
 	"pg_statio_%_tables":    {"heap_blks_read", "heap_blks_hit"},
 }
 
-// labelStatistics masks the statistics that tell of labelled values.
+// contentColumns are columns of views that show what others have sent: their
+// statements, with the values in them. For a utility statement query_id is a hash of
+// its text (compute_utility_query_id, utils/misc/queryjumble.c).
+var contentColumns = map[string][]string{
+	"pg_stat_activity":  {"query", "query_id"},
+	"pg_prepared_xacts": {"gid"},
+}
+
+// labelStatistics masks the statistics that tell of labelled values, and what others
+// have sent.
 func (t *labelTable) labelStatistics(cat *Catalog) {
 	if t.all == 0 {
 		return
@@ -334,6 +343,12 @@ func (t *labelTable) labelStatistics(cat *Catalog) {
 		}
 	}
 	each(statisticColumns, []string{"all", "sys", "user"}, func(*Relation, int16) {})
+	each(contentColumns, []string{""}, func(*Relation, int16) {})
+	// Which files a statement of another session waits for tells what did not fit into
+	// memory, as temp_files does.
+	each(map[string][]string{"pg_stat_activity": {"wait_event"}}, []string{""}, func(rel *Relation, num int16) {
+		t.tables[rel.oid].show(num, &shownRows{"wait_event_type", "OPERATOR(pg_catalog.<>) 'IO'"})
+	})
 	each(toastColumns, []string{"all", "sys"}, func(rel *Relation, num int16) {
 		t.tables[rel.oid].show(num, &shownRows{"schemaname", "OPERATOR(pg_catalog.<>) 'pg_toast'"})
 	})

@@ -140,7 +140,7 @@ func (a *analysis) systemRelation(rel *Relation) {
 		a.add(gate.EffectAdmin) // passwords, connection strings, files
 	case "pg_statistic", "pg_stats", "pg_statistic_ext_data", "pg_stats_ext", "pg_stats_ext_exprs":
 		a.refuseAll(rel.Name(), "holds values of labelled columns as statistics", "use pg_class and pg_attribute")
-	case "pg_stat_activity", "pg_largeobject", "pg_prepared_xacts":
+	case "pg_largeobject":
 		a.refuseAll(rel.Name(), "shows content that cannot be masked", "select from the tables themselves")
 	case "pg_backend_memory_contexts":
 		a.refuseAll(rel.Name(), "shows how much memory the values take that a statement holds", "leave it out")
@@ -158,7 +158,7 @@ const systemRelations = " pg_aggregate pg_aios pg_am pg_amop pg_amproc pg_attrde
 	"pg_constraint pg_conversion pg_cursors pg_database pg_db_role_setting pg_default_acl pg_depend pg_description pg_enum " +
 	"pg_event_trigger pg_extension pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_group pg_index pg_indexes " +
 	"pg_inherits pg_init_privs pg_language pg_largeobject_metadata pg_locks pg_matviews pg_namespace pg_opclass pg_operator " +
-	"pg_opfamily pg_parameter_acl pg_partitioned_table pg_policies pg_policy pg_prepared_statements pg_proc pg_publication " +
+	"pg_opfamily pg_parameter_acl pg_partitioned_table pg_policies pg_policy pg_prepared_statements pg_prepared_xacts pg_proc pg_publication " +
 	"pg_publication_namespace pg_publication_rel pg_publication_tables pg_range pg_replication_origin " +
 	"pg_replication_origin_status pg_replication_slots pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence " +
 	"pg_sequences pg_settings pg_shdepend pg_shdescription pg_shmem_allocations pg_shmem_allocations_numa pg_shseclabel " +
