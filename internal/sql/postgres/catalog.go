@@ -1,5 +1,10 @@
 package postgres
 
+import (
+	"strconv"
+	"strings"
+)
+
 // oid is PostgreSQL's object identifier.
 type oid uint32
 
@@ -86,6 +91,23 @@ type Column struct {
 	generated bool
 	notNull   bool
 	hasDef    bool
+	plain     bool // stored in the row as it is, never packed or put elsewhere
+}
+
+// short reports whether values of the column have a length that everybody knows, or
+// none to speak of.
+func (c *Column) short() bool {
+	name, arguments, _ := strings.Cut(c.typeSQL, "(")
+	switch name {
+	case "smallint", "integer", "bigint", "real", "double precision", "boolean", "date", "interval", "uuid", "oid", "money",
+		"inet", "cidr", "macaddr", "macaddr8", "\"char\"", "pg_lsn", "xid", "xid8", "tid", "name", "point":
+		return true
+	case "character varying", "character", "numeric", "bit", "bit varying":
+		digits, _, _ := strings.Cut(strings.TrimSuffix(arguments, ")"), ",")
+		n, err := strconv.Atoi(digits)
+		return err == nil && n <= 255 && strings.HasSuffix(arguments, ")")
+	}
+	return strings.HasPrefix(name, "time") && !strings.HasSuffix(c.typeSQL, "]")
 }
 
 type trigger struct {
@@ -121,6 +143,7 @@ type index struct {
 	name    string
 	unique  bool // unique or exclusion
 	primary bool // of the primary key, which holds at any time
+	valid   bool // false while it is built, or if that failed
 	ordered bool // a scan of it can give rows in an order of its keys
 	keys    int  // how many of columns are keys; the others are only stored in it
 	columns []int16
@@ -137,6 +160,7 @@ type check struct {
 	name    string
 	columns []int16
 	expr    string
+	holds   bool // validated, and by nothing but the values of the row
 }
 
 // foreignKey is a constraint of another relation that points here.

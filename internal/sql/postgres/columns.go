@@ -177,6 +177,9 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		if name == "tableoid" {
 			a.tableOID(it.rel)
 		}
+		if name == "ctid" {
+			a.place(it.rel, it.rel.Name()+".ctid")
+		}
 		if !it.target {
 			a.systemColumns = append(a.systemColumns, systemColumn{it.rel.oid, name})
 		}

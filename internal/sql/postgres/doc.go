@@ -23,9 +23,7 @@
 // What stays open by design: whether a labelled value of a table is null (not of
 // what a view or a generated column computes from it), and that a row exists; the size of a relation, also of a partition or a partial index, in pages and rows
 // (pg_class, pg_stat_all_tables, pg_relation_size), and with it in which page a row lies
-// (ctid, TABLESAMPLE, pg_locks of a serializable transaction); time;
-// how long a value is that shares an index with a column that an agent writes, because
-// an entry of an index has a greatest length.
+// (ctid, TABLESAMPLE, pg_locks of a serializable transaction); time.
 // In which order rows come that nobody orders depends on the settings with which a
 // session begins: see [Order].
 // Partial masks and tokens show what [MaskLeaks] says; where only parts of a

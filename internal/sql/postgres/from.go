@@ -263,7 +263,11 @@ func (a *analysis) tableSample(s *pg_query.RangeTableSample, sc *scope) []outCol
 		a.unknown()
 		return nil
 	}
-	return a.push(sc, a.rangeVar(rv, sc, true))
+	it := a.rangeVar(rv, sc, true)
+	if it.rel != nil {
+		a.place(it.rel, "TABLESAMPLE of "+it.rel.Name())
+	}
+	return a.push(sc, it)
 }
 
 // join reads both sides and gives the joined columns.

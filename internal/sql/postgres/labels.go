@@ -343,7 +343,8 @@ func (t *labelTable) labelStatistics(cat *Catalog) {
 		}
 	}
 	each(statisticColumns, []string{"all", "sys", "user"}, func(*Relation, int16) {})
-	each(contentColumns, []string{""}, func(*Relation, int16) {})
+	// What others have sent has no form of which a mask could show a part.
+	each(contentColumns, []string{""}, t.setComputed)
 	// Which files a statement of another session waits for tells what did not fit into
 	// memory, as temp_files does.
 	each(map[string][]string{"pg_stat_activity": {"wait_event"}}, []string{""}, func(rel *Relation, num int16) {

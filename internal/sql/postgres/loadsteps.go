@@ -35,9 +35,9 @@ func (l *loader) relationSteps() []step {
 			}
 			return nil
 		}},
-		{"columns", `SELECT a.attrelid, a.attname, a.attnum, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attnotnull, a.atthasdef FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relkind IN ('r','p','v','m','f','c','S') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`, 8, func(r record) error {
+		{"columns", `SELECT a.attrelid, a.attname, a.attnum, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', a.attnotnull, a.atthasdef, a.attstorage = 'p' FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relkind IN ('r','p','v','m','f','c','S') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`, 9, func(r record) error {
 			if rel := c.relations[r.oid(0)]; rel != nil {
-				rel.columns = append(rel.columns, Column{name: r.name(1), num: int16(r.int(2)), typ: r.oid(3), typeSQL: r.name(4), generated: r.bool(5), notNull: r.bool(6), hasDef: r.bool(7)})
+				rel.columns = append(rel.columns, Column{name: r.name(1), num: int16(r.int(2)), typ: r.oid(3), typeSQL: r.name(4), generated: r.bool(5), notNull: r.bool(6), hasDef: r.bool(7), plain: r.bool(8)})
 			}
 			return nil
 		}},
@@ -85,12 +85,12 @@ func (l *loader) constraintSteps() []step {
 	c := l.cat
 	return []step{
 		// Those that are neither unique nor computed matter for the order of their keys.
-		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid), m.amname NOT IN ('gin', 'brin', 'hash'), i.indnkeyatts, i.indisprimary AND i.indimmediate AND i.indisvalid FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE i.indrelid >= 16384`, 9, func(r record) error {
+		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid), m.amname NOT IN ('gin', 'brin', 'hash'), i.indnkeyatts, i.indisprimary AND i.indimmediate AND i.indisvalid, i.indisvalid FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE i.indrelid >= 16384`, 10, func(r record) error {
 			rel := c.relations[r.oid(0)]
 			if rel == nil {
 				return nil
 			}
-			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8)}
+			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8), valid: r.bool(9)}
 			for _, i := range []int{4, 5} {
 				if !r.null(i) {
 					x.exprs = append(x.exprs, r.text(i))
@@ -99,9 +99,9 @@ func (l *loader) constraintSteps() []step {
 			rel.extend().indexes = append(rel.extend().indexes, x)
 			return nil
 		}},
-		{"checks", `SELECT conrelid, contypid, conname, conkey, pg_catalog.pg_get_expr(conbin, conrelid) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND oid >= 16384`, 5, func(r record) error {
+		{"checks", `SELECT conrelid, contypid, conname, conkey, pg_catalog.pg_get_expr(conbin, conrelid), convalidated AND conbin::pg_catalog.text !~ 'SQLVALUEFUNCTION|COERCEVIAIO' AND NOT EXISTS (SELECT FROM pg_catalog.regexp_matches(conbin::pg_catalog.text, ':(?:op)?funcid ([0-9]+)', 'g') m JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid WHERE p.provolatile <> 'i') FROM pg_catalog.pg_constraint WHERE contype = 'c' AND oid >= 16384`, 6, func(r record) error {
 			if rel := c.relations[r.oid(0)]; rel != nil {
-				rel.extend().checks = append(rel.extend().checks, check{name: r.name(2), columns: r.nums(3), expr: r.text(4)})
+				rel.extend().checks = append(rel.extend().checks, check{name: r.name(2), columns: r.nums(3), expr: r.text(4), holds: r.bool(5)})
 			}
 			return nil
 		}},

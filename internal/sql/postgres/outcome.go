@@ -19,12 +19,14 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 	if labels.any() == 0 {
 		return
 	}
-	touches := func(nums []int16) bool { // 0 is the whole row
-		return columns == nil || slices.ContainsFunc(nums, func(n int16) bool { return n == 0 && len(columns) > 0 || slices.Contains(columns, n) })
-	}
 	if event == triggerUpdate {
 		a.recomputes(rel, columns)
 		a.routes(rel, columns)
+		a.outgrows(rel, columns)
+	}
+	columns = a.in.withGenerated(rel, columns)
+	touches := func(nums []int16) bool { // 0 is the whole row
+		return columns == nil || slices.ContainsFunc(nums, func(n int16) bool { return n == 0 && len(columns) > 0 || slices.Contains(columns, n) })
 	}
 	for _, x := range rel.extras().indexes {
 		// An insert that leaves the labelled column out puts NULL in it, which
@@ -36,20 +38,22 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 			}
 			written := touches([]int16{n})
 			if event == triggerUpdate {
-				written = touches(x.columns)
+				// One that is not valid can hold two rows of one value, of which neither can
+				// be written again.
+				written = touches(x.columns) || !x.valid
 			}
 			if written || a.hasDefault(rel, n) && event == triggerInsert {
 				a.refuse(l, a.columnName(rel, n), "is unique, so the answer to this write would show whether a value exists", "leave the column out")
 			}
 		}
-		if x.unique && len(x.exprs) > 0 && (touches(x.columns)) {
+		if x.unique && len(x.exprs) > 0 && (touches(x.columns) || !x.valid) {
 			a.refuse(a.in.indexLabels(rel, x), rel.Name(), "has the unique index "+x.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
 		}
 	}
+	if event == triggerInsert {
+		return // only the agent's own values are checked
+	}
 	for _, c := range rel.extras().checks {
-		if !touches(c.columns) && event == triggerUpdate {
-			continue
-		}
 		l, row := labelSet(0), slices.Contains(c.columns, 0)
 		for _, n := range c.columns {
 			l |= labels.column(n)
@@ -57,34 +61,130 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 		if row {
 			l = labels.any()
 		}
-		if event == triggerInsert || len(c.columns) == 1 && !row {
-			continue // only the agent's own values are checked
+		// Every update checks every row anew: what was found true of a value that stays
+		// is true again, unless nobody looked or it depends on the time or the session.
+		again := !touches(c.columns)
+		own := len(c.columns) == 1 && !row && !again
+		if own || again && c.holds {
+			continue
 		}
 		a.refuse(l, rel.Name(), "has the check "+c.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
 	}
 }
 
+// withGenerated adds to the columns that are written those that are generated from
+// them. nil is all.
+func (in *Inspector) withGenerated(rel *Relation, columns []int16) []int16 {
+	if columns == nil {
+		return nil
+	}
+	all := slices.Clone(columns)
+	for i := range rel.columns {
+		if c := &rel.columns[i]; c.generated && in.namesAny(rel, rel.extras().defaults[c.num], columns) {
+			all = append(all, c.num)
+		}
+	}
+	return all
+}
+
+// namesAny reports whether a definition can name one of the columns; nil is all.
+func (in *Inspector) namesAny(rel *Relation, definition string, columns []int16) bool {
+	for i := range rel.columns {
+		if c := &rel.columns[i]; (columns == nil || slices.Contains(columns, c.num)) && definitionNames(definition, c.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// keptIn returns the labels of what a definition names and an update of the columns
+// leaves as it is; nil is an update of nobody knows which.
+func (in *Inspector) keptIn(rel *Relation, definition string, columns []int16) labelSet {
+	labels, l := in.labels.of(rel), labelSet(0)
+	for i := range rel.columns {
+		c := &rel.columns[i]
+		if (columns == nil || !slices.Contains(columns, c.num)) && definitionNames(definition, c.name) {
+			l |= labels.column(c.num)
+		}
+	}
+	return l
+}
+
 // recomputes refuses updates that compute an expression over a labelled column
 // that stays as it is and a column that is changed: with the value that the agent
-// chose it can fail, or not, by the other one.
+// chose it can fail, or not, by the other one. So can what a generated column asks of
+// its value.
 func (a *analysis) recomputes(rel *Relation, columns []int16) {
-	labels := a.in.labels.of(rel)
+	written := a.in.withGenerated(rel, columns)
+	refuse := func(what, expr string) {
+		if a.in.namesAny(rel, expr, written) {
+			a.refuse(a.in.keptIn(rel, expr, columns), rel.Name(), "has "+what+" over labelled columns and one that is written, so the answer to this write would depend on them", "leave the other column out")
+		}
+	}
 	for _, x := range a.in.fallible[rel.oid] {
-		l, changed := labelSet(0), false
+		refuse(x.what, x.expr)
+	}
+	for i := range rel.columns {
+		if c := &rel.columns[i]; c.generated && a.in.demanding(rel, c) {
+			refuse("the generated column "+c.name, rel.extras().defaults[c.num])
+		}
+	}
+}
+
+// demanding reports whether a generated column can refuse a value of its expression:
+// pg_get_expr does not print the cast to its type.
+func (in *Inspector) demanding(rel *Relation, c *Column) bool {
+	if c.notNull || c.typeSQL != "text" && c.typeSQL != "boolean" {
+		return true
+	}
+	more := rel.extras()
+	return slices.ContainsFunc(more.indexes, func(x index) bool {
+		return x.unique && (slices.Contains(x.columns, c.num) || slices.ContainsFunc(x.exprs, func(e string) bool { return definitionNames(e, c.name) }))
+	}) || slices.ContainsFunc(more.checks, func(k check) bool {
+		return slices.Contains(k.columns, c.num) || slices.Contains(k.columns, 0)
+	}) || slices.ContainsFunc(more.references, func(k reference) bool { return slices.Contains(k.columns, c.num) })
+}
+
+// outgrows refuses updates of a column without a bound to its length where it shares a
+// row's place with labelled values that stay: whether both fit shows how long those are
+// (54000, access/nbtree/nbtutils.c and heap/hio.c).
+func (a *analysis) outgrows(rel *Relation, columns []int16) {
+	labels := a.in.labels.of(rel)
+	var long []int16
+	for _, n := range a.in.withGenerated(rel, columns) {
+		if c := rel.columnByNum(n); c != nil && !c.short() {
+			long = append(long, n)
+		}
+	}
+	if columns == nil {
 		for i := range rel.columns {
-			c := &rel.columns[i]
-			if !definitionNames(x.expr, c.name) {
-				continue
-			}
-			if columns == nil || slices.Contains(columns, c.num) {
-				changed = true
-			}
-			if columns == nil || !slices.Contains(columns, c.num) {
-				l |= labels.column(c.num)
+			if c := &rel.columns[i]; !c.short() {
+				long = append(long, c.num)
 			}
 		}
-		if changed {
-			a.refuse(l, rel.Name(), "has "+x.what+" over labelled columns and one that is written, so the answer to this write would depend on them", "leave the other column out")
+	}
+	refuse := func(l labelSet, what string) {
+		a.refuse(l, rel.Name(), what+" a column that is written together with labelled ones, so whether a long value fits would show how long those are", "leave the other column out")
+	}
+	for _, n := range long {
+		c := rel.columnByNum(n)
+		if c.plain {
+			refuse(a.in.keptIn(rel, ".*", columns), "stores in its rows, unpacked,")
+		}
+		for _, x := range rel.extras().indexes {
+			if !slices.Contains(x.columns, n) && !slices.ContainsFunc(x.exprs, func(e string) bool { return definitionNames(e, c.name) }) {
+				continue
+			}
+			l := labelSet(0)
+			for _, k := range x.columns {
+				if columns == nil || !slices.Contains(columns, k) {
+					l |= labels.column(k)
+				}
+			}
+			for _, e := range x.exprs {
+				l |= a.in.keptIn(rel, e, columns)
+			}
+			refuse(l, "has the index "+x.name+" over")
 		}
 	}
 }
@@ -125,12 +225,32 @@ type fallible struct{ what, expr string }
 func (a *analysis) triggerOutcome(rel *Relation, t trigger, event uint16, columns []int16) {
 	labels := a.in.labels.of(rel)
 	if strings.HasPrefix(t.builtin, "tsvector_update_trigger") {
-		return // the column that it writes has the labels of those that it reads
+		// The column that it writes has the labels of those that it reads. Together they
+		// can be too long.
+		var kept labelSet
+		written := false
+		for _, name := range t.arguments[min(2, len(t.arguments)):] {
+			c := rel.column(name)
+			if c == nil {
+				continue
+			}
+			if columns == nil || slices.Contains(columns, c.num) {
+				written = true
+			}
+			if columns == nil || !slices.Contains(columns, c.num) {
+				kept |= labels.column(c.num)
+			}
+		}
+		if written && event == triggerUpdate {
+			a.refuse(kept, rel.Name(), "has the trigger "+t.name+" over labelled columns and one that is written, so whether they fit would show how long those are", "leave the other column out")
+		}
+		return
 	}
 	l := labelSet(0)
 	if t.when != "" {
 		l = a.in.namedIn(t.when, rel)
 	}
+	columns = a.in.withGenerated(rel, columns)
 	for i := range rel.columns {
 		if n := rel.columns[i].num; event == triggerUpdate && (columns == nil || slices.Contains(columns, n)) {
 			l |= labels.column(n)
@@ -211,6 +331,7 @@ func (a *analysis) firesBy(rel *Relation, t trigger, event uint16, columns []int
 		return
 	}
 	l := c.always
+	columns = a.in.withGenerated(rel, columns)
 	for _, n := range c.changed {
 		if event == triggerUpdate && (columns == nil || slices.Contains(columns, n)) {
 			l |= a.in.labels.of(rel).column(n)
@@ -336,6 +457,44 @@ func (in *Inspector) splitBelow(rel *Relation, depth int) labelSet {
 	for _, o := range rel.extras().children {
 		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
 			l |= in.splitBelow(child, depth+1)
+		}
+	}
+	return l
+}
+
+// place notes that a statement asks where rows lie. An update that writes the value that
+// was there leaves the indexes alone, and the place of the old row can then be used again
+// (access/heap/README.HOT): where later rows lie shows whether it was the same.
+func (a *analysis) place(rel *Relation, what string) {
+	if l := a.in.placedBy(rel, 0); l != 0 {
+		a.control |= l
+		a.refuse(l, what, "tells where rows lie, which depends on whether updates changed labelled columns that have an index", "leave it out")
+	}
+}
+
+// placedBy returns the labels of the columns of a relation that an index has and an
+// update may write: a unique one forbids it.
+func (in *Inspector) placedBy(rel *Relation, depth int) labelSet {
+	labels, l, unique := in.labels.of(rel), labelSet(0), []int16{}
+	indexes := rel.extras().indexes
+	for _, x := range indexes {
+		if x.unique {
+			unique = append(unique, x.columns...)
+		}
+	}
+	for _, x := range indexes {
+		for _, n := range x.columns {
+			if !slices.Contains(unique, n) {
+				l |= labels.column(n)
+			}
+		}
+		for _, e := range x.exprs {
+			l |= in.keptIn(rel, e, unique)
+		}
+	}
+	for _, o := range rel.extras().children {
+		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
+			l |= in.placedBy(child, depth+1)
 		}
 	}
 	return l
