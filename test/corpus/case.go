@@ -74,6 +74,8 @@ type Check struct {
 	// OK: every step was answered without an error. OKAny: one step completed.
 	OK    truth `json:"ok"`
 	OKAny truth `json:"okany"`
+	// Differs: the twins answer differently, and nothing else shows it.
+	Differs truth `json:"differs"`
 
 	given map[string]bool // the members of the object
 }

@@ -70,6 +70,9 @@ func (c *Checker) direct(ctx context.Context, k *Case) (ok bool, why []string, o
 		}
 	}
 	if !twins {
+		if k.Check.given["differs"] {
+			ok, why = false, append(why, "only its twin could show that it works")
+		}
 		return ok, why, o, nil
 	}
 	difference, err := c.twin(ctx, k, o, nil)
