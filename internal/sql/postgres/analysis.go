@@ -63,6 +63,7 @@ type analysis struct {
 	outside       bool                  // reading a definition: no edits, no refusals
 	session       bool                  // a definition of the session's own, which can name its temporary relations
 	opaque        bool                  // something shows what cannot be traced
+	asks          bool                  // a definition asks whether something labelled is null
 	onView        func(*Relation) *view // while definitions are read
 	onRelation    func(*Relation)
 	onPolicies    func(*Relation) *policySummary

@@ -145,9 +145,10 @@ type index struct {
 	primary bool // of the primary key, which holds at any time
 	valid   bool // false while it is built, or if that failed
 	ordered bool // a scan of it can give rows in an order of its keys
+	partial bool // it has a predicate
 	keys    int  // how many of columns are keys; the others are only stored in it
 	columns []int16
-	exprs   []string // expressions and predicate
+	exprs   []string // the list of expressions, and the predicate
 }
 
 // partitionKey is what says in which partition a row lies.

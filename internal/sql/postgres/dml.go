@@ -101,10 +101,10 @@ func (a *analysis) onConflict(c *pg_query.OnConflictClause, it *item, rel *Relat
 			}
 		}
 		a.expr(e.GetExpr(), inner, useWhere)
-		a.visibleToTarget(it, rel, e.GetExpr())
+		a.namesTarget(it, rel, e.GetExpr())
 	}
 	a.expr(infer.GetWhereClause(), inner, useWhere)
-	a.visibleToTarget(it, rel, infer.GetWhereClause())
+	a.namesTarget(it, rel, infer.GetWhereClause()) // compared with the predicates of indexes
 	if c.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
 		a.add(gate.EffectWrite | gate.EffectRead)
 		if rel != nil {
@@ -253,11 +253,26 @@ func (a *analysis) mergeWhen(w *pg_query.MergeWhenClause, it *item, rel *Relatio
 	}
 }
 
-// visibleToTarget refuses an expression in which a labelled column of the
+// visibleToTarget reads an expression that can see the changed relation: what it asks of
+// labelled columns is refused, or hidden from the planner.
+func (a *analysis) visibleToTarget(it *item, rel *Relation, n *pg_query.Node) {
+	a.namesTarget(it, rel, n)
+	if n == nil || a.outside || a.tokens == nil || rel == nil || !a.in.sortedBelow(rel, 0) {
+		return
+	}
+	walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
+		if t, ok := m.Interface().(*pg_query.NullTest); ok {
+			a.notByIndex(rel, t)
+		}
+		return true
+	})
+}
+
+// namesTarget refuses an expression in which a labelled column of the
 // changed relation can be named, whatever the analysis of scopes made of it:
 // the target cannot be replaced by masks, so this check stands alone. A name
 // that is qualified by something else is something else.
-func (a *analysis) visibleToTarget(it *item, rel *Relation, n *pg_query.Node) {
+func (a *analysis) namesTarget(it *item, rel *Relation, n *pg_query.Node) {
 	if n == nil || a.outside {
 		return
 	}
@@ -277,39 +292,37 @@ func (a *analysis) visibleToTarget(it *item, rel *Relation, n *pg_query.Node) {
 			a.refuse(l, name, "of the relation that the statement changes can only be selected in RETURNING", "leave it out, or qualify the column if another one is meant")
 		}
 	}, nulls)
-	walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
-		if t, ok := m.Interface().(*pg_query.NullTest); ok {
-			a.notByIndex(it, rel, t)
-		}
-		return true
-	})
 }
 
-// notByIndex keeps a question for what is not null from being answered by an index
-// over the column, in whose order the rows would come: to the planner only the bare
-// question is one.
-func (a *analysis) notByIndex(it *item, rel *Relation, t *pg_query.NullTest) {
-	c := t.GetArg().GetColumnRef()
-	if c == nil || t.GetNulltesttype() != pg_query.NullTestType_IS_NOT_NULL || a.tokens == nil {
-		return
-	}
-	labels := a.in.labels.of(rel)
+// notByIndex keeps a question for what is null or not from being answered by an index
+// over labelled columns, in whose order the rows would come. The planner finds it behind
+// NOT, comparisons with constants and sub-selects; it does not look into a CASE.
+func (a *analysis) notByIndex(rel *Relation, t *pg_query.NullTest) {
+	labels, c := a.in.labels.of(rel), t.GetArg().GetColumnRef()
 	fields := c.GetFields()
+	if len(fields) == 0 {
+		return // anything else over labelled columns is refused
+	}
 	col := rel.column(fields[len(fields)-1].GetString_().GetSval())
-	if col == nil || !labels.isAlone(col.num) {
+	if col == nil || labels.column(col.num) == 0 {
 		return
 	}
 	from := a.tokens.TokenAt(int(c.GetLocation()))
 	ref := a.entry(tokenSpan{from, from + 2*len(fields) - 1})
-	to := ref.to + 3 // IS NOT NULL
-	if a.tokens.Is(ref.to, "notnull") {
-		to = ref.to + 1
-	} else if to > a.to || !a.tokens.Is(ref.to, "is") {
+	l, to := labels.column(col.num), ref.to
+	switch {
+	case a.tokens.Is(to, "notnull") || a.tokens.Is(to, "isnull"):
+		to++
+	case a.tokens.Is(to, "is") && a.tokens.Is(to+1, "null"):
+		to += 2
+	case a.tokens.Is(to, "is") && a.tokens.Is(to+1, "not") && a.tokens.Is(to+2, "null"):
+		to += 3
+	default:
+		a.refuse(l, a.columnName(rel, col.num), "is asked for NULL in a way that is not understood", "write it as IS NULL")
 		return
 	}
-	l := labels.column(col.num)
-	a.change(edit{from: ref.from, to: ref.from, labels: l, pieces: []editPiece{{text: "("}}})
-	a.change(edit{from: to, to: to, labels: l, pieces: []editPiece{{text: ") IS TRUE"}}})
+	a.change(edit{from: ref.from, to: ref.from, labels: l, pieces: []editPiece{{text: "(CASE WHEN "}}})
+	a.change(edit{from: to, to: to, labels: l, pieces: []editPiece{{text: " THEN true ELSE false END)"}}})
 }
 
 // namesComputed says whether a reference can mean a computed column, of which not

@@ -116,7 +116,9 @@ func (a *analysis) expr(n *pg_query.Node, sc *scope, u use) taint {
 	case *pg_query.Node_CaseExpr:
 		return a.caseExpr(e.CaseExpr, sc, u)
 	case *pg_query.Node_NullTest:
-		return a.asked(a.expr(e.NullTest.GetArg(), sc, useNull), u)
+		t := a.expr(e.NullTest.GetArg(), sc, useNull)
+		a.asks = a.asks || t.labels != 0
+		return a.asked(t, u)
 	default:
 		if t, ok := a.plainExpr(n, sc, u); ok {
 			return t

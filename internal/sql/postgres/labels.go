@@ -33,6 +33,7 @@ type columnLabels struct {
 	whole    map[int16]labelSet // of the column itself
 	computed map[int16]bool
 	alone    map[int16]bool // of an index that holds nothing but labelled columns
+	sorted   bool           // there is such an index, or one over an expression of them
 	shown    map[int16]*shownRows
 }
 

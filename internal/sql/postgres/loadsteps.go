@@ -90,7 +90,7 @@ func (l *loader) constraintSteps() []step {
 			if rel == nil {
 				return nil
 			}
-			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8), valid: r.bool(9)}
+			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8), valid: r.bool(9), partial: !r.null(5)}
 			for _, i := range []int{4, 5} {
 				if !r.null(i) {
 					x.exprs = append(x.exprs, r.text(i))

@@ -59,6 +59,7 @@ func (in *Inspector) orderOfLabels() {
 			case among:
 				in.setOrdered(rel)
 			case alone:
+				in.setSorted(rel, 0)
 				for _, n := range x.columns {
 					in.setAlone(rel, n, 0)
 				}
@@ -110,22 +111,44 @@ func (a *analysis) unordered(texts []*pg_query.RawStmt) bool {
 		slices.ContainsFunc(a.facts.tables, func(name string) bool { return a.in.ordered[name] }) && !a.byKey(texts))
 }
 
-// asksPresence reports whether a view or a policy asks what is not null of a column
-// that an index holds alone: that can be answered by the index, in its order. What a
-// statement itself asks is asked of a mask, or in another way.
+// asksPresence reports whether a view or a policy asks whether something labelled is
+// null, of a relation below which an index holds nothing but labelled columns: the
+// planner makes of NOT (x IS NULL), (x IS NULL) = false and many others that x is not
+// null, which can be answered by the index, in its order; with x IS NULL, the order is
+// that of its other columns. Which column is asked, its name does not tell: it may have
+// another one in the definition. What a statement itself asks is asked of a mask, or
+// hidden from the planner.
 func (in *Inspector) asksPresence(rel *Relation) bool {
-	asks := func(text string, of *Relation) bool {
-		return strings.Contains(text, " IS NOT NULL") && in.aloneBelow(of, 0) && slices.ContainsFunc(of.columns, func(c Column) bool {
-			return in.labels.of(of).column(c.num) != 0 && (strings.Contains(text, c.name+" IS NOT NULL") || strings.Contains(text, quoteIdent(c.name)+" IS NOT NULL"))
-		})
-	}
-	for _, p := range rel.extras().policies {
-		if slices.ContainsFunc(p.exprs, func(e string) bool { return asks(e, rel) }) {
-			return true
-		}
+	sorted := func(base *Relation) bool { return in.sortedBelow(base, 0) }
+	if p := in.policies[rel.oid]; p != nil && p.asks && (sorted(rel) || slices.ContainsFunc(p.bases, sorted)) {
+		return true
 	}
 	v := in.views[rel.oid]
-	return v != nil && rel.kind == 'v' && slices.ContainsFunc(v.bases, func(base *Relation) bool { return asks(rel.extras().definition, base) })
+	return v != nil && v.asks && slices.ContainsFunc(v.bases, sorted)
+}
+
+// setSorted notes a relation with an index of nothing but labelled columns, or of an
+// expression of them, and the ancestors through which its rows are read.
+func (in *Inspector) setSorted(rel *Relation, depth int) {
+	labels := in.labels.of(rel)
+	if labels == nil || labels.sorted || depth > maxViewDepth {
+		return
+	}
+	labels.sorted = true
+	for _, o := range rel.extras().parents {
+		if parent := in.cat.relations[o]; parent != nil {
+			in.setSorted(parent, depth+1)
+		}
+	}
+}
+
+// sortedBelow reports whether a relation has such an index, or is a view that reads one.
+func (in *Inspector) sortedBelow(rel *Relation, depth int) bool {
+	if l := in.labels.of(rel); l != nil && l.sorted {
+		return true
+	}
+	v := in.views[rel.oid]
+	return v != nil && rel.kind == 'v' && (depth >= maxViewDepth || slices.ContainsFunc(v.bases, func(base *Relation) bool { return in.sortedBelow(base, depth+1) }))
 }
 
 // setAlone notes a column of such an index, for the ancestors as well, through which
@@ -145,24 +168,24 @@ func (in *Inspector) setAlone(rel *Relation, num int16, depth int) {
 	}
 }
 
-// labelsOf says whether an index gives rows in the order of labelled columns: among
-// others, which a statement can select by, or alone.
+// labelsOf says whether an index gives rows in the order of labelled columns: alone, or
+// among others, which a statement can select by. A predicate is as good for that as
+// another column: the index answers each statement that implies it.
 func (in *Inspector) labelsOf(rel *Relation, x index) (among, alone bool) {
 	labels := in.labels.of(rel)
-	labelled, others := false, len(x.columns) > x.keys
+	labelled, others := false, len(x.columns) > x.keys || x.partial
 	for i, n := range x.columns {
 		switch {
-		case n != 0 && labels.column(n) != 0:
+		case n == 0:
+			others = others || len(x.columns) > 1
+		case labels.column(n) != 0:
 			labelled = labelled || i < x.keys
-		case n != 0:
+		default:
 			others = true
 		}
 	}
-	if !x.ordered {
-		return false, false
-	}
-	expressions := slices.Contains(x.columns, 0) && len(x.columns) > 1
-	return expressions && (labelled || in.indexLabels(rel, x) != 0) || labelled && others, labelled
+	labelled = x.ordered && (labelled || slices.Contains(x.columns, 0) && in.keyLabels(rel, x) != 0)
+	return labelled && others, labelled
 }
 
 // aloneBelow reports whether a view reads a table that has an index of nothing but

@@ -115,6 +115,14 @@ func (in *Inspector) indexLabels(rel *Relation, x index) labelSet {
 	return set
 }
 
+// keyLabels are the labels of columns that the expressions among an index's keys name.
+func (in *Inspector) keyLabels(rel *Relation, x index) labelSet {
+	if x.partial {
+		x.exprs = x.exprs[:len(x.exprs)-1]
+	}
+	return in.indexLabels(rel, x)
+}
+
 // propagateTriggers labels columns into which a trigger of PostgreSQL itself
 // writes the words of labelled ones.
 func (in *Inspector) propagateTriggers(rel *Relation) bool {

@@ -151,6 +151,8 @@ func (in *Inspector) summarise(ctx context.Context) error {
 type policySummary struct {
 	summary *summary
 	control labelSet
+	asks    bool        // whether something labelled is null
+	bases   []*Relation // what it reads besides its own relation
 }
 
 // policiesOf reads a relation's policies, once. One that comes back to its own
@@ -165,13 +167,14 @@ func (in *Inspector) policiesOf(ctx context.Context, rel *Relation, depth int) *
 	in.policies[rel.oid] = p
 	a := in.defining()
 	in.nest(ctx, a, depth)
+	a.onRelation = func(r *Relation) { p.bases = append(p.bases, r) }
 	var control labelSet
 	for _, x := range rel.extras().policies {
 		for _, e := range x.exprs {
 			control |= in.expression(ctx, a, "policy "+x.name+" on "+rel.Name(), e, rel).labels
 		}
 	}
-	p.control, p.summary = control|a.control|a.forced, a.summary()
+	p.control, p.summary, p.asks = control|a.control|a.forced, a.summary(), a.asks
 	return p
 }
 
@@ -371,6 +374,7 @@ type view struct {
 	control labelSet    // what the existence of rows depends on
 	forced  labelSet    // the part of it that holds even for a view in a sub-query
 	bases   []*Relation // what its definition reads directly
+	asks    bool        // whether something labelled is null
 	touches labelSet    // of columns of bases that the text of its definition can name
 	// simple are the columns of the only table that a plain view shows, by output
 	// column, 0 for what is computed; nil if the view is not plain. Writing to a
@@ -453,7 +457,7 @@ func (in *Inspector) viewOf(ctx context.Context, rel *Relation, depth int) *view
 			v.src = append(v.src, c.src)
 			v.plain = append(v.plain, c.plain)
 		}
-		v.control, v.forced = a.control|a.forced, a.forced
+		v.control, v.forced, v.asks = a.control|a.forced, a.forced, a.asks
 		v.simple = simpleColumns(n.GetSelectStmt(), v.bases)
 	}
 	for _, base := range v.bases {
