@@ -169,7 +169,12 @@ func (s *surveyor) operators(ctx context.Context) {
 	s.through(ctx, "operator", "an operator is a function call that does not look like one: review the function",
 		`SELECT n.nspname || '.' || o.oprname || '(' || CASE WHEN o.oprleft = 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END || ',' || format_type(o.oprright, NULL) || ')', `+
 			signature("pn", "p")+`, `+fmt.Sprintf(inExtension, "pg_operator", "o")+` FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace `+
-			fmt.Sprintf(withFunction, "o.oprcode")+` WHERE o.oid >= 16384 AND p.oid >= 16384 ORDER BY 1`)
+			`JOIN pg_catalog.pg_proc p ON p.oid IN (o.oprcode, o.oprrest, o.oprjoin) JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace WHERE o.oid >= 16384 AND p.oid >= 16384 ORDER BY 1, 2`)
+	s.through(ctx, "operator family", "values of PostgreSQL's own types can be compared by it where no operator is named: review the function",
+		`SELECT DISTINCT n.nspname || '.' || f.opfname || ' USING ' || m.amname, `+signature("pn", "p")+`, `+fmt.Sprintf(inExtension, "pg_opfamily", "f")+` FROM pg_catalog.pg_opfamily f
+		JOIN pg_catalog.pg_namespace n ON n.oid = f.opfnamespace JOIN pg_catalog.pg_am m ON m.oid = f.opfmethod JOIN pg_catalog.pg_amproc a ON a.amprocfamily = f.oid
+		JOIN pg_catalog.pg_proc p ON p.oid = a.amproc JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace
+		WHERE p.oid >= 16384 AND a.amproclefttype < 16384 AND a.amprocrighttype < 16384 AND m.amname IN ('btree', 'hash') ORDER BY 1, 2`)
 }
 
 func (s *surveyor) casts(ctx context.Context) {

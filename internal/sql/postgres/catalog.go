@@ -27,6 +27,10 @@ type Catalog struct {
 	funcByOID map[oid]*function
 	operators map[string][]operator // by operator name, user operators only
 	casts     map[oid][]cast        // user casts that call a function, by each user type of theirs; 0 has those without one
+	// everywhere are functions of users that a text can run without naming anything of a
+	// user, see operators.go.
+	everywhere []oid
+	coerced    map[oid][]oid // types of users that a value can become as it is; 0 has those of pg_catalog's types
 	// builtinNames are the names of pg_catalog's own functions.
 	builtinNames map[string]bool
 	builtinTypes map[string]bool
@@ -202,6 +206,7 @@ type function struct {
 	language  string
 	extension string
 	returns   oid
+	support   oid // what the planner asks of it, if that is a function of users
 	kind      byte
 	argCount  int
 }
@@ -213,6 +218,8 @@ type operator struct {
 	schema   string
 	name     string
 	function oid
+	others   []oid // what else of users runs where it is used, see operators.go
+	types    []oid // of its operands, those that somebody made
 }
 
 type cast struct {

@@ -257,10 +257,19 @@ func (a *analysis) userFunction(f *function) {
 	for _, o := range f.types { // what is given becomes a value of them before it is called
 		a.touchType(o)
 	}
+	a.touchType(f.returns) // what it gives can be compared
+	if f.support != 0 {
+		a.mayRun(f.support)
+	}
 	if ok {
 		a.add(e)
 		return
 	}
+	a.unreviewedFunction(f)
+}
+
+// unreviewedFunction marks a function of which nobody knows what it does.
+func (a *analysis) unreviewedFunction(f *function) {
 	a.unreviewed("function " + f.signature())
 	switch {
 	case f.language == "sql" || f.language == "plpgsql" || f.kind == 'a':
@@ -318,7 +327,7 @@ func (a *analysis) operator(name []*pg_query.Node) {
 	}
 	for _, o := range a.in.cat.operatorsNamed(op) {
 		if schema == "" || o.schema == schema {
-			a.functionOID(o.function)
+			a.useOperator(&o)
 		}
 	}
 }

@@ -232,9 +232,7 @@ func (in *Inspector) analyse(ctx context.Context, env *Env, t *lex.Tokens) (*var
 		return nil, fmt.Errorf("parse: %w", err)
 	}
 	a := &analysis{in: in, env: env, tokens: t}
-	for _, c := range in.cat.casts[0] {
-		a.functionOID(c.function)
-	}
+	a.usesEverything()
 	for _, s := range tree.GetStmts() {
 		a.from, a.to = statementTokens(t, s)
 		a.statement(s.GetStmt())

@@ -41,6 +41,7 @@ const EpochQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
 	epochHead + `pg_operator x WHERE oprnamespace` + lasting + epochTail +
 	epochHead + `pg_amproc x` + epochTail +
 	epochHead + `pg_amop x` + epochTail +
+	epochHead + `pg_opclass x` + epochTail +
 	epochHead + `pg_trigger x WHERE tgrelid` + lastingTable + epochTail +
 	epochHead + `pg_policy x` + epochTail +
 	epochHead + `pg_event_trigger x` + epochTail +
@@ -56,6 +57,9 @@ const sharedQuery = `SELECT pg_catalog.md5(pg_catalog.concat_ws(',',` +
 	epochHead + `pg_type x WHERE typrelid = 0 AND typcategory <> 'A' AND typnamespace` + lasting + epochTail +
 	epochHead + `pg_cast x` + epochTail +
 	epochHead + `pg_operator x WHERE oprnamespace` + lasting + epochTail +
+	epochHead + `pg_amproc x` + epochTail +
+	epochHead + `pg_amop x` + epochTail +
+	epochHead + `pg_opclass x` + epochTail +
 	epochHead + `pg_event_trigger x` + epochTail +
 	epochHead + `pg_namespace x WHERE oid` + lasting + `)))`
 
@@ -82,10 +86,10 @@ func Epoch(ctx context.Context, q Querier) (string, error) {
 // LoadCatalog reads a snapshot of the target's catalog in one read-only
 // transaction. It leaves the session as it was.
 func LoadCatalog(ctx context.Context, q Querier) (*Catalog, error) {
-	l := &loader{q: q, names: map[string]string{}, cat: &Catalog{
+	l := &loader{q: q, names: map[string]string{}, operators: map[oid]*operatorRow{}, families: map[oid]*operatorFamily{}, cat: &Catalog{
 		schemas: map[oid]string{}, relations: map[oid]*Relation{}, byName: map[qualified]*Relation{},
 		types: map[oid]*typeInfo{}, typeNames: map[string][]*typeInfo{}, functions: map[string][]*function{},
-		funcByOID: map[oid]*function{}, operators: map[string][]operator{}, casts: map[oid][]cast{}, builtinNames: map[string]bool{}, builtinTypes: map[string]bool{},
+		funcByOID: map[oid]*function{}, operators: map[string][]operator{}, casts: map[oid][]cast{}, coerced: map[oid][]oid{}, builtinNames: map[string]bool{}, builtinTypes: map[string]bool{},
 	}}
 	if err := l.exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return nil, err
@@ -112,6 +116,9 @@ type loader struct {
 	q     Querier
 	cat   *Catalog
 	names map[string]string // interned
+	// operators are those by which functions of users can run.
+	operators map[oid]*operatorRow
+	families  map[oid]*operatorFamily
 }
 
 func (l *loader) exec(ctx context.Context, sql string) error {
@@ -147,7 +154,8 @@ func (l *loader) load(ctx context.Context) error {
 			return err
 		}
 	}
-	l.names = nil
+	l.nameOperators()
+	l.names, l.operators, l.families = nil, nil, nil
 	if err := l.rows(ctx, "shared definitions", sharedQuery, 1, func(r record) error {
 		l.cat.shared = r.text(0)
 		return nil

@@ -13,7 +13,7 @@ import (
 const userSchemas = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp_)'`
 
 func (l *loader) steps() []step {
-	return slices.Concat(l.relationSteps(), l.constraintSteps(), l.hookSteps(), l.codeSteps())
+	return slices.Concat(l.relationSteps(), l.constraintSteps(), l.hookSteps(), l.codeSteps(), l.operatorSteps())
 }
 
 func (l *loader) relationSteps() []step {
@@ -183,12 +183,15 @@ func (l *loader) hookSteps() []step {
 func (l *loader) codeSteps() []step {
 	c := l.cat
 	return []step{
-		{"functions", `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.oidvectortypes(p.proargtypes), l.lanname, p.prorettype, p.prokind, p.pronargs, coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass), ''), p.proargtypes FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384`, 10, func(r record) error {
+		{"functions", `SELECT p.oid, p.pronamespace, p.proname, pg_catalog.oidvectortypes(p.proargtypes), l.lanname, p.prorettype, p.prokind, p.pronargs, coalesce((SELECT e.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass), ''), p.proargtypes, p.prosupport::pg_catalog.oid FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.oid >= 16384`, 11, func(r record) error {
 			f := &function{oid: r.oid(0), schema: c.schemaName(r.oid(1)), name: r.name(2), arguments: r.name(3), language: r.name(4), returns: r.oid(5), kind: r.byte(6), argCount: r.int(7), extension: r.name(8)}
 			for word := range strings.FieldsSeq(r.text(9)) {
 				if n, err := strconv.ParseUint(word, 10, 32); err == nil && oid(n) >= firstUserOID {
 					f.types = append(f.types, oid(n))
 				}
+			}
+			if o := r.oid(10); o >= firstUserOID {
+				f.support = o
 			}
 			c.functions[f.name] = append(c.functions[f.name], f)
 			c.funcByOID[f.oid] = f
@@ -196,11 +199,6 @@ func (l *loader) codeSteps() []step {
 		}},
 		{"built-in functions", `SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE oid < 16384 AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace`, 1, func(r record) error {
 			c.builtinNames[r.name(0)] = true
-			return nil
-		}},
-		{"operators", `SELECT oprnamespace, oprname, oprcode::pg_catalog.oid FROM pg_catalog.pg_operator WHERE oid >= 16384`, 3, func(r record) error {
-			o := operator{schema: c.schemaName(r.oid(0)), name: r.name(1), function: r.oid(2)}
-			c.operators[o.name] = append(c.operators[o.name], o)
 			return nil
 		}},
 		{"casts", `SELECT castsource, casttarget, castfunc FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc >= 16384`, 3, func(r record) error {
@@ -220,12 +218,6 @@ func (l *loader) codeSteps() []step {
 		// Row types of tables are left out, but for their names: a table's
 		// name is also a type's.
 		{"types", `SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typcategory, t.typbasetype, t.typrelid, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid, t.typreceive::pg_catalog.oid, t.typsend::pg_catalog.oid, t.typmodin::pg_catalog.oid, coalesce(r.rngcanonical::pg_catalog.oid, 0), coalesce(r.rngsubdiff::pg_catalog.oid, 0), coalesce(r.rngsubtype, 0), CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END, CASE WHEN t.typtype = 'd' THEN pg_catalog.pg_get_expr(t.typdefaultbin, 0) END FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid`, 18, l.typeRow},
-		{"operator classes", `SELECT amproclefttype, amproc::pg_catalog.oid FROM pg_catalog.pg_amproc WHERE amproc >= 16384 UNION SELECT a.amoplefttype, o.oprcode::pg_catalog.oid FROM pg_catalog.pg_amop a JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr WHERE o.oprcode >= 16384`, 2, func(r record) error {
-			if t := c.types[r.oid(0)]; t != nil {
-				t.functions = append(t.functions, r.oid(1))
-			}
-			return nil
-		}},
 		{"domain checks", `SELECT contypid, pg_catalog.pg_get_expr(conbin, 0) FROM pg_catalog.pg_constraint WHERE contypid <> 0 AND contype = 'c'`, 2, func(r record) error {
 			if t := c.types[r.oid(0)]; t != nil {
 				t.checks = append(t.checks, r.text(1))

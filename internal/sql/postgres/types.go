@@ -54,6 +54,9 @@ func (a *analysis) touchType(o oid) {
 	for _, f := range t.functions {
 		a.functionOID(f)
 	}
+	for _, c := range a.in.cat.coerced[o] {
+		a.touchType(c)
+	}
 	a.touchType(t.base)
 	a.touchType(t.elem)
 	if rel := a.in.cat.relations[t.relation]; rel != nil {
