@@ -33,8 +33,8 @@ type Facts struct {
 	// from what Unreviewed lists. A statement that is not understood has the
 	// effect unknown.
 	Understood bool `cel:"understood"`
-	// Unbounded says that an UPDATE or DELETE has no WHERE, or one that is
-	// always true, or that a TRUNCATE is in the text.
+	// Unbounded says that a change of rows has no condition of a form that leaves
+	// rows out, or that a TRUNCATE is in the text.
 	Unbounded bool `cel:"unbounded"`
 	// Temporary says that the text makes, changes or drops temporary objects and
 	// changes no other definition. Their names in Tables and Written are
