@@ -59,6 +59,7 @@ func (a *analysis) insert(s *pg_query.InsertStmt, outer *scope) []outCol {
 	if rel != nil {
 		a.writes(rel, triggerInsert, insertedColumns(rel, targetNames(s.GetCols())))
 	}
+	a.noteAssigned(rel, targetNames(s.GetCols()))
 	a.indirections(s.GetCols(), sc)
 	if q := s.GetSelectStmt().GetSelectStmt(); q != nil {
 		a.insertSource(q, sc)
@@ -91,6 +92,7 @@ func (a *analysis) onConflict(c *pg_query.OnConflictClause, it *item, rel *Relat
 		e := n.GetIndexElem()
 		if rel != nil {
 			if col := rel.column(e.GetName()); col != nil {
+				a.noteAssigned(rel, []string{col.name})
 				if l := a.in.labels.of(rel).column(col.num); l != 0 {
 					a.refuse(l, a.columnName(rel, col.num), "in ON CONFLICT would show whether a value exists", "use another constraint")
 				}
@@ -111,6 +113,7 @@ func (a *analysis) onConflict(c *pg_query.OnConflictClause, it *item, rel *Relat
 			excluded.cols = plainColumns(rel) // the agent's own values
 		}
 		both := &scope{parent: visible.parent, ctes: visible.ctes, items: []*item{it, excluded}}
+		a.noteAssigned(rel, targetNames(c.GetTargetList()))
 		a.assignments(c.GetTargetList(), it, rel, both)
 		a.expr(c.GetWhereClause(), both, useWhere)
 		a.visibleToTarget(it, rel, c.GetWhereClause())
@@ -155,6 +158,7 @@ func (a *analysis) update(s *pg_query.UpdateStmt, outer *scope) []outCol {
 	if rel != nil {
 		a.writes(rel, triggerUpdate, insertedColumns(rel, targetNames(s.GetTargetList())))
 	}
+	a.noteAssigned(rel, targetNames(s.GetTargetList()))
 	a.bounded(s.GetWhereClause(), it, rel, s.GetFromClause(), sc)
 	visible, from := a.changing(it, sc, s.GetFromClause())
 	a.assignments(s.GetTargetList(), it, rel, visible)
@@ -242,6 +246,9 @@ func (a *analysis) mergeWhen(w *pg_query.MergeWhenClause, it *item, rel *Relatio
 	}
 	if rel != nil {
 		a.writes(rel, event, insertedColumns(rel, targetNames(w.GetTargetList())))
+	}
+	if event != triggerDelete {
+		a.noteAssigned(rel, targetNames(w.GetTargetList()))
 	}
 	a.assignments(w.GetTargetList(), it, rel, visible)
 	for _, v := range w.GetValues() {

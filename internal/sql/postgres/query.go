@@ -13,7 +13,9 @@ type outCol struct {
 	src    string // the labelled column that it shows, for messages
 	typ    oid    // 0 if not known
 	kinds  typeKinds
-	plain  bool // see taint
+	plain  bool      // see taint
+	rel    *Relation // of which it is a column as it is
+	column string    // its name there
 }
 
 // item is one entry of a FROM clause.
