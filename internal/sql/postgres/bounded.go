@@ -127,7 +127,12 @@ func (a *analysis) boundsSubLink(l *pg_query.SubLink, s *boundSource, lv *level)
 
 // equality reports whether an operator is PostgreSQL's =.
 func equality(name []*pg_query.Node) bool {
-	return operatorName(name) == "=" && (len(name) == 1 || name[0].GetString_().GetSval() == "pg_catalog")
+	return operatorName(name) == "=" && ofCatalog(name)
+}
+
+// ofCatalog reports whether a name can mean something of pg_catalog.
+func ofCatalog(name []*pg_query.Node) bool {
+	return len(name) == 1 || name[0].GetString_().GetSval() == "pg_catalog"
 }
 
 // parts are the fields of a row, or an expression by itself.
@@ -156,6 +161,9 @@ func (a *analysis) limit(s *pg_query.SelectStmt) (rows int64, ok bool) {
 // boundsComparison is a comparison of a column with few values.
 func (a *analysis) boundsComparison(e *pg_query.A_Expr, s *boundSource, lv *level) bool {
 	l, r := e.GetLexpr(), e.GetRexpr()
+	if !ofCatalog(e.GetName()) {
+		return false
+	}
 	switch e.GetKind() {
 	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
 		if !equality(e.GetName()) {
@@ -184,14 +192,14 @@ func (a *analysis) boundsComparison(e *pg_query.A_Expr, s *boundSource, lv *leve
 		return few
 	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM:
 		ends := r.GetList().GetItems()
-		return a.own(l, s, lv) != nil && len(ends) == 2 && a.constantIn(ends[0], lv) && a.constantIn(ends[1], lv)
+		return a.inOrder(l, s, lv) && len(ends) == 2 && a.constantIn(ends[0], lv) && a.constantIn(ends[1], lv)
 	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE:
 	default:
 		return false
 	}
 	switch op := operatorName(e.GetName()); op {
 	case "<", "<=", ">", ">=":
-		left, right := a.own(l, s, lv) != nil, a.own(r, s, lv) != nil
+		left, right := a.inOrder(l, s, lv), a.inOrder(r, s, lv)
 		if right {
 			r = l
 		}
@@ -199,11 +207,31 @@ func (a *analysis) boundsComparison(e *pg_query.A_Expr, s *boundSource, lv *leve
 			return false
 		}
 		c, ok := a.constantOf(r) // no text is less than the empty one
-		return !ok || c.kind != 's' || c.s != "" || op[0] == '<' == left
+		return !ok || c.kind != 's' || !endless(c.s) && (c.s != "" || op[0] == '<' == left)
 	default:
 		c, ok := a.constantOf(r)
 		return ok && c.kind == 's' && leavesOut(op, c.s) && a.own(l, s, lv) != nil
 	}
+}
+
+// inOrder reports whether an expression is a column of which less and more leave rows
+// out: not one of a type that has a first and a last value, as where a row lies has.
+func (a *analysis) inOrder(n *pg_query.Node, s *boundSource, lv *level) bool {
+	c := a.own(n, s, lv)
+	if c == nil || c.base == nil || c.typ == oidBool {
+		return false
+	}
+	t := a.in.cat.types[c.typ]
+	return t == nil || t.kind != 'e'
+}
+
+// endless reports whether a text is a value that nothing is beyond.
+func endless(s string) bool {
+	switch strings.ToLower(strings.Trim(s, " \t\n+-")) {
+	case "infinity", "inf", "nan":
+		return true
+	}
+	return false
 }
 
 // equals is a column that has to equal one of few values. A sub-query in parentheses
@@ -286,13 +314,13 @@ func (a *analysis) own(n *pg_query.Node, s *boundSource, lv *level) *boundColumn
 		case *pg_query.Node_CollateClause:
 			n = e.CollateClause.GetArg()
 		case *pg_query.Node_AExpr:
-			if !strings.Contains(" -> ->> #> #>> ", " "+operatorName(e.AExpr.GetName())+" ") || variable(e.AExpr.GetRexpr().ProtoReflect()) {
+			if !ofCatalog(e.AExpr.GetName()) || !strings.Contains(" -> ->> #> #>> ", " "+operatorName(e.AExpr.GetName())+" ") || variable(e.AExpr.GetRexpr().ProtoReflect()) {
 				return nil
 			}
 			n = e.AExpr.GetLexpr()
 		case *pg_query.Node_FuncCall:
 			name := operatorName(e.FuncCall.GetFuncname())
-			if len(e.FuncCall.GetArgs()) != 1 || name != "lower" && name != "upper" {
+			if len(e.FuncCall.GetArgs()) != 1 || name != "lower" && name != "upper" || !ofCatalog(e.FuncCall.GetFuncname()) || len(a.in.cat.userFunctions("", name)) > 0 {
 				return nil
 			}
 			n = e.FuncCall.GetArgs()[0]
@@ -306,13 +334,13 @@ func (a *analysis) own(n *pg_query.Node, s *boundSource, lv *level) *boundColumn
 // complementary says whether the arms of an OR can cover every value of a column
 // together: x < 5 OR x > 1, or two that ask a boolean column.
 func (a *analysis) complementary(args []*pg_query.Node, s *boundSource, lv *level) bool {
-	before := map[*boundColumn]string{}
+	before := map[*Column]string{}
 	for _, n := range args {
-		arm := map[*boundColumn]string{}
+		arm := map[*Column]string{}
 		a.sides(n, s, lv, arm)
 		for c, sides := range arm {
 			other := before[c]
-			if other != "" && c.typ == oidBool || strings.Contains(sides, "<") && strings.Contains(other, ">") || strings.Contains(sides, ">") && strings.Contains(other, "<") {
+			if other != "" && c != nil && c.typ == oidBool || strings.Contains(sides, "<") && strings.Contains(other, ">") || strings.Contains(sides, ">") && strings.Contains(other, "<") {
 				return true
 			}
 			before[c] += sides
@@ -323,7 +351,7 @@ func (a *analysis) complementary(args []*pg_query.Node, s *boundSource, lv *leve
 
 // sides collects from which side the comparisons below a condition bound a column: < or
 // >, or = for any other.
-func (a *analysis) sides(n *pg_query.Node, s *boundSource, lv *level, found map[*boundColumn]string) {
+func (a *analysis) sides(n *pg_query.Node, s *boundSource, lv *level, found map[*Column]string) {
 	if n == nil || !a.enter() {
 		return
 	}
@@ -331,8 +359,14 @@ func (a *analysis) sides(n *pg_query.Node, s *boundSource, lv *level, found map[
 	for _, x := range append(n.GetBoolExpr().GetArgs(), n.GetBooleanTest().GetArg(), n.GetNullTest().GetArg()) {
 		a.sides(x, s, lv, found)
 	}
+	if l := n.GetSubLink(); l.GetSubLinkType() == pg_query.SubLinkType_EXISTS_SUBLINK {
+		q := l.GetSubselect().GetSelectStmt()
+		if inner := a.boundedQuery(q, lv, lv.ctes).level; inner != nil {
+			a.sides(q.GetWhereClause(), s, inner, found)
+		}
+	}
 	if c := a.bare(n, s, lv); c != nil {
-		found[c] += "="
+		found[c.base] += "="
 	}
 	e := n.GetAExpr()
 	if e == nil {
@@ -344,7 +378,7 @@ func (a *analysis) sides(n *pg_query.Node, s *boundSource, lv *level, found map[
 	}
 	for _, x := range parts(e.GetRexpr()) {
 		if c := a.own(x, s, lv); c != nil {
-			found[c] += map[byte]string{'<': ">", '>': "<"}[op[0]] + "="
+			found[c.base] += map[byte]string{'<': ">", '>': "<"}[op[0]] + "="
 		}
 	}
 	for _, x := range parts(e.GetLexpr()) {
@@ -352,9 +386,9 @@ func (a *analysis) sides(n *pg_query.Node, s *boundSource, lv *level, found map[
 		switch {
 		case c == nil:
 		case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_BETWEEN, e.GetKind() == pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM:
-			found[c] += "<>"
+			found[c.base] += "<>"
 		default:
-			found[c] += strings.Trim(op[:1], "~^!") + "="
+			found[c.base] += strings.Trim(op[:1], "~^!") + "="
 		}
 	}
 }

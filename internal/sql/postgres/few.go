@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -11,10 +12,11 @@ import (
 // boundColumn is what bounds need to know of a column that a query can name.
 type boundColumn struct {
 	name string
-	typ  oid  // 0 if not known
-	own  bool // a column of a table as it is, so that a condition on it leaves rows out
-	few  bool // its values are few: constants, or what a bounded query gives
-	star bool // * shows it
+	typ  oid     // 0 if not known
+	own  bool    // a column of a table as it is, so that a condition on it leaves rows out
+	base *Column // the table's column; nil for where a row lies
+	few  bool    // its values are few: constants, or what a bounded query gives
+	star bool    // * shows it
 }
 
 // boundSource is a relation in FROM, or the one that a statement changes.
@@ -192,7 +194,7 @@ func (a *analysis) boundTargets(s *pg_query.SelectStmt, lv *level) []boundColumn
 				}
 				for _, col := range src.cols {
 					if col.star {
-						out = append(out, boundColumn{name: col.name, typ: col.typ, own: own && col.own, few: src.few || col.few, star: true})
+						out = append(out, boundColumn{name: col.name, typ: col.typ, own: own && col.own, base: col.base, few: src.few || col.few, star: true})
 					}
 				}
 			}
@@ -207,7 +209,7 @@ func (a *analysis) boundTargets(s *pg_query.SelectStmt, lv *level) []boundColumn
 			col.name = outputName(t.GetVal())
 		}
 		if src, from := a.resolveBound(c, lv); own && src == lv.sources[0] && from != nil {
-			col.own, col.typ = from.own, from.typ
+			col.own, col.typ, col.base = from.own, from.typ, from.base
 		}
 		out = append(out, col)
 	}
@@ -313,7 +315,8 @@ func (a *analysis) relationSource(rel *Relation, alias string) *boundSource {
 	src := &boundSource{alias: alias, schema: rel.schema, open: rel.extras().open}
 	for i := range rel.columns {
 		c := &rel.columns[i]
-		src.cols = append(src.cols, boundColumn{name: c.name, typ: c.typ, own: a.ownColumn(rel, i), star: true})
+		base := a.ownColumn(rel, i)
+		src.cols = append(src.cols, boundColumn{name: c.name, typ: c.typ, own: base != nil, base: base, star: true})
 	}
 	if rel.kind != 'v' {
 		src.cols = append(src.cols, boundColumn{name: "ctid", own: true})
@@ -329,29 +332,25 @@ func (a *analysis) viewOf(rel *Relation) *view {
 	return a.view(rel)
 }
 
-// ownColumn reports whether a column is one of a table, also through views that show
-// it as it is.
-func (a *analysis) ownColumn(rel *Relation, i int) bool {
+// ownColumn returns the column of a table that a column is, also through views that
+// show it as it is; nil if it is computed.
+func (a *analysis) ownColumn(rel *Relation, i int) *Column {
+	c := &rel.columns[i]
 	for range maxViewDepth {
 		if rel.kind != 'v' {
-			return true
+			return c
 		}
 		v := a.viewOf(rel)
-		if v == nil || len(v.simple) != len(rel.columns) || v.simple[i] == 0 {
-			return false
+		at := slices.IndexFunc(rel.columns, func(x Column) bool { return x.num == c.num })
+		if v == nil || len(v.simple) != len(rel.columns) || at < 0 || v.simple[at] == 0 {
+			return nil
 		}
-		num := v.simple[i]
-		rel, i = v.bases[0], -1
-		for at := range rel.columns {
-			if rel.columns[at].num == num {
-				i = at
-			}
-		}
-		if i < 0 {
-			return false
+		rel = v.bases[0]
+		if c = rel.columnByNum(v.simple[at]); c == nil {
+			return nil
 		}
 	}
-	return false
+	return nil
 }
 
 // settle finds the sources of a query of which a condition leaves rows out, by
@@ -407,14 +406,18 @@ func (a *analysis) closed(s *pg_query.SelectStmt, ctes *cteScope) bool {
 // mayRead reports whether the rows of a query can be those of a relation: its own, or
 // those that a view, a partition or a function shows.
 func (a *analysis) mayRead(m protoreflect.Message, ctes *cteScope, rel *Relation, seen map[*cteScope]bool) bool {
-	found := !a.enter()
-	if found {
+	if !a.enter() {
 		return true
 	}
 	defer a.leave()
+	found, root := false, m
 	walkSides(m, func(m protoreflect.Message) bool {
 		switch v := m.Interface().(type) {
 		case *pg_query.SelectStmt:
+			if m != root {
+				found = found || a.mayRead(m, ctes, rel, seen)
+				return false
+			}
 			ctes = boundWith(v.GetWithClause(), ctes)
 		case *pg_query.FuncCall:
 			names := strs(v.GetFuncname())
