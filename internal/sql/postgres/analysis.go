@@ -78,7 +78,8 @@ type analysis struct {
 	temporaries   bool // temporary relations may come, go or change
 	creations     []Creation
 	answers       []resultLabels
-	made          map[string]*Relation // temporary tables made in the text, by name
+	made          map[string]*Relation                 // temporary tables made in the text, by name
+	boundQueries  map[*pg_query.SelectStmt]*boundQuery // queries that were looked at for what they bound
 }
 
 type explainMode uint8

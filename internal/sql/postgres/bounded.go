@@ -8,194 +8,144 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// target is the relation that a statement changes, for the question whether a
-// condition leaves rows out.
-type target struct {
-	it    *item
-	rel   *Relation
-	again []string // aliases under which the statement reads the same relation
-}
-
 // bounded notes an UPDATE or DELETE that may reach every row. Whether a condition
-// is always true cannot be decided in general, so a condition counts only if it
-// compares a column of the changed relation, by itself, with something that does
-// not depend on that relation. The rows of a session's own temporary tables are
-// nobody else's.
-func (a *analysis) bounded(where *pg_query.Node, it *item, rel *Relation, sources []*pg_query.Node) {
+// is always true cannot be decided in general, so a condition counts only if it is of
+// a form that leaves rows out; see [analysis.bounds]. The rows of a session's own
+// temporary tables are nobody else's.
+func (a *analysis) bounded(where *pg_query.Node, it *item, rel *Relation, from []*pg_query.Node, sc *scope) {
 	if rel.isOwnTable() {
 		return
 	}
-	if where == nil || !a.bounds(where, a.targetOf(it, rel, sources)) {
+	lv := a.changedLevel(it, rel, from, sc)
+	a.settle(lv, where)
+	if where == nil || !a.bounds(where, lv.sources[0], lv) {
 		a.facts.unbounded = true
 	}
 }
 
-func (a *analysis) targetOf(it *item, rel *Relation, sources []*pg_query.Node) *target {
-	t := &target{it: it, rel: rel}
-	for _, n := range sources {
-		for _, rv := range rangeVars(n) {
-			if a.isRelation(rv, rel) {
-				alias := rv.GetRelname()
-				if x := rv.GetAlias(); x != nil {
-					alias = x.GetAliasname()
-				}
-				t.again = append(t.again, alias)
-			}
-		}
+// changedLevel is what the condition of a statement can name; the relation that the
+// statement changes comes first.
+func (a *analysis) changedLevel(it *item, rel *Relation, from []*pg_query.Node, sc *scope) *level {
+	lv := &level{ctes: sc.withClause()}
+	target := a.relationSource(rel, it.alias)
+	target.target = true
+	lv.sources = append(lv.sources, target)
+	for _, n := range from {
+		a.boundFrom(n, lv, true)
 	}
-	return t
+	return lv
 }
 
-// isRelation reports whether a range variable can be the relation.
-func (a *analysis) isRelation(rv *pg_query.RangeVar, rel *Relation) bool {
-	return rel != nil && a.relation(rv) == rel
+// boundedConflict notes an ON CONFLICT DO UPDATE that may reach every row: rows that
+// come from the relation itself conflict with all of it.
+func (a *analysis) boundedConflict(s *pg_query.InsertStmt, it *item, rel *Relation, sc *scope) {
+	c, q := s.GetOnConflictClause(), s.GetSelectStmt().GetSelectStmt()
+	if c.GetAction() != pg_query.OnConflictAction_ONCONFLICT_UPDATE || q == nil || len(q.GetValuesLists()) > 0 || rel.isOwnTable() {
+		return
+	}
+	lv := a.changedLevel(it, rel, nil, sc)
+	lv.sources = append(lv.sources, &boundSource{alias: "excluded", open: true})
+	if c.GetWhereClause() != nil && a.bounds(c.GetWhereClause(), lv.sources[0], lv) {
+		return
+	}
+	cols := a.boundedQuery(q, nil, sc.withClause()).cols
+	few := len(cols) > 0 && !slices.ContainsFunc(cols, func(c boundColumn) bool { return !c.few })
+	if !few && a.mayRead(q.ProtoReflect(), sc.withClause(), rel, map[*cteScope]bool{}) {
+		a.facts.unbounded = true
+	}
 }
 
-// bounds reports whether a condition leaves rows out.
-func (a *analysis) bounds(n *pg_query.Node, t *target) bool {
-	if n == nil || !a.enter() {
+// bounds reports whether a condition leaves rows of a source out. It does if it
+// compares a column of it by = with few values, by < or > with a constant, or by LIKE
+// with a constant text; if it asks for NULL; or if it is a boolean column. Of an AND one
+// arm is enough, of an OR all are needed. Nothing else does: most of what can be
+// written is true for every row of some table.
+func (a *analysis) bounds(n *pg_query.Node, s *boundSource, lv *level) bool {
+	if n == nil || !a.working(1) || !a.enter() {
 		return false
 	}
 	defer a.leave()
 	switch e := n.GetNode().(type) {
-	case *pg_query.Node_AConst:
-		v := a.constant(e.AConst)
-		return v.kind == 'b' && !v.b || v.kind == 'n'
+	case *pg_query.Node_AConst, *pg_query.Node_TypeCast:
+		v, ok := a.constantOf(n)
+		return ok && (v.kind == 'n' || v.kind == 'b' && !v.b || v.s == "f" || v.s == "false")
 	case *pg_query.Node_CurrentOfExpr:
 		return true
 	case *pg_query.Node_ColumnRef:
-		return t.alone(n) != ""
-	case *pg_query.Node_TypeCast:
-		if c := e.TypeCast.GetArg().GetAConst(); c != nil {
-			v := a.constant(c)
-			return v.s == "f" || v.s == "false" || v.kind == 'b' && !v.b
-		}
-		return t.alone(n) != ""
-	case *pg_query.Node_BoolExpr:
-		return a.boundsBool(e.BoolExpr, t)
+		return a.bare(n, s, lv) != nil
 	case *pg_query.Node_BooleanTest:
-		if e.BooleanTest.GetBooltesttype() == pg_query.BoolTestType_IS_TRUE {
-			return a.bounds(e.BooleanTest.GetArg(), t)
+		switch e.BooleanTest.GetBooltesttype() {
+		case pg_query.BoolTestType_IS_TRUE:
+			return a.bounds(e.BooleanTest.GetArg(), s, lv)
+		case pg_query.BoolTestType_IS_FALSE, pg_query.BoolTestType_IS_UNKNOWN:
+			return a.bare(e.BooleanTest.GetArg(), s, lv) != nil
 		}
-		return t.alone(e.BooleanTest.GetArg()) != ""
 	case *pg_query.Node_NullTest:
-		return t.boundsNull(e.NullTest, false)
+		return e.NullTest.GetNulltesttype() == pg_query.NullTestType_IS_NULL && a.bare(e.NullTest.GetArg(), s, lv) != nil
+	case *pg_query.Node_BoolExpr:
+		args := e.BoolExpr.GetArgs()
+		not := func(n *pg_query.Node) bool { return !a.bounds(n, s, lv) }
+		switch e.BoolExpr.GetBoolop() {
+		case pg_query.BoolExprType_AND_EXPR:
+			return slices.ContainsFunc(args, func(n *pg_query.Node) bool { return a.bounds(n, s, lv) })
+		case pg_query.BoolExprType_OR_EXPR:
+			return !slices.ContainsFunc(args, not) && !a.complementary(args, s, lv)
+		default:
+			return len(args) == 1 && a.bare(args[0], s, lv) != nil
+		}
 	case *pg_query.Node_SubLink:
-		return a.boundsSubLink(e.SubLink, t, false)
+		return a.boundsSubLink(e.SubLink, s, lv)
 	case *pg_query.Node_AExpr:
-		return a.boundsComparison(e.AExpr, t)
+		return a.boundsComparison(e.AExpr, s, lv)
 	}
 	return false
 }
 
-func (a *analysis) boundsBool(e *pg_query.BoolExpr, t *target) bool {
-	args := e.GetArgs()
-	switch e.GetBoolop() {
-	case pg_query.BoolExprType_AND_EXPR:
-		for _, n := range args {
-			if a.bounds(n, t) {
+// boundsSubLink is an IN of few values, or an EXISTS whose condition leaves rows of the
+// source out. A query that computes aggregates has a row whatever its condition says.
+func (a *analysis) boundsSubLink(l *pg_query.SubLink, s *boundSource, lv *level) bool {
+	q := l.GetSubselect().GetSelectStmt()
+	switch l.GetSubLinkType() {
+	case pg_query.SubLinkType_EXISTS_SUBLINK:
+		plain := q.GetOp() <= pg_query.SetOperation_SETOP_NONE && len(q.GetValuesLists())+len(q.GetGroupClause()) == 0 && q.GetHavingClause() == nil &&
+			!slices.ContainsFunc(q.GetTargetList(), calls)
+		inner := a.boundedQuery(q, lv, lv.ctes)
+		return plain && inner.level != nil && a.bounds(q.GetWhereClause(), s, inner.level)
+	case pg_query.SubLinkType_ANY_SUBLINK:
+		if len(l.GetOperName()) > 0 && !equality(l.GetOperName()) {
+			return false
+		}
+		cols := a.boundedQuery(q, lv, lv.ctes).cols
+		for i, n := range parts(l.GetTestexpr()) {
+			if i < len(cols) && cols[i].few && a.own(n, s, lv) != nil {
 				return true
 			}
 		}
-		return false
-	case pg_query.BoolExprType_OR_EXPR:
-		for _, n := range args {
-			if !a.bounds(n, t) {
-				return false
-			}
-		}
-		return !t.complementary(args)
-	default:
-		return len(args) == 1 && a.boundsNot(args[0], t)
-	}
-}
-
-// boundsNot reports whether the opposite of a condition leaves rows out.
-func (a *analysis) boundsNot(n *pg_query.Node, t *target) bool {
-	switch e := n.GetNode().(type) {
-	case *pg_query.Node_NullTest:
-		return t.boundsNull(e.NullTest, true)
-	case *pg_query.Node_BoolExpr:
-		switch e.BoolExpr.GetBoolop() {
-		case pg_query.BoolExprType_NOT_EXPR:
-			return len(e.BoolExpr.GetArgs()) == 1 && a.bounds(e.BoolExpr.GetArgs()[0], t)
-		case pg_query.BoolExprType_OR_EXPR:
-			for _, x := range e.BoolExpr.GetArgs() {
-				if a.boundsNot(x, t) {
-					return true
-				}
-			}
-		}
-		return false
-	case *pg_query.Node_AConst:
-		v := a.constant(e.AConst)
-		return v.kind == 'b' && v.b
-	case *pg_query.Node_TypeCast:
-		return t.alone(n) != ""
-	case *pg_query.Node_SubLink:
-		return a.boundsSubLink(e.SubLink, t, true)
-	case *pg_query.Node_AExpr:
-		if e.AExpr.GetKind() != pg_query.A_Expr_Kind_AEXPR_OP_ANY {
-			break
-		}
-		if s := e.AExpr.GetRexpr().GetSubLink(); a.emptyArray(e.AExpr.GetRexpr()) || s != nil && slices.ContainsFunc(rangeVars(s.GetSubselect()), func(rv *pg_query.RangeVar) bool { return a.isRelation(rv, t.rel) }) {
-			return false // nothing equals one of nothing
-		}
-	}
-	return a.bounds(n, t)
-}
-
-// boundsNull is a test that not every row passes: of a column that can be null.
-func (t *target) boundsNull(n *pg_query.NullTest, not bool) bool {
-	name := t.alone(n.GetArg())
-	if name == "" {
-		return false
-	}
-	c := t.rel.column(name)
-	never := c == nil || c.notNull
-	return !never || (n.GetNulltesttype() == pg_query.NullTestType_IS_NULL) != not
-}
-
-// boundsSubLink is a condition over a sub-query, or its opposite. One over the
-// changed relation itself leaves rows out if it is an IN of some of its rows.
-func (a *analysis) boundsSubLink(s *pg_query.SubLink, t *target, not bool) bool {
-	vars := rangeVars(s.GetSubselect())
-	for _, rv := range vars {
-		if a.isRelation(rv, t.rel) {
-			in := s.GetSubLinkType() == pg_query.SubLinkType_ANY_SUBLINK && (len(s.GetOperName()) == 0 || operatorName(s.GetOperName()) == "=")
-			return !not && in && t.anyAlone(s.GetTestexpr()) && len(vars) == 1 && a.someOf(s.GetSubselect().GetSelectStmt(), rv)
-		}
-	}
-	switch s.GetSubLinkType() {
-	case pg_query.SubLinkType_EXISTS_SUBLINK:
-		return len(vars) > 0 && t.named(s.GetSubselect())
-	case pg_query.SubLinkType_ANY_SUBLINK, pg_query.SubLinkType_ALL_SUBLINK:
-		return t.anyAlone(s.GetTestexpr()) && !a.dependsInside(s.GetSubselect(), t)
 	}
 	return false
+}
+
+// equality reports whether an operator is PostgreSQL's =.
+func equality(name []*pg_query.Node) bool {
+	return operatorName(name) == "=" && ofCatalog(name)
+}
+
+// ofCatalog reports whether a name can mean something of pg_catalog.
+func ofCatalog(name []*pg_query.Node) bool {
+	return len(name) == 1 || name[0].GetString_().GetSval() == "pg_catalog"
+}
+
+// parts are the fields of a row, or an expression by itself.
+func parts(n *pg_query.Node) []*pg_query.Node {
+	if r := n.GetRowExpr(); r != nil {
+		return r.GetArgs()
+	}
+	return []*pg_query.Node{n}
 }
 
 // fewRows is how many rows a LIMIT may leave and still count as a bound: more is
 // more than many tables have.
 const fewRows = 10000
-
-// someOf reports whether a plain query over one relation leaves rows out: by its
-// condition, or because it gives a few of them. How many a parameter says is not
-// known when a statement is judged.
-func (a *analysis) someOf(s *pg_query.SelectStmt, rv *pg_query.RangeVar) bool {
-	if from := s.GetFromClause(); len(from) != 1 || from[0].GetRangeVar() != rv || s.GetOp() > pg_query.SetOperation_SETOP_NONE {
-		return false
-	}
-	alias := rv.GetRelname()
-	if x := rv.GetAlias(); x != nil {
-		alias = x.GetAliasname()
-	}
-	if n, ok := a.limit(s); ok && n <= fewRows {
-		return true
-	}
-	inner := &target{it: &item{alias: alias}, rel: a.relation(rv)}
-	return s.GetWhereClause() != nil && a.bounds(s.GetWhereClause(), inner)
-}
 
 // limit is how many rows a LIMIT of a constant leaves at most. WITH TIES leaves any
 // number of them.
@@ -208,130 +158,239 @@ func (a *analysis) limit(s *pg_query.SelectStmt) (rows int64, ok bool) {
 	return v.i, v.kind == 'i'
 }
 
-func (a *analysis) boundsComparison(e *pg_query.A_Expr, t *target) bool {
+// boundsComparison is a comparison of a column with few values.
+func (a *analysis) boundsComparison(e *pg_query.A_Expr, s *boundSource, lv *level) bool {
 	l, r := e.GetLexpr(), e.GetRexpr()
-	if k := e.GetKind(); k == pg_query.A_Expr_Kind_AEXPR_DISTINCT && (isNull(l) || isNull(r)) {
-		return t.boundsNull(&pg_query.NullTest{Arg: l, Nulltesttype: pg_query.NullTestType_IS_NOT_NULL}, false)
+	if !ofCatalog(e.GetName()) {
+		return false
 	}
-	if x, y := l.GetRowExpr().GetArgs(), r.GetRowExpr().GetArgs(); len(x) > 0 && len(x) == len(y) {
+	switch e.GetKind() {
+	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+		if !equality(e.GetName()) {
+			break
+		}
+		x, y := parts(l), parts(r)
 		for i := range x {
-			if a.compares(x[i], y[i], t) || a.compares(y[i], x[i], t) {
+			if len(x) == len(y) && (a.equals(x[i], y[i], s, lv) || a.equals(y[i], x[i], s, lv)) {
 				return true
 			}
 		}
 		return false
-	}
-	if s := r.GetSubLink(); s.GetSubLinkType() == pg_query.SubLinkType_ARRAY_SUBLINK {
-		// = ANY (ARRAY(SELECT …)) is an IN, as which rows are named by ctid.
-		in := &pg_query.SubLink{Testexpr: l, OperName: e.GetName(), Subselect: s.GetSubselect()}
-		switch e.GetKind() {
-		case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
-			in.SubLinkType = pg_query.SubLinkType_ANY_SUBLINK
-			return a.boundsSubLink(in, t, false)
-		case pg_query.A_Expr_Kind_AEXPR_OP_ALL:
-			in.SubLinkType = pg_query.SubLinkType_ALL_SUBLINK
-			return a.boundsSubLink(in, t, false)
+	case pg_query.A_Expr_Kind_AEXPR_IN:
+		return equality(e.GetName()) && a.listed(l, r.GetList().GetItems(), s, lv)
+	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
+		c := a.own(l, s, lv)
+		if c == nil || c.typ == oidBool || !equality(e.GetName()) {
+			return false
 		}
+		if q := r.GetSubLink(); q.GetSubLinkType() == pg_query.SubLinkType_ARRAY_SUBLINK {
+			// It is an IN, as which rows are named by ctid.
+			cols := a.boundedQuery(q.GetSubselect().GetSelectStmt(), lv, lv.ctes).cols
+			return len(cols) == 1 && cols[0].few
+		}
+		few, _ := a.limited(r, lv)
+		return few
+	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM:
+		ends := r.GetList().GetItems()
+		return a.inOrder(l, s, lv) && len(ends) == 2 && a.constantIn(ends[0], lv) && a.constantIn(ends[1], lv)
+	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE:
+	default:
+		return false
 	}
-	return (a.compares(l, r, t) || a.compares(r, l, t)) && !a.matchesAll(e)
+	switch op := operatorName(e.GetName()); op {
+	case "<", "<=", ">", ">=":
+		left, right := a.inOrder(l, s, lv), a.inOrder(r, s, lv)
+		if right {
+			r = l
+		}
+		if left == right || !a.constantIn(r, lv) {
+			return false
+		}
+		c, ok := a.constantOf(r) // no text is less than the empty one
+		return !ok || c.kind != 's' || !endless(c.s) && (c.s != "" || op[0] == '<' == left)
+	default:
+		c, ok := a.constantOf(r)
+		return ok && c.kind == 's' && leavesOut(op, c.s) && a.own(l, s, lv) != nil
+	}
 }
 
-func isNull(n *pg_query.Node) bool { return n.GetAConst().GetIsnull() }
-
-// compares is a column of the target against what does not depend on it.
-func (a *analysis) compares(column, with *pg_query.Node, t *target) bool {
-	return t.anyAlone(column) && !a.depends(with, t)
+// inOrder reports whether an expression is a column of which less and more leave rows
+// out: not one of a type that has a first and a last value, as where a row lies has.
+func (a *analysis) inOrder(n *pg_query.Node, s *boundSource, lv *level) bool {
+	c := a.own(n, s, lv)
+	if c == nil || c.base == nil || c.typ == oidBool {
+		return false
+	}
+	t := a.in.cat.types[c.typ]
+	return t == nil || t.kind != 'e'
 }
 
-// complementary says whether the arms of an OR can cover every value of a column
-// together: x < 5 OR x > 1, x = 1 OR x <> 1, x IS NULL OR x IS NOT NULL.
-func (t *target) complementary(args []*pg_query.Node) bool {
-	seen := map[string]string{}
-	for _, n := range args {
-		name, class := t.class(n)
-		if name == "" {
-			continue
-		}
-		for _, other := range seen[name] {
-			if c := string(other); c != class && (c+class == "<>" || c+class == "><" || c == "!" || class == "!" || c+class == "01" || c+class == "10") {
-				return true
-			}
-		}
-		seen[name] += class
+// endless reports whether a text is a value that nothing is beyond.
+func endless(s string) bool {
+	switch strings.ToLower(strings.Trim(s, " \t\n+-")) {
+	case "infinity", "inf", "nan":
+		return true
 	}
 	return false
 }
 
-// class says of which column a condition is, and of what sort: < > = ! (not
-// equal), 0 (null), 1 (not null).
-func (t *target) class(n *pg_query.Node) (name, class string) {
-	if e := n.GetNullTest(); e != nil {
-		if e.GetNulltesttype() == pg_query.NullTestType_IS_NULL {
-			return t.alone(e.GetArg()), "0"
-		}
-		return t.alone(e.GetArg()), "1"
+// equals is a column that has to equal one of few values. A sub-query in parentheses
+// gives one, if it gives the same for every row.
+func (a *analysis) equals(column, with *pg_query.Node, s *boundSource, lv *level) bool {
+	if a.own(column, s, lv) == nil {
+		return false
 	}
-	if e := n.GetBoolExpr(); e != nil && len(e.GetArgs()) == 1 {
-		name, class = t.class(e.GetArgs()[0])
-		opposite := map[string]string{"<": ">", ">": "<", "=": "!", "!": "=", "0": "1", "1": "0"}
-		return name, opposite[class]
+	if l := with.GetSubLink(); l != nil {
+		q := l.GetSubselect().GetSelectStmt()
+		cols := a.boundedQuery(q, lv, lv.ctes).cols
+		return l.GetSubLinkType() == pg_query.SubLinkType_EXPR_SUBLINK && (len(cols) == 1 && cols[0].few || a.closed(q, lv.ctes))
+	}
+	few, _ := a.limited(with, lv)
+	return few || sameForEveryRow(with)
+}
+
+// listed is an IN of a list: of a column, or of a row that has one.
+func (a *analysis) listed(l *pg_query.Node, list []*pg_query.Node, s *boundSource, lv *level) bool {
+	for i, n := range parts(l) {
+		c := a.own(n, s, lv)
+		if c == nil || c.typ == oidBool && len(list) > 1 {
+			continue
+		}
+		if !slices.ContainsFunc(list, func(x *pg_query.Node) bool {
+			y := parts(x)
+			few := false
+			if i < len(y) {
+				few, _ = a.limited(y[i], lv)
+			}
+			return !few
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *analysis) constantIn(n *pg_query.Node, lv *level) bool {
+	_, constant := a.limited(n, lv)
+	return constant
+}
+
+// sameForEveryRow reports whether an expression names no column and no query, so that
+// it gives one value, even if functions of users make it.
+func sameForEveryRow(n *pg_query.Node) bool {
+	found := false
+	walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
+		switch m.Interface().(type) {
+		case *pg_query.ColumnRef, *pg_query.SubLink:
+			found = true
+		}
+		return !found
+	})
+	return !found
+}
+
+// bare returns the column of a source that an expression is, nil if it is none.
+func (a *analysis) bare(n *pg_query.Node, s *boundSource, lv *level) *boundColumn {
+	if c := n.GetColumnRef(); c != nil {
+		if src, col := a.resolveBound(c, lv); src == s && col != nil && col.own {
+			return col
+		}
+	}
+	return nil
+}
+
+// own is bare, apart from what keeps different values apart, or nearly, and from
+// members of documents.
+func (a *analysis) own(n *pg_query.Node, s *boundSource, lv *level) *boundColumn {
+	for range maxMaskDepth {
+		switch e := n.GetNode().(type) {
+		case *pg_query.Node_TypeCast:
+			t := e.TypeCast.GetTypeName()
+			if names := strs(t.GetNames()); len(t.GetTypmods())+len(t.GetArrayBounds()) > 0 || len(names) == 0 || len(names) > 1 && names[0] != "pg_catalog" ||
+				!strings.Contains(" text varchar date uuid int8 numeric ", " "+names[len(names)-1]+" ") {
+				return nil
+			}
+			n = e.TypeCast.GetArg()
+		case *pg_query.Node_CollateClause:
+			n = e.CollateClause.GetArg()
+		case *pg_query.Node_AExpr:
+			if !ofCatalog(e.AExpr.GetName()) || !strings.Contains(" -> ->> #> #>> ", " "+operatorName(e.AExpr.GetName())+" ") || variable(e.AExpr.GetRexpr().ProtoReflect()) {
+				return nil
+			}
+			n = e.AExpr.GetLexpr()
+		case *pg_query.Node_FuncCall:
+			name := operatorName(e.FuncCall.GetFuncname())
+			if len(e.FuncCall.GetArgs()) != 1 || name != "lower" && name != "upper" || !ofCatalog(e.FuncCall.GetFuncname()) || len(a.in.cat.userFunctions("", name)) > 0 {
+				return nil
+			}
+			n = e.FuncCall.GetArgs()[0]
+		default:
+			return a.bare(n, s, lv)
+		}
+	}
+	return nil
+}
+
+// complementary says whether the arms of an OR can cover every value of a column
+// together: x < 5 OR x > 1, or two that ask a boolean column.
+func (a *analysis) complementary(args []*pg_query.Node, s *boundSource, lv *level) bool {
+	before := map[*Column]string{}
+	for _, n := range args {
+		arm := map[*Column]string{}
+		a.sides(n, s, lv, arm)
+		for c, sides := range arm {
+			other := before[c]
+			if other != "" && c != nil && c.typ == oidBool || strings.Contains(sides, "<") && strings.Contains(other, ">") || strings.Contains(sides, ">") && strings.Contains(other, "<") {
+				return true
+			}
+			before[c] += sides
+		}
+	}
+	return false
+}
+
+// sides collects from which side the comparisons below a condition bound a column: < or
+// >, or = for any other.
+func (a *analysis) sides(n *pg_query.Node, s *boundSource, lv *level, found map[*Column]string) {
+	if n == nil || !a.enter() {
+		return
+	}
+	defer a.leave()
+	for _, x := range append(n.GetBoolExpr().GetArgs(), n.GetBooleanTest().GetArg(), n.GetNullTest().GetArg()) {
+		a.sides(x, s, lv, found)
+	}
+	if l := n.GetSubLink(); l.GetSubLinkType() == pg_query.SubLinkType_EXISTS_SUBLINK {
+		q := l.GetSubselect().GetSelectStmt()
+		if inner := a.boundedQuery(q, lv, lv.ctes).level; inner != nil {
+			a.sides(q.GetWhereClause(), s, inner, found)
+		}
+	}
+	if c := a.bare(n, s, lv); c != nil {
+		found[c.base] += "="
 	}
 	e := n.GetAExpr()
 	if e == nil {
-		return t.alone(n), "="
+		return
 	}
-	op, left := operatorName(e.GetName()), t.alone(e.GetLexpr())
-	name = left
-	if name == "" {
-		name = t.alone(e.GetRexpr())
+	op := operatorName(e.GetName())
+	if op == "" {
+		return
 	}
-	switch {
-	case op == "<>" || strings.HasPrefix(op, "!") || e.GetKind() == pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN || e.GetKind() == pg_query.A_Expr_Kind_AEXPR_DISTINCT:
-		return name, "!"
-	case op == "<" || op == "<=" || op == ">" || op == ">=":
-		if (op[0] == '<') == (left != "") {
-			return name, "<"
+	for _, x := range parts(e.GetRexpr()) {
+		if c := a.own(x, s, lv); c != nil {
+			found[c.base] += map[byte]string{'<': ">", '>': "<"}[op[0]] + "="
 		}
-		return name, ">"
 	}
-	return name, "="
-}
-
-// matchesAll is a comparison that every value stands: a pattern that every text
-// matches, LIKE '%', ~ '.*'; no less than the empty text; and any comparison with ALL of
-// nothing.
-func (a *analysis) matchesAll(e *pg_query.A_Expr) bool {
-	op, set := operatorName(e.GetName()), ""
-	switch {
-	case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_OP_ALL:
-		return a.emptyArray(e.GetRexpr())
-	case op == ">=" || op == "<=":
-		n := e.GetRexpr()
-		if op == "<=" {
-			n = e.GetLexpr()
+	for _, x := range parts(e.GetLexpr()) {
+		c := a.own(x, s, lv)
+		switch {
+		case c == nil:
+		case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_BETWEEN, e.GetKind() == pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM:
+			found[c.base] += "<>"
+		default:
+			found[c.base] += strings.Trim(op[:1], "~^!") + "="
 		}
-		c, ok := a.constantOf(n)
-		return ok && c.kind == 's' && c.s == ""
-	case e.GetKind() == pg_query.A_Expr_Kind_AEXPR_SIMILAR, op == "~", op == "~*":
-		set = ".*+?^$()|%"
-	case op == "~~", op == "~~*":
-		set = "%"
-	default:
-		return false
 	}
-	n := e.GetRexpr()
-	if args := n.GetFuncCall().GetArgs(); len(args) > 0 { // similar_to_escape
-		n = args[0]
-	}
-	for n.GetTypeCast() != nil {
-		n = n.GetTypeCast().GetArg()
-	}
-	c := n.GetAConst()
-	if c == nil {
-		return n == nil || !variable(n.ProtoReflect())
-	}
-	v := a.constant(c)
-	return v.kind == 's' && strings.Trim(v.s, set) == "" && (v.s != "" || set != "%")
 }
 
 // variable says that an expression is not made of constants alone.
@@ -345,21 +404,6 @@ func variable(m protoreflect.Message) bool {
 		return !found
 	})
 	return found
-}
-
-// rangeVars are the relations that a query names, at any depth.
-func rangeVars(n *pg_query.Node) []*pg_query.RangeVar {
-	var out []*pg_query.RangeVar
-	if n == nil {
-		return nil
-	}
-	walkSides(n.ProtoReflect(), func(m protoreflect.Message) bool {
-		if rv, ok := m.Interface().(*pg_query.RangeVar); ok {
-			out = append(out, rv)
-		}
-		return true
-	})
-	return out
 }
 
 // walkSides visits a tree; visit says whether to go below a node.
@@ -378,24 +422,4 @@ func walkSides(m protoreflect.Message, visit func(protoreflect.Message) bool) {
 		}
 		return true
 	})
-}
-
-// emptyArray reports whether an expression is an array without elements.
-func (a *analysis) emptyArray(n *pg_query.Node) bool {
-	for n.GetTypeCast() != nil {
-		n = n.GetTypeCast().GetArg()
-	}
-	if x := n.GetAArrayExpr(); x != nil {
-		return len(x.GetElements()) == 0
-	}
-	c, ok := a.constantOf(n)
-	return ok && c.kind == 's' && strings.Trim(c.s, " \t\r\n{}") == ""
-}
-
-func columnKey(n *pg_query.Node) string {
-	fields := n.GetColumnRef().GetFields()
-	if len(fields) == 0 {
-		return ""
-	}
-	return fields[len(fields)-1].GetString_().GetSval()
 }

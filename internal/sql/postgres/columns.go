@@ -162,7 +162,10 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 			t.join(taint{labels: c.labels, src: c.src, kinds: c.kinds})
 			t.typ = c.typ
 			plain = plain && c.plain
-			found = found || c.name == name
+			if c.name == name {
+				found = true
+				a.noteColumn(it.rel, c)
+			}
 			if it.rel != nil && it.rel.holdsSecret(i) {
 				a.add(gate.EffectAdmin)
 			}
@@ -170,7 +173,6 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 	}
 	t.plain = plain && found
 	if it.rel != nil && found {
-		a.facts.columns = append(a.facts.columns, it.rel.Name()+"."+name)
 		a.touchType(t.typ)
 	}
 	if !found && it.rel != nil && isSystemColumn(name) {
@@ -186,6 +188,23 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		return taint{}, true
 	}
 	return t, found || it.open
+}
+
+// noteColumn notes a column that is named, under the name that its table gives it.
+func (a *analysis) noteColumn(rel *Relation, c *outCol) {
+	switch {
+	case c.rel != nil:
+		a.facts.columns = append(a.facts.columns, c.rel.Name()+"."+c.column)
+	case rel != nil:
+		a.facts.columns = append(a.facts.columns, rel.Name()+"."+c.name)
+	}
+}
+
+// noteAssigned notes the columns of a list that get values.
+func (a *analysis) noteAssigned(rel *Relation, names []string) {
+	if rel != nil {
+		a.facts.columns = append(a.facts.columns, copyColumns(rel, names)...)
+	}
 }
 
 // holdsSecret says that a column of a catalog holds a connection string; the
@@ -258,7 +277,14 @@ func (a *analysis) wholeRow(names []string, sc *scope) (taint, bool) {
 }
 
 func (a *analysis) wholeRowFacts(it *item) {
-	if it.rel == nil {
+	if it.rel == nil { // a join shows the rows of its tables
+		var last *Relation
+		for i := range it.cols {
+			if rel := it.cols[i].rel; rel != nil && rel != last {
+				a.facts.columns = append(a.facts.columns, rel.Name()+".*")
+				last = rel
+			}
+		}
 		return
 	}
 	a.facts.columns = append(a.facts.columns, it.rel.Name()+".*")

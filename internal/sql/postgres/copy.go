@@ -78,6 +78,7 @@ func copyColumns(rel *Relation, names []string) []string {
 func (a *analysis) copyFrom(s *pg_query.CopyStmt, rel *Relation) {
 	columns := insertedColumns(rel, strs(s.GetAttlist()))
 	a.writes(rel, triggerInsert, columns)
+	a.noteAssigned(rel, strs(s.GetAttlist()))
 	sc := &scope{items: []*item{{alias: rel.name, cols: plainColumns(rel), rel: rel, target: true}}}
 	a.expr(s.GetWhereClause(), sc, useWhere)
 }

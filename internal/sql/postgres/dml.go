@@ -59,6 +59,7 @@ func (a *analysis) insert(s *pg_query.InsertStmt, outer *scope) []outCol {
 	if rel != nil {
 		a.writes(rel, triggerInsert, insertedColumns(rel, targetNames(s.GetCols())))
 	}
+	a.noteAssigned(rel, targetNames(s.GetCols()))
 	a.indirections(s.GetCols(), sc)
 	if q := s.GetSelectStmt().GetSelectStmt(); q != nil {
 		a.insertSource(q, sc)
@@ -66,11 +67,7 @@ func (a *analysis) insert(s *pg_query.InsertStmt, outer *scope) []outCol {
 	visible := &scope{parent: sc.parent, ctes: sc.ctes, items: []*item{it}, star: it.cols}
 	if c := s.GetOnConflictClause(); c != nil {
 		a.onConflict(c, it, rel, visible)
-		// Rows that come from the relation itself conflict with all of it.
-		t := a.targetOf(it, rel, []*pg_query.Node{s.GetSelectStmt()})
-		if c.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE && len(t.again) > 0 && !a.bounds(c.GetWhereClause(), t) {
-			a.facts.unbounded = true
-		}
+		a.boundedConflict(s, it, rel, sc)
 	}
 	return a.returning(s.GetReturningList(), it, rel, visible, nil)
 }
@@ -95,6 +92,7 @@ func (a *analysis) onConflict(c *pg_query.OnConflictClause, it *item, rel *Relat
 		e := n.GetIndexElem()
 		if rel != nil {
 			if col := rel.column(e.GetName()); col != nil {
+				a.noteAssigned(rel, []string{col.name})
 				if l := a.in.labels.of(rel).column(col.num); l != 0 {
 					a.refuse(l, a.columnName(rel, col.num), "in ON CONFLICT would show whether a value exists", "use another constraint")
 				}
@@ -115,6 +113,7 @@ func (a *analysis) onConflict(c *pg_query.OnConflictClause, it *item, rel *Relat
 			excluded.cols = plainColumns(rel) // the agent's own values
 		}
 		both := &scope{parent: visible.parent, ctes: visible.ctes, items: []*item{it, excluded}}
+		a.noteAssigned(rel, targetNames(c.GetTargetList()))
 		a.assignments(c.GetTargetList(), it, rel, both)
 		a.expr(c.GetWhereClause(), both, useWhere)
 		a.visibleToTarget(it, rel, c.GetWhereClause())
@@ -159,7 +158,8 @@ func (a *analysis) update(s *pg_query.UpdateStmt, outer *scope) []outCol {
 	if rel != nil {
 		a.writes(rel, triggerUpdate, insertedColumns(rel, targetNames(s.GetTargetList())))
 	}
-	a.bounded(s.GetWhereClause(), it, rel, s.GetFromClause())
+	a.noteAssigned(rel, targetNames(s.GetTargetList()))
+	a.bounded(s.GetWhereClause(), it, rel, s.GetFromClause(), sc)
 	visible, from := a.changing(it, sc, s.GetFromClause())
 	a.assignments(s.GetTargetList(), it, rel, visible)
 	a.expr(s.GetWhereClause(), visible, useWhere)
@@ -176,7 +176,7 @@ func (a *analysis) delete(s *pg_query.DeleteStmt, outer *scope) []outCol {
 	if rel != nil {
 		a.writes(rel, triggerDelete, nil)
 	}
-	a.bounded(s.GetWhereClause(), it, rel, s.GetUsingClause())
+	a.bounded(s.GetWhereClause(), it, rel, s.GetUsingClause(), sc)
 	visible, from := a.changing(it, sc, s.GetUsingClause())
 	a.expr(s.GetWhereClause(), visible, useWhere)
 	a.visibleToTarget(it, rel, s.GetWhereClause())
@@ -205,14 +205,15 @@ func (a *analysis) merge(s *pg_query.MergeStmt, outer *scope) []outCol {
 	visible, _ := a.changing(it, sc, list)
 	a.expr(s.GetJoinCondition(), visible, useJoin)
 	a.visibleToTarget(it, rel, s.GetJoinCondition())
-	t := a.targetOf(it, rel, list)
-	everyRow := !a.bounds(s.GetJoinCondition(), t)
+	lv := a.changedLevel(it, rel, list, sc)
+	a.settle(lv, s.GetJoinCondition())
+	everyRow := !rel.isOwnTable() && !a.bounds(s.GetJoinCondition(), lv.sources[0], lv)
 	for _, n := range s.GetMergeWhenClauses() {
 		w := n.GetMergeWhenClause()
 		a.mergeWhen(w, it, rel, visible)
 		changes := w.GetCommandType() == pg_query.CmdType_CMD_UPDATE || w.GetCommandType() == pg_query.CmdType_CMD_DELETE
 		bySource := w.GetMatchKind() == pg_query.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE
-		if changes && (everyRow || bySource) && (w.GetCondition() == nil || !a.bounds(w.GetCondition(), t)) {
+		if changes && (everyRow || bySource && !rel.isOwnTable()) && (w.GetCondition() == nil || !a.bounds(w.GetCondition(), lv.sources[0], lv)) {
 			a.facts.unbounded = true
 		}
 	}
@@ -245,6 +246,9 @@ func (a *analysis) mergeWhen(w *pg_query.MergeWhenClause, it *item, rel *Relatio
 	}
 	if rel != nil {
 		a.writes(rel, event, insertedColumns(rel, targetNames(w.GetTargetList())))
+	}
+	if event != triggerDelete {
+		a.noteAssigned(rel, targetNames(w.GetTargetList()))
 	}
 	a.assignments(w.GetTargetList(), it, rel, visible)
 	for _, v := range w.GetValues() {

@@ -16,10 +16,13 @@ type Facts struct {
 	// views included.
 	Tables []string `cel:"tables"`
 	// Written are the relations that rows are inserted into, changed in or
-	// deleted from, as schema.name.
+	// deleted from, as schema.name; sequences that nextval or setval is given
+	// ("?.?" is one that a constant does not name), and pg_catalog.pg_largeobject
+	// for large objects.
 	Written []string `cel:"written"`
-	// Columns are the columns named, as schema.table.column; schema.table.*
-	// stands for all.
+	// Columns are the columns named, also to be joined by or to get a value, as
+	// schema.table.column, whatever an alias calls them; schema.table.* stands for
+	// all.
 	Columns []string `cel:"columns"`
 	// Functions are the functions called, as schema.name.
 	Functions []string `cel:"functions"`
@@ -33,8 +36,8 @@ type Facts struct {
 	// from what Unreviewed lists. A statement that is not understood has the
 	// effect unknown.
 	Understood bool `cel:"understood"`
-	// Unbounded says that an UPDATE or DELETE has no WHERE, or one that is
-	// always true, or that a TRUNCATE is in the text.
+	// Unbounded says that a change of rows has no condition of a form that leaves
+	// rows out, or that a TRUNCATE is in the text.
 	Unbounded bool `cel:"unbounded"`
 	// Temporary says that the text makes, changes or drops temporary objects and
 	// changes no other definition. Their names in Tables and Written are

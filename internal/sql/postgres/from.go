@@ -121,7 +121,7 @@ func (a *analysis) relationColumns(rel *Relation) []outCol {
 	labels := a.in.labels.of(rel)
 	for i := range rel.columns {
 		c := &rel.columns[i]
-		out[i] = outCol{name: c.name, typ: c.typ, plain: !labels.isComputed(c.num)}
+		out[i] = outCol{name: c.name, typ: c.typ, plain: !labels.isComputed(c.num), rel: rel, column: c.name}
 		l := labels.column(c.num)
 		if !a.outside {
 			l = labels.ofWhole(c.num) // masked parts leave the rest to be used
@@ -287,10 +287,11 @@ func (a *analysis) join(j *pg_query.JoinExpr, sc *scope) []outCol {
 			for _, c := range side {
 				if c.name == name {
 					a.controlled(c, useUsing)
+					a.noteColumn(nil, &c)
 					shown[i].join(taint{labels: c.labels, src: c.src})
 					merged.labels |= c.labels
 					merged.kinds |= c.kinds
-					merged.src, merged.typ = c.src, c.typ
+					merged.src, merged.typ, merged.rel, merged.column = c.src, c.typ, c.rel, c.column
 				}
 			}
 		}

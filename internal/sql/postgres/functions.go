@@ -60,6 +60,7 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 		a.function(names)
 	}
 	a.pinFunction(f, names)
+	a.changesBy(f, name)
 	argument := useArgument(name)
 	argument.equal = f.GetAggDistinct() && (name == "count" || a.carrier(names))
 	switch {

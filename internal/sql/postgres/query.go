@@ -13,7 +13,9 @@ type outCol struct {
 	src    string // the labelled column that it shows, for messages
 	typ    oid    // 0 if not known
 	kinds  typeKinds
-	plain  bool // see taint
+	plain  bool      // see taint
+	rel    *Relation // of which it is a column as it is
+	column string    // its name there
 }
 
 // item is one entry of a FROM clause.
@@ -44,6 +46,7 @@ type cteScope struct {
 	name   string
 	cols   []outCol
 	open   bool
+	query  *pg_query.CommonTableExpr // of one that is not recursive
 }
 
 func (s *cteScope) find(name string) *cteScope {
@@ -86,7 +89,7 @@ func (a *analysis) cte(c *pg_query.CommonTableExpr, sc *scope, recursive bool) {
 	inner := &scope{parent: sc.parent, ctes: sc.ctes}
 	if !recursive {
 		cols := a.cteColumns(c, a.nested(c.GetCtequery(), inner))
-		sc.ctes = &cteScope{parent: sc.ctes, name: c.GetCtename(), cols: cols}
+		sc.ctes = &cteScope{parent: sc.ctes, name: c.GetCtename(), cols: cols, query: c}
 		return
 	}
 	self := sc.ctes.find(c.GetCtename())

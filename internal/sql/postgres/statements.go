@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -362,12 +365,28 @@ func (a *analysis) partitionSpec(s *pg_query.PartitionSpec) {
 func (a *analysis) truncate(s *pg_query.TruncateStmt) Statement {
 	a.word("truncate")
 	a.add(gate.EffectDelete)
+	emptied := map[change]bool{}
 	for _, n := range s.GetRelations() {
 		rel := a.resolve(n.GetRangeVar())
 		if rel != nil {
-			a.writes(rel, triggerTruncate, nil)
+			a.changes(rel, triggerTruncate, nil, emptied)
 		}
 		a.facts.unbounded = a.facts.unbounded || !rel.isOwnTable()
+	}
+	// CASCADE empties the tables as well that refer to one that is emptied.
+	for before := 0; s.GetBehavior() == pg_query.DropBehavior_DROP_CASCADE && len(emptied) > before; {
+		before = len(emptied)
+		for _, c := range slices.SortedFunc(maps.Keys(emptied), func(x, y change) int { return cmp.Compare(x.relation, y.relation) }) {
+			rel := a.in.cat.relations[c.relation]
+			if rel == nil {
+				continue
+			}
+			for _, k := range rel.extras().referencing {
+				if other := a.in.cat.relations[k.relation]; other != nil {
+					a.changes(other, triggerTruncate, nil, emptied)
+				}
+			}
+		}
 	}
 	return Statement{Word: "truncate"}
 }

@@ -252,6 +252,7 @@ const (
 	oidDate        oid = 1082
 	oidTimestamp   oid = 1114
 	oidTimestamptz oid = 1184
+	oidBool        oid = 16
 	oidInterval    oid = 1186
 	oidNumeric     oid = 1700
 )
