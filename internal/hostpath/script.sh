@@ -194,6 +194,26 @@ labels() {
 		m=$((m + 1))
 	done
 }
+# alike DIRECTORY: whether all shells take its dot-dots alike. Some take them away by
+# the text alone, others only behind what is a directory.
+alike() {
+	case $1/ in
+	*/../* | ../*) ;;
+	*) return 0 ;;
+	esac
+	l=${PWD%/} r=$1/
+	case $1 in /*) l= ;; esac
+	while [ -n "$r" ]; do
+		case ${r%%/*} in
+		"" | .) ;;
+		..) [ -d "$l/" ] || return 1 && l=${l%/*} ;;
+		*) l=$l/${r%%/*} ;;
+		esac
+		r=${r#*/}
+	done
+	# Where that does not lead to a directory, bash goes by the links instead.
+	[ -d "$l/" ] || [ ! -d "$1/" ]
+}
 # question KIND FOLLOW PREFIX STEPS (FORM DIRECTORY)... NAME
 question() {
 	k=$1 w=$2 h=$3 n=$4
@@ -204,7 +224,10 @@ question() {
 		d=$2
 		case $1 in *h*) d=$HOME/$2 d=${d%/} ;; esac
 		o=
-		case $1 in *p*) o=-P ;; esac
+		case $1 in
+		*p*) o=-P ;;
+		*) alike "$d" || { p X "a dot-dot in a change of directory stands behind what is no directory, or leads elsewhere by a link" && return; } ;;
+		esac
 		if cd $o -- "${d:-/}" 2>/dev/null; then r=y; else r=n; fi
 		case $1 in *x*) [ $r = n ] ;; *) [ $r = y ] ;; esac || { p I && return; }
 		shift 2
