@@ -23,6 +23,8 @@ var questions = map[Kind]struct {
 	Create:  {hostpath.Question{Use: hostpath.Create, Follow: true}, gate.EffectWrite},
 	Delete:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
 	Remove:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
+	Alter:   {hostpath.Question{Use: hostpath.Delete, Follow: true}, gate.EffectDelete},
+	Spread:  {hostpath.Question{Use: hostpath.Fill}, gate.EffectWrite},
 	Fill:    {hostpath.Question{Use: hostpath.Fill}, gate.EffectWrite},
 }
 
@@ -89,6 +91,9 @@ func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []in
 			// What is found can be a link, and where it is named itself it is followed.
 			q.Follow = true
 		case hostpath.Delete:
+			if q.Follow {
+				q.Use = hostpath.Fill // through the links that are found, too
+			}
 		default:
 			q.Use = hostpath.Recurse
 		}
