@@ -57,8 +57,8 @@ type Answer struct {
 	// Infeasible: the changes of directory do not come about so; the question
 	// does not matter.
 	Infeasible bool
-	// Places are the places: one, or those that the pattern matched, in the
-	// host's order. Repository gives the repository's folders and the work
+	// Places are the places: one, or those that the pattern matched or the list names,
+	// in the host's order. Repository gives the repository's folders and the work
 	// tree.
 	Places []Place
 	// Settings are the names of the git settings in force, with Repository.

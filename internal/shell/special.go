@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
 )
 
 // specials is the code that a table's entry names; nil if there is none of that
@@ -307,7 +308,17 @@ func (c *call) sums(p *Program, from int) {
 	if !in.mode("check") {
 		return
 	}
-	// The names in the list can be those of any files, and what it tells of them
-	// are their names and whether they have the sums that the list gives.
-	c.fail("-c", "which files it reads, the list says only when it runs", "compute the sums of the files, and compare them with the list")
+	// The host says which files the list names. Checking tells of a file whether it has
+	// the sum that the list gives, so the list must not be the agent's own.
+	if len(in.operands) == 0 {
+		c.fail("-c", "a list from standard input can test any file", "name the list")
+	}
+	for _, i := range in.operands {
+		w := &c.args[i]
+		if w.form != static && w.form != homely || w.process != nil || w.is("-") || w.is("/dev/stdin") {
+			c.fail(w.source(), "which files the list names is known only when it runs", "name the list")
+			return
+		}
+		c.a.place(w, c.s, hostpath.Question{Use: hostpath.Read, Follow: true, List: true}, c.name+" -c", true)
+	}
 }
