@@ -57,8 +57,8 @@ type Answer struct {
 	// Infeasible: the changes of directory do not come about so; the question
 	// does not matter.
 	Infeasible bool
-	// Places are the places: one, or those that the pattern matched, in the
-	// host's order. Repository gives the repository's folders and the work
+	// Places are the places: one, or those that the pattern matched or the list names,
+	// in the host's order. Repository gives the repository's folders and the work
 	// tree.
 	Places []Place
 	// Settings are the names of the git settings in force, with Repository.
@@ -311,6 +311,9 @@ func (r *reader) place(q *Question) Place {
 	followed, leads := r.entry()
 	again, same := r.entry()
 	p := Place{Name: name, Real: join(directory, base), Kind: own.kind, Identity: own.Identity, Links: own.links}
+	if processDirectory.MatchString(name) {
+		p.refuse(whyProcessDirectory)
+	}
 	if within(directory, "/proc") && strings.HasSuffix(directory, "/fd") {
 		p.refuse("open files of a process are not places")
 	}
@@ -321,7 +324,8 @@ func (r *reader) place(q *Question) Place {
 		// A link to another file for each process that looks.
 		own.kind, p.Kind = File, File
 	}
-	if own.kind == Link && (q.Follow || q.Use == Enter || q.Use == Fill) {
+	// What goes through all that is below begins with where a named link leads.
+	if own.kind == Link && (q.Follow || q.Use == Enter || q.Use == Fill || q.Use == Recurse) {
 		switch {
 		case !leads && target == "":
 			// A link into nothing, or to a place that the account cannot reach.
@@ -354,7 +358,13 @@ func (r *reader) absent(q *Question) Place {
 	p.Real = join(directory, strings.TrimPrefix(rest, "/"))
 	r.judge(&p, q)
 	if strings.Contains(rest+"/", "/../") {
+		// The host finds nothing there, but some programs take dot-dots away by the
+		// text before they open the name, and find what stands behind them.
 		p.Real = ""
+		p.refuse("a dot-dot stands behind what is no directory")
+	}
+	if processDirectory.MatchString(p.Name) {
+		p.refuse(whyProcessDirectory)
 	}
 	return p
 }

@@ -85,6 +85,8 @@ type Question struct {
 	Home bool
 	Glob bool
 	Use  Use
+	// List: it is a list of checksums, and the files that it names are read as well.
+	List bool
 	// Follow: symbolic links are followed; for the last component, and with
 	// Recurse also below.
 	Follow bool
@@ -182,6 +184,9 @@ func (q *Question) check() error {
 	if q.Name == "" && !q.Home {
 		return errors.New("an empty name")
 	}
+	if q.List && (q.Glob || q.Use != Read) {
+		return errors.New("a list is one file that is read")
+	}
 	if q.Glob && strings.Contains(q.Name, `\`) {
 		return errors.New("a backslash in a pattern")
 	}
@@ -204,6 +209,8 @@ func (q *Question) arguments() []string {
 		kind = "r"
 	case q.Glob:
 		kind = "g"
+	case q.List:
+		kind = "l"
 	}
 	if q.Use == Recurse || q.Use == Fill || q.Use == Walk && q.Follow {
 		follow = "0"

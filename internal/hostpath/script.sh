@@ -143,6 +143,35 @@ repository() {
 	[ -z "$g" ] || [ "$c" = "$g" ] || { place "$g" && below $l; }
 	[ -z "$t" ] || { place "$t" && below 0; }
 }
+# listed NAME: the files that a list of checksums names, in the one form that sha256sum
+# and the like write and all of them read alike.
+listed() {
+	[ -f "$1" ] || return 0
+	t=$(head -c 16385 -- "$1" 2>/dev/null && printf .) || t=
+	t=${t%.}
+	n=$(head -c 16385 -- "$1" 2>/dev/null | wc -c) m=$(printf %s "$t" | wc -c)
+	if [ "$((n))" -ne "$((m))" ] || [ "$((n))" -gt 16384 ]; then
+		p X "the list is over 16 KiB, or no text"
+		return
+	fi
+	while [ -n "$t" ]; do
+		s=${t%%"$nl"*}
+		case $t in *"$nl"*) t=${t#*"$nl"} ;; *) t= ;; esac
+		h=${s%% *}
+		f=${s#"$h"}
+		case $h in "" | *[!0-9a-fA-F]*) f= ;; esac
+		case $f in
+		*[[:cntrl:]]* | *\\* | ??-) f= ;;
+		"  "?* | " *"?*) f=${f#??} ;;
+		*) f= ;;
+		esac
+		if [ -z "$f" ]; then
+			p X "a line of the list is no checksum and the name of a file"
+			return
+		fi
+		place "$f"
+	done
+}
 # labelled INDEX PREFIX REST: the places of one labelled pattern, as records or,
 # with need, as the links of files below. Its components are expanded one by
 # one, because a star of a label also covers names that begin with a dot.
@@ -194,6 +223,26 @@ labels() {
 		m=$((m + 1))
 	done
 }
+# alike DIRECTORY: whether all shells take its dot-dots alike. Some take them away by
+# the text alone, others only behind what is a directory.
+alike() {
+	case $1/ in
+	*/../* | ../*) ;;
+	*) return 0 ;;
+	esac
+	l=${PWD%/} r=$1/
+	case $1 in /*) l= ;; esac
+	while [ -n "$r" ]; do
+		case ${r%%/*} in
+		"" | .) ;;
+		..) [ -d "$l/" ] || return 1 && l=${l%/*} ;;
+		*) l=$l/${r%%/*} ;;
+		esac
+		r=${r#*/}
+	done
+	# Where that does not lead to a directory, bash goes by the links instead.
+	[ -d "$l/" ] || [ ! -d "$1/" ]
+}
 # question KIND FOLLOW PREFIX STEPS (FORM DIRECTORY)... NAME
 question() {
 	k=$1 w=$2 h=$3 n=$4
@@ -204,7 +253,10 @@ question() {
 		d=$2
 		case $1 in *h*) d=$HOME/$2 d=${d%/} ;; esac
 		o=
-		case $1 in *p*) o=-P ;; esac
+		case $1 in
+		*p*) o=-P ;;
+		*) alike "$d" || { p X "a dot-dot in a change of directory stands behind what is no directory, or leads elsewhere by a link" && return; } ;;
+		esac
 		if cd $o -- "${d:-/}" 2>/dev/null; then r=y; else r=n; fi
 		case $1 in *x*) [ $r = n ] ;; *) [ $r = y ] ;; esac || { p I && return; }
 		shift 2
@@ -226,6 +278,7 @@ question() {
 		done
 		;;
 	r) repository "$x" ;;
+	l) place "$x" && listed "$x" ;;
 	*)
 		place "$x"
 		[ "$w" = - ] || below "$w"
@@ -233,7 +286,7 @@ question() {
 	esac
 }
 p SALLYPORT1
-for t in stat readlink find cat head; do
+for t in stat readlink find cat head wc; do
 	command -v $t >/dev/null 2>&1 || { p "$t is not there" && exit 0; }
 done
 dir . || { p "the first directory cannot be found" && exit 0; }

@@ -103,7 +103,7 @@ func TestTheHostSaysWhatPathsAre(t *testing.T) {
 		real   string
 		kind   Kind
 		labels bool
-		odd    string // "infeasible" or "refused"
+		odd    string // "infeasible", "unanswered" or "refused"
 	}{
 		{name: "plain", q: Question{Name: "app/a.txt", Use: Read, Follow: true}, real: "app/a.txt", kind: File},
 		{name: "labelled", q: Question{Name: "secret/token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
@@ -115,6 +115,11 @@ func TestTheHostSaysWhatPathsAre(t *testing.T) {
 		{name: "through a link", q: Question{Name: "links/dir/keys/id", Use: Read, Follow: true}, real: "secret/keys/id", kind: File, labels: true},
 		{name: "hard link", q: Question{Name: "links/hard", Use: Read, Follow: true}, real: "links/hard", kind: File, labels: true},
 		{name: "process root", q: Question{Name: "/proc/self/root" + home + "/secret/token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
+		{name: "below a link", q: Question{Name: "links/dir", Use: Recurse}, real: "secret", kind: Directory, labels: true},
+		{name: "below a link to a file", q: Question{Name: "links/token", Use: Recurse}, real: "secret/token", kind: File, labels: true},
+		{name: "names below a link", q: Question{Name: "links/dir", Use: Walk}, real: "links/dir", kind: Link},
+		{name: "directory of a process", q: Question{Name: "/proc/self/cwd/app/a.txt", Use: Read, Follow: true}, kind: File, odd: "refused"},
+		{name: "dots behind nothing", q: Question{Name: "nowhere/../secret/token", Use: Read, Follow: true}, odd: "refused", labels: false},
 		{name: "broken link", q: Question{Name: "links/broken", Use: Read, Follow: true}, real: "links/nowhere", kind: Missing},
 		{name: "missing", q: Question{Name: "no/such/file", Use: Read, Follow: true}, real: "no/such/file", kind: Missing},
 		{name: "missing and labelled", q: Question{Name: "secret/no/such", Use: Stat}, real: "secret/no/such", kind: Missing, labels: true},
@@ -122,6 +127,11 @@ func TestTheHostSaysWhatPathsAre(t *testing.T) {
 		{name: "logical cd", q: Question{Dirs: into("links/dir", ".."), Name: "token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
 		{name: "physical cd", q: Question{Dirs: []Step{{Dir: "links/dir"}, {Dir: "..", Physical: true}}, Name: "token", Use: Read, Follow: true}, real: "token", kind: Missing},
 		{name: "cd that fails", q: Question{Dirs: into("nowhere"), Name: "x", Use: Read, Follow: true}, odd: "infeasible"},
+		{name: "cd by dots", q: Question{Dirs: into("app/src/../../secret"), Name: "token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
+		{name: "cd by dots behind nothing", q: Question{Dirs: into("nowhere/../app"), Name: "a.txt", Use: Read, Follow: true}, odd: "unanswered"},
+		{name: "cd that fails by dots behind nothing", q: Question{Dirs: []Step{{Dir: "nowhere/../app", Fails: true}}, Name: "a.txt", Use: Read, Follow: true}, odd: "unanswered"},
+		{name: "cd by dots behind a file", q: Question{Dirs: into("app/a.txt/../src"), Name: "c.txt", Use: Read, Follow: true}, odd: "unanswered"},
+		{name: "cd by dots that links alone lead by", q: Question{Dirs: into("links/dir/../app"), Name: "a.txt", Use: Read, Follow: true}, odd: "unanswered"},
 		{name: "cd that must fail", q: Question{Dirs: []Step{{Dir: "app", Fails: true}}, Name: "x", Use: Read, Follow: true}, odd: "infeasible"},
 		{name: "cd that fails as asked", q: Question{Dirs: []Step{{Dir: "nowhere", Fails: true}}, Name: "secret/token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
 		{name: "below: labelled place", q: Question{Name: ".", Use: Recurse}, real: "", kind: Directory, labels: true},
@@ -152,6 +162,12 @@ func TestTheHostSaysWhatPathsAre(t *testing.T) {
 			if c.odd == "infeasible" {
 				if !a.Infeasible {
 					t.Errorf("%s: %s is feasible: %+v", name, c.name, a)
+				}
+				continue
+			}
+			if c.odd == "unanswered" {
+				if a.Refused == "" || len(a.Places) > 0 {
+					t.Errorf("%s: %s is answered: %+v", name, c.name, a)
 				}
 				continue
 			}

@@ -1,6 +1,16 @@
 package hostpath
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
+
+// processDirectory are names that lead through the directory of a process, which is
+// another one for the program than for the script where something runs the program in a
+// directory of its own.
+var processDirectory = regexp.MustCompile(`(^|/)proc/+([^/]+/+)*cwd(/|$)`)
+
+const whyProcessDirectory = "where the directory of a process is, only the process itself can tell"
 
 // special says why a place that is no ordinary file must not be used so; empty if
 // it may.

@@ -408,7 +408,7 @@ func (c *call) nested(i int, shell bool) {
 	if !found {
 		return
 	}
-	inner := &call{a: c.a, s: c.s, name: name, args: slices.Clone(c.args[i+1:]), typed: c.args[i], own: c.own, pinned: c.pinned}
+	inner := &call{a: c.a, s: c.s, name: name, args: slices.Clone(c.args[i+1:]), typed: c.args[i], own: c.own, pinned: c.pinned, applet: c.applet}
 	if shell {
 		if _, _, is := inner.builtin(); is {
 			if slices.Contains([]string{"cd", "set", "read", "mapfile", "readarray", "exit"}, name) {

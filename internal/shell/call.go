@@ -23,6 +23,8 @@ type call struct {
 	// own: the words are written as they are here, changes included, as those of
 	// find -exec and xargs are not.
 	own bool
+	// applet: it is busybox's program of that name.
+	applet bool
 	// pinned: env gives it GOTOOLCHAIN=local.
 	pinned bool
 	// feed is what the command prints, if that is names of known files; feedWords
@@ -243,7 +245,7 @@ func (c *call) operands(p *Program, in *input) {
 			// Standard input, or for some programs a file of that name.
 			c.stdin()
 		}
-		if !c.use(in.kind(k.Kind), &c.args[i], k.Values, "", i >= in.ended) {
+		if !c.use(c.kind(in, k.Kind), &c.args[i], k.Values, "", i >= in.ended) {
 			return
 		}
 	}
@@ -256,10 +258,19 @@ func (c *call) operands(p *Program, in *input) {
 			c.stdin() // which of the two it searches depends on what they are
 		}
 		def := lit(p.Default)
-		c.use(in.kind(kinds[last].Kind), &def, nil, "", true)
+		c.use(c.kind(in, kinds[last].Kind), &def, nil, "", true)
 	case p.Stdin:
 		c.stdin()
 	}
+}
+
+// kind is what an operand of the program is under the modes: what busybox's grep finds
+// below a directory it opens, also if it is a link to a file.
+func (c *call) kind(in *input, k Kind) Kind {
+	if k = in.kind(k); k == Recurse && c.applet && strings.HasSuffix(c.name, "grep") {
+		return Follow
+	}
+	return k
 }
 
 // kind is what an operand is under the modes.
@@ -281,6 +292,8 @@ func (in *input) kind(k Kind) Kind {
 		return Stat
 	case k == Delete && in.mode("recurse"):
 		return Remove
+	case k == Alter && in.mode("recurse"):
+		return Spread
 	}
 	return k
 }
@@ -338,6 +351,10 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 	if (k == Write || k == Create) && (w.is("/dev/null") || (w.is("/dev/stdout") || w.is("/dev/stderr")) && !c.s.turned) {
 		c.effect(0)
 		return true
+	}
+	if (k == Alter || k == Spread) && !c.use(Remove, w, values, what, safe) {
+		// With some options it is the link itself that is changed.
+		return false
 	}
 	q := questions[k]
 	c.a.effects |= q.effects

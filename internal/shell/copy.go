@@ -35,6 +35,10 @@ func (c *call) copy(p *Program, from int) {
 	}
 	first := len(c.a.asked)
 	kinds := map[string][]Kind{"cp": {Read}, "install": {Read}, "mv": {Recurse, Remove}, "ln": {Stat}}[c.name]
+	if c.name == "cp" && in.mode("recurse") {
+		// A link is copied as one.
+		kinds = append(kinds, Entry)
+	}
 	for _, i := range sources {
 		for _, k := range kinds {
 			if !c.use(in.kind(k), &c.args[i], nil, "", i >= in.ended) {

@@ -30,6 +30,12 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 		{"cp app/README.md outbox/", "read,write,delete", func(c *Command) bool { return slices.Contains(c.Facts.Writes, b.home+"/outbox") }},
 		{"mkdir outbox/d && touch outbox/d/f", "write", nil},
 		{"chmod 600 canary/v1.txt", "write,delete", nil},
+		{"chmod 600 links/report.txt", "write,delete", func(c *Command) bool {
+			return slices.Equal(c.Labels, []string{"secret"}) && slices.Equal(c.Facts.Writes, []string{b.home + "/links/report.txt", b.home + "/secret/token.txt"})
+		}},
+		{"chown -R shx links/report.txt", "write,delete,admin", func(c *Command) bool {
+			return slices.Equal(c.Labels, []string{"secret"}) && slices.Equal(c.Facts.Writes, []string{b.home + "/links/report.txt", b.home + "/secret/token.txt"})
+		}},
 		{"sed -i s/a/b/ canary/v1.txt", "unknown", nil},
 		{"systemctl restart nginx", "admin", func(c *Command) bool { return c.Text == "systemctl --no-pager restart nginx" }},
 		{"systemctl status nginx", "read", nil},

@@ -240,8 +240,9 @@ func (f *finder) exec(action string) bool {
 		return false
 	}
 	for _, q := range f.a.asked[questions:] {
-		if action == "-execdir" && !q.below && !strings.HasPrefix(q.question.Name, "/") {
-			f.fail(action, "a relative path is meant where each file is", "use -exec")
+		// An absolute path can lead back there, through /proc or a link to it.
+		if action == "-execdir" && !q.below && q.question.Name != "/dev/null" {
+			f.fail(action, "a path is meant where each file is", "use -exec")
 			return false
 		}
 	}

@@ -23,6 +23,8 @@ var questions = map[Kind]struct {
 	Create:  {hostpath.Question{Use: hostpath.Create, Follow: true}, gate.EffectWrite},
 	Delete:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
 	Remove:  {hostpath.Question{Use: hostpath.Delete}, gate.EffectDelete},
+	Alter:   {hostpath.Question{Use: hostpath.Delete, Follow: true}, gate.EffectDelete},
+	Spread:  {hostpath.Question{Use: hostpath.Fill}, gate.EffectWrite},
 	Fill:    {hostpath.Question{Use: hostpath.Fill}, gate.EffectWrite},
 }
 
@@ -36,6 +38,10 @@ func (a *analysis) place(w *word, s *state, q hostpath.Question, what string, sa
 	switch w.form {
 	case static, homely:
 		if w.form == static && w.text == "" {
+			if q.Use == hostpath.Enter || q.Use == hostpath.Repository {
+				a.fail(what, "an empty name of a directory can mean the one in which it runs", "write . or leave it out")
+				return false
+			}
 			return true // no file has an empty name
 		}
 		a.ask(w, s, q, what)
@@ -80,7 +86,15 @@ func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []in
 			a.fail(what, "which of the files below it is written is known only when it runs", "name the files")
 		}
 		// Any file below is meant, whatever is done with it.
-		if q.Use != hostpath.Delete {
+		switch q.Use {
+		case hostpath.Recurse:
+			// What is found can be a link, and where it is named itself it is followed.
+			q.Follow = true
+		case hostpath.Delete:
+			if q.Follow {
+				q.Use = hostpath.Fill // through the links that are found, too
+			}
+		default:
 			q.Use = hostpath.Recurse
 		}
 	}

@@ -35,6 +35,11 @@ const (
 	Create Kind = "create"
 	Delete Kind = "delete"
 	Remove Kind = "remove"
+	// Alter is a path of which owner or mode are changed: that of a link, or of
+	// what it leads to.
+	Alter Kind = "alter"
+	// Spread is Alter of everything below, too.
+	Spread Kind = "spread"
 	// Fill is a path where anything below is written.
 	Fill Kind = "fill"
 	// Never is what is known and not harmless.
@@ -159,7 +164,7 @@ func NewTable(programs ...[]Program) (*Table, error) {
 	return t, nil
 }
 
-var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Fill, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Deadline, Charset, Date}
+var kinds = []Kind{Text, Const, Stat, Entry, List, Read, Recurse, Walk, Follow, Write, Create, Delete, Remove, Alter, Spread, Fill, Never, Setting, Name, Local, Header, Format, RPMFormat, Lines, Output, Package, Duration, Deadline, Charset, Date}
 
 func (t *Table) add(p *Program) error {
 	if p.Name == "" || strings.Contains(p.Name, "/") {

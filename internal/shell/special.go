@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
 )
 
 // specials is the code that a table's entry names; nil if there is none of that
@@ -159,6 +160,7 @@ func (c *call) busybox(p *Program, from int) {
 		c.fail(w.source(), "the applet is not in the table of those that are understood", "")
 		return
 	}
+	c.applet = true
 	c.nested(from, false)
 }
 
@@ -306,13 +308,17 @@ func (c *call) sums(p *Program, from int) {
 	if !in.mode("check") {
 		return
 	}
-	// The names in the list are known to the host alone. Checking tells no more
-	// of a file than whether it has the sum that the list gives, so the list
-	// must not be the agent's own: from standard input it is refused.
-	if len(in.operands) == 0 || slices.ContainsFunc(in.operands, func(i int) bool { return c.args[i].is("-") || c.args[i].is("/dev/stdin") || c.args[i].process != nil }) {
+	// The host says which files the list names. Checking tells of a file whether it has
+	// the sum that the list gives, so the list must not be the agent's own.
+	if len(in.operands) == 0 {
 		c.fail("-c", "a list from standard input can test any file", "name the list")
-		return
 	}
-	here := lit(".")
-	c.use(Recurse, &here, nil, "", true)
+	for _, i := range in.operands {
+		w := &c.args[i]
+		if w.form != static && w.form != homely || w.process != nil || w.is("-") || w.is("/dev/stdin") {
+			c.fail(w.source(), "which files the list names is known only when it runs", "name the list")
+			return
+		}
+		c.a.place(w, c.s, hostpath.Question{Use: hostpath.Read, Follow: true, List: true}, c.name+" -c", true)
+	}
 }

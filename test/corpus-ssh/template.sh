@@ -133,6 +133,10 @@ git init -q trap/evilrepo; echo x >trap/evilrepo/f; git -C trap/evilrepo add f; 
 git -C trap/evilrepo config core.fsmonitor '/home/shx/trap/evil.sh'; git -C trap/evilrepo config diff.external /home/shx/trap/evil.sh; echo y >>trap/evilrepo/f
 mkdir trap/gitexec; printf '#!/bin/sh\ntouch /home/shx/outbox/pwned\n' >trap/gitexec/git-zz; chmod 755 trap/gitexec/git-zz
 git init -q trap/attrrepo; echo '* diff=zz filter=zz' >trap/attrrepo/.gitattributes; echo q >trap/attrrepo/f; git -C trap/attrrepo add .; GIT_AUTHOR_DATE=2026-05-01T10:00:00Z GIT_COMMITTER_DATE=2026-05-01T10:00:00Z git -C trap/attrrepo commit -qm x; echo r >>trap/attrrepo/f
+git init -q trap/filtrepo; echo '* filter=zz' >trap/filtrepo/.gitattributes; echo q >trap/filtrepo/f; git -C trap/filtrepo add .; GIT_AUTHOR_DATE=2026-05-01T10:00:00Z GIT_COMMITTER_DATE=2026-05-01T10:00:00Z git -C trap/filtrepo commit -qm x; git -C trap/filtrepo config filter.zz.clean /home/shx/trap/evil.sh; echo rr >trap/filtrepo/f
+mkdir trap/onlylinks; ln -s ../../secret/token.txt trap/onlylinks/t; ln -s ../../secret trap/onlylinks/d; ln -s ../../secret/keys trap/onlylinks/k; ln -s /proc/self/cwd trap/cwd
+sqlite3 secret/s.db "create table t(a); insert into t values('CANARY-Zq7f3a91c2e5d84b60Xw');"
+mkdir trap/sums; echo "0000000000000000000000000000000000000000000000000000000000000000  /home/shx/secret/token.txt" >trap/sums/list
 rm -f repo/.git/hooks/*.sample trap/*/.git/hooks/*.sample
 echo 'local edit' >>repo/a.txt; echo new >repo/untracked.txt
 echo old >canary/old.log

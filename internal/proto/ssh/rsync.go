@@ -154,7 +154,8 @@ func (c *rsyncCall) questions() (all []hostpath.Question) {
 		all = append(all, hostpath.Question{Name: p, Use: hostpath.Recurse, Follow: c.follow})
 		if !c.sender {
 			all = append(all, hostpath.Question{Name: p + "/", Use: hostpath.Recurse, Follow: c.follow},
-				hostpath.Question{Name: p, Use: hostpath.Create, Follow: true})
+				// It may write through a link that is there, or put a file in its place.
+				hostpath.Question{Name: p, Use: hostpath.Create, Follow: true}, hostpath.Question{Name: p, Use: hostpath.Delete})
 		}
 	}
 	return all

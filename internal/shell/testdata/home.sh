@@ -125,6 +125,8 @@ git init -q trap/evilrepo; echo x >trap/evilrepo/f; git -C trap/evilrepo add f; 
 git -C trap/evilrepo config core.fsmonitor ''"$T"'/trap/evil.sh'; git -C trap/evilrepo config diff.external '"$T"'/trap/evil.sh; echo y >>trap/evilrepo/f
 mkdir trap/gitexec; printf '#!/bin/sh\ntouch '"$T"'/outbox/pwned\n' >trap/gitexec/git-zz; chmod 755 trap/gitexec/git-zz
 git init -q trap/attrrepo; echo '* diff=zz filter=zz' >trap/attrrepo/.gitattributes; echo q >trap/attrrepo/f; git -C trap/attrrepo add .; GIT_AUTHOR_DATE=2026-05-01T10:00:00Z GIT_COMMITTER_DATE=2026-05-01T10:00:00Z git -C trap/attrrepo commit -qm x; echo r >>trap/attrrepo/f
+mkdir trap/onlylinks trap/sums; ln -s ../../secret/token.txt trap/onlylinks/t; ln -s ../../secret trap/onlylinks/d; ln -s ../../secret/keys trap/onlylinks/k; ln -s /proc/self/cwd trap/cwd
+echo "0000000000000000000000000000000000000000000000000000000000000000  $T/secret/token.txt" >trap/sums/list
 rm -f repo/.git/hooks/*.sample trap/*/.git/hooks/*.sample
 echo 'local edit' >>repo/a.txt; echo new >repo/untracked.txt
 echo old >canary/old.log
