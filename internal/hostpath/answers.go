@@ -382,10 +382,20 @@ func (r *reader) judge(p *Place, q *Question) {
 	}
 }
 
+// maxSettings is how many bytes of the names of settings the script prints.
+const maxSettings = 64 << 10
+
 // repository reads what git said: the settings' names, nil without a repository.
 func (r *reader) repository(a *Answer) []string {
 	top, own, shared, alternates := r.field(), r.field(), r.field(), r.field()
 	settings := r.fields()
+	length := 0
+	for _, s := range settings {
+		length += len(s) + 1
+	}
+	if length >= maxSettings {
+		a.refuse("the repository has too many settings")
+	}
 	if alternates != "0" {
 		a.refuse("the repository borrows objects from another one")
 	}

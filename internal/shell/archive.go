@@ -31,6 +31,16 @@ func (c *call) tar(p *Program, from int) {
 	}
 	archive, named := in.has("-f")
 	here, moved := in.has("-C")
+	directories := 0
+	for _, g := range in.given {
+		if slices.Contains(g.option.Names, "-C") {
+			directories++
+		}
+	}
+	if directories > 1 {
+		c.fail("-C", "each of them is for the names behind it", "use one")
+		return
+	}
 	if moved && (in.mode("list") || in.mode("extract") && !in.mode("stdout")) && here.form == dynamic {
 		c.fail("-C", "the directory is known only when it runs", "")
 		return

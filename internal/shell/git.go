@@ -11,6 +11,10 @@ import (
 // from writing its index, which runs a hook, when it only looks (git(1)).
 var gitAdd = []string{"--no-pager", "--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "diff.autoRefreshIndex=false"}
 
+// gitUnverified keeps archive from running gpg, gpgsm or ssh-keygen for a file with the
+// attribute export-subst that asks for a signature (gitattributes(5)).
+var gitUnverified = []string{"-c", "gpg.program=false", "-c", "gpg.openpgp.program=false", "-c", "gpg.x509.program=false", "-c", "gpg.ssh.program=false"}
+
 // gitCommands are the subcommands that read, with their options. What names a
 // program or a file to write (--output, --ext-diff, --textconv, -O,
 // --open-files-in-pager, --upload-pack, --exec, --contents) is not among them.
@@ -33,6 +37,7 @@ var gitCommands = func() map[string]*Program {
 		return &Program{Name: name, Options: opts(options...), Operands: args(operands)}
 	}
 	list := []*Program{
+		program("archive", "text...", "--format=const(tar|zip) --prefix=text -l,--list -v,--verbose"),
 		program("status", "text...", "-s,--short -b,--branch --show-stash --porcelain[=text] --long -u,--untracked-files[=text] --ignore-submodules[=text] --ignored[=text] -z --column[=text] --no-column --ahead-behind --no-ahead-behind --renames --no-renames --find-renames[=text]"),
 		program("diff", "text...", diff, "--cached,--staged --merge-base -1,--base -2,--ours -3,--theirs -0"),
 		numbered(program("log", "text...", strings.ReplaceAll(diff+log, " -q ", " "))),
@@ -60,7 +65,6 @@ var gitCommands = func() map[string]*Program {
 		program("check-ignore", "text...", "-q,--quiet -v,--verbose -n,--non-matching --no-index"),
 		program("check-attr", "text...", "-a,--all --cached"),
 		program("fsck", "", "--full --no-full --strict --no-dangling --no-progress --connectivity-only --unreachable --no-reflogs --verbose"),
-		program("archive", "text...", "--format=const(tar|zip) --prefix=text -l,--list -v,--verbose"),
 		program("version", "", "--build-options"),
 		program("var", "text", "-l"),
 	}
@@ -85,7 +89,7 @@ var gitSpecial = map[string]*Program{
 }
 
 // gitTop are git's own options before the subcommand.
-var gitTop = &Program{Name: "git", Options: opts("-C=text -c=const(core.hooksPath=/dev/null|core.fsmonitor=false|diff.autoRefreshIndex=false) --no-pager -P --no-optional-locks --version --literal-pathspecs --glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-replace-objects"), First: true}
+var gitTop = &Program{Name: "git", Options: opts("-C=text -c=const(core.hooksPath=/dev/null|core.fsmonitor=false|diff.autoRefreshIndex=false|gpg.program=false|gpg.openpgp.program=false|gpg.x509.program=false|gpg.ssh.program=false) --no-pager -P --no-optional-locks --version --literal-pathspecs --glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-replace-objects"), First: true}
 
 func (t *Table) addGit() error {
 	all := []*Program{gitTop}
@@ -156,9 +160,18 @@ func (a *analysis) gitAsk(where *word, s *state) {
 
 // gitAdd writes the words that pin git's behaviour.
 func (c *call) gitAdd(from, command int, name string) {
+	add := gitAdd
+	if name == "archive" {
+		add = slices.Concat(gitAdd, gitUnverified)
+	}
 	var head []word
 	for i := from; i < command; i++ {
-		if w := c.args[i]; w.form != static || !slices.Contains(gitAdd, w.text) && w.text != "-P" {
+		if c.args[i].is("-C") { // what follows is a name
+			head = append(head, c.args[i:min(i+2, command)]...)
+			i++
+			continue
+		}
+		if w := c.args[i]; w.form != static || !slices.Contains(gitAdd, w.text) && !slices.Contains(gitUnverified, w.text) && w.text != "-P" {
 			head = append(head, w)
 		}
 	}
@@ -184,7 +197,7 @@ func (c *call) gitAdd(from, command int, name string) {
 		}
 		rest = kept
 	}
-	c.args = slices.Concat(c.args[:from], lits(gitAdd...), head, lits(name), rest)
+	c.args = slices.Concat(c.args[:from], lits(add...), head, lits(name), rest)
 }
 
 // gitCommand understands a subcommand.

@@ -42,10 +42,24 @@ func (c *call) jq(p *Program, from int) {
 	var plain []word
 	// data is where --args stands: the operands behind it are data, those before it
 	// files.
-	data := -1
+	data, ended := -1, false
 	for i := from; i < len(words); i++ {
 		w := &words[i]
-		if w.form == static && (w.text == "--arg" || w.text == "--argjson" || w.text == "--slurpfile" || w.text == "--rawfile") {
+		switch {
+		case ended:
+		case w.is("--"):
+			ended = true
+		case w.is("--indent"):
+			// Its value may look like one of the options below.
+			if i+1 >= len(words) || words[i+1].form != static || !digitsOnly(words[i+1].text) {
+				c.fail("--indent", "its value is no number", "")
+				return
+			}
+			plain = append(plain, *w, words[i+1])
+			i++
+			continue
+		}
+		if !ended && w.form == static && (w.text == "--arg" || w.text == "--argjson" || w.text == "--slurpfile" || w.text == "--rawfile") {
 			if i+2 >= len(words) {
 				c.fail(w.text, "its values are missing", "")
 				return
@@ -61,7 +75,7 @@ func (c *call) jq(p *Program, from int) {
 			i += 2
 			continue
 		}
-		if data < 0 && (w.is("--args") || w.is("--jsonargs")) {
+		if !ended && data < 0 && (w.is("--args") || w.is("--jsonargs")) {
 			data = len(plain)
 		}
 		plain = append(plain, *w)

@@ -240,6 +240,9 @@ func (c *call) letters(in *input, options map[string]*Option, i int, text string
 				return 0, false
 			}
 			continue
+		case o.Apart && (!last || w.form != static):
+			c.fail(name, "its value is the next word, and what follows it here are more options", "write it as the last letter")
+			return 0, false
 		case last && w.form == static && o.Optional:
 			return i, c.give(in, o, name, nil, true)
 		case last && w.form == static:

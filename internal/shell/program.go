@@ -78,6 +78,9 @@ type Option struct {
 	Value Kind
 	// Optional: the value may only stand in the same word.
 	Optional bool
+	// Apart: the value stands in the next word, even if more letters follow the option's
+	// in its own.
+	Apart bool
 	// Values are the values that a Const may have; empty allows any text that is
 	// known.
 	Values []string
@@ -222,6 +225,7 @@ func opts(groups ...string) []Option {
 		}
 		names, value, has := strings.Cut(text, "=")
 		if has {
+			value, o.Apart = strings.CutPrefix(value, "next:")
 			kind, values, listed := strings.Cut(value, "(")
 			o.Value = Kind(kind)
 			if listed {
