@@ -19,7 +19,7 @@ var gitUnverified = []string{"-c", "gpg.program=false", "-c", "gpg.openpgp.progr
 // program or a file to write (--output, --ext-diff, --textconv, -O,
 // --open-files-in-pager, --upload-pack, --exec, --contents) is not among them.
 var gitCommands = func() map[string]*Program {
-	diff := "-p,-u,--patch -s,--no-patch -U,--unified=text --raw --patch-with-raw --indent-heuristic --minimal --patience --histogram " +
+	diff := "-p,-u,--patch -s,--no-patch -U,--unified[=text] --raw --patch-with-raw --indent-heuristic --minimal --patience --histogram " +
 		"--diff-algorithm=text --stat[=text] --compact-summary --numstat --shortstat --dirstat[=text] --summary --patch-with-stat -z --name-only " +
 		"--name-status --color[=text] --no-color --color-moved[=text] --word-diff[=text] --color-words[=text] --no-renames --check --full-index " +
 		"--abbrev[=text] -B,--break-rewrites[=text] -M,--find-renames[=text] -C,--find-copies[=text] --find-copies-harder -D,--irreversible-delete " +
@@ -49,8 +49,8 @@ var gitCommands = func() map[string]*Program {
 		program("ls-tree", "text...", "-d -r -t -l,--long -z --name-only --name-status --object-only --full-name --full-tree --abbrev[=text] --format=text"),
 		program("cat-file", "text...", "-t -s -p -e"),
 		program("rev-parse", "text...", "--abbrev-ref[=text] --short[=text] --verify -q,--quiet --show-toplevel --git-dir --absolute-git-dir --git-common-dir --is-inside-work-tree --is-inside-git-dir --is-bare-repository --show-prefix --show-cdup --all --branches[=text] --tags[=text] --symbolic --symbolic-full-name --is-shallow-repository"),
-		program("describe", "text...", "--all --tags --contains --abbrev=text --candidates=text --exact-match --long --match=text --exclude=text --always --first-parent"),
-		program("blame", "text...", "-b --root --show-stats -L=text -l -t -p,--porcelain --line-porcelain -M[=text] -C[=text] -c -s -e,--show-email -w --date=text --abbrev=text --since=text --reverse --first-parent -f,--show-name -n,--show-number --color-lines --color-by-age"),
+		program("describe", "text...", "--all --tags --contains --abbrev[=text] --candidates=text --exact-match --long --match=text --exclude=text --always --first-parent"),
+		program("blame", "text...", "-b --root --show-stats -L=text -l -t -p,--porcelain --line-porcelain -M[=text] -C[=text] -c -s -e,--show-email -w --date=text --abbrev[=text] --since=text --reverse --first-parent -f,--show-name -n,--show-number --color-lines --color-by-age"),
 		program("annotate", "text...", "-L=text -l -t -s -e -w --date=text"),
 		program("grep", "text...", "-n,--line-number -i,--ignore-case -w,--word-regexp -v,--invert-match -h -H --full-name -E,--extended-regexp -G,--basic-regexp -P,--perl-regexp -F,--fixed-strings -l,--files-with-matches,--name-only -L,--files-without-match -c,--count --color[=text] --no-color --break --heading -p,--show-function -A,--after-context=text -B,--before-context=text -C,--context=text -W,--function-context -e=text --and --or --not --all-match -q,--quiet --cached -I -a,--text -z,--null -o,--only-matching --column -m,--max-count=text --max-depth=text -r,--recursive --untracked"),
 		program("for-each-ref", "text...", "--count=text --sort=text --format=text --points-at=text --merged[=text] --no-merged[=text] --contains[=text] --no-contains[=text] --ignore-case"),
@@ -77,7 +77,7 @@ var gitCommands = func() map[string]*Program {
 
 // gitSpecial are the subcommands that read in some forms only.
 var gitSpecial = map[string]*Program{
-	"branch":       {Name: "branch", Options: opts("-a,--all -r,--remotes -v,-vv,--verbose --show-current --sort=text --format=text --merged[=text]!list --no-merged[=text]!list --contains[=text]!list --no-contains[=text]!list --points-at=text!list -i,--ignore-case --color[=text] --no-color --column[=text] --no-column --abbrev=text --no-abbrev -l,--list!list")},
+	"branch":       {Name: "branch", Options: opts("-a,--all -r,--remotes -v,-vv,--verbose --show-current --sort=text --format=text --merged[=text]!list --no-merged[=text]!list --contains[=text]!list --no-contains[=text]!list --points-at=text!list -i,--ignore-case --color[=text] --no-color --column[=text] --no-column --abbrev[=text] --no-abbrev -l,--list!list")},
 	"tag":          {Name: "tag", Options: opts("-n[=text] --sort=text --format=text --merged[=text]!list --no-merged[=text]!list --contains[=text]!list --no-contains[=text]!list --points-at=text!list -i,--ignore-case --color[=text] --column[=text] --no-column -l,--list!list")},
 	"remote":       {Name: "remote", Options: opts("-v,--verbose")},
 	"stash":        {Name: "stash", Options: opts("")},
