@@ -175,6 +175,10 @@ func ReadAnswers(output []byte, questions []Question, marks Marks) (*Answers, er
 	}
 	for i := range a.List {
 		known.settle(&a.List[i], pending[i])
+		if one := &a.List[i]; questions[i].List && len(one.Places) > 0 && len(one.Places[0].Labels) > 0 {
+			// Neither names nor what is wrong with them is told of what a label covers.
+			one.Places, one.Refused = one.Places[:1], "it is a list of checksums, and labelled"
+		}
 	}
 	return a, nil
 }

@@ -147,7 +147,7 @@ repository() {
 # and the like write and all of them read alike.
 listed() {
 	[ -f "$1" ] || return 0
-	t=$(head -c 16385 -- "$1" 2>/dev/null && printf .) || t=
+	t=$(head -c 16385 -- "$1" 2>/dev/null && printf .) || { p X "the list cannot be read" && return; }
 	t=${t%.}
 	n=$(head -c 16385 -- "$1" 2>/dev/null | wc -c) m=$(printf %s "$t" | wc -c)
 	if [ "$((n))" -ne "$((m))" ] || [ "$((n))" -gt 16384 ]; then
@@ -162,6 +162,7 @@ listed() {
 		case $h in "" | *[!0-9a-fA-F]*) f= ;; esac
 		case $f in
 		*[[:cntrl:]]* | *\\* | ??-) f= ;;
+		??*"  "*) f= ;; # where busybox may begin the name
 		"  "?* | " *"?*) f=${f#??} ;;
 		*) f= ;;
 		esac
