@@ -19,14 +19,14 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 	if labels.any() == 0 {
 		return
 	}
+	written := a.in.withGenerated(rel, columns)
 	if event == triggerUpdate {
-		a.recomputes(rel, columns)
+		a.recomputes(rel, columns, written)
 		a.routes(rel, columns)
-		a.outgrows(rel, columns)
+		a.outgrows(rel, columns, written)
 	}
-	columns = a.in.withGenerated(rel, columns)
 	touches := func(nums []int16) bool { // 0 is the whole row
-		return columns == nil || slices.ContainsFunc(nums, func(n int16) bool { return n == 0 && len(columns) > 0 || slices.Contains(columns, n) })
+		return written == nil || slices.ContainsFunc(nums, func(n int16) bool { return n == 0 && len(written) > 0 || slices.Contains(written, n) })
 	}
 	for _, x := range rel.extras().indexes {
 		// An insert that leaves the labelled column out puts NULL in it, which
@@ -36,13 +36,13 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 			if l == 0 || !x.unique {
 				continue
 			}
-			written := touches([]int16{n})
+			again := touches([]int16{n})
 			if event == triggerUpdate {
 				// One that is not valid can hold two rows of one value, of which neither can
 				// be written again.
-				written = touches(x.columns) || !x.valid
+				again = touches(x.columns) || !x.valid
 			}
-			if written || a.hasDefault(rel, n) && event == triggerInsert {
+			if again || a.hasDefault(rel, n) && event == triggerInsert {
 				a.refuse(l, a.columnName(rel, n), "is unique, so the answer to this write would show whether a value exists", "leave the column out")
 			}
 		}
@@ -114,8 +114,7 @@ func (in *Inspector) keptIn(rel *Relation, definition string, columns []int16) l
 // that stays as it is and a column that is changed: with the value that the agent
 // chose it can fail, or not, by the other one. So can what a generated column asks of
 // its value.
-func (a *analysis) recomputes(rel *Relation, columns []int16) {
-	written := a.in.withGenerated(rel, columns)
+func (a *analysis) recomputes(rel *Relation, columns, written []int16) {
 	refuse := func(what, expr string) {
 		if a.in.namesAny(rel, expr, written) {
 			a.refuse(a.in.keptIn(rel, expr, columns), rel.Name(), "has "+what+" over labelled columns and one that is written, so the answer to this write would depend on them", "leave the other column out")
@@ -148,31 +147,21 @@ func (in *Inspector) demanding(rel *Relation, c *Column) bool {
 // outgrows refuses updates of a column without a bound to its length where it shares a
 // row's place with labelled values that stay: whether both fit shows how long those are
 // (54000, access/nbtree/nbtutils.c and heap/hio.c).
-func (a *analysis) outgrows(rel *Relation, columns []int16) {
+func (a *analysis) outgrows(rel *Relation, columns, written []int16) {
 	labels := a.in.labels.of(rel)
-	var long []int16
-	for _, n := range a.in.withGenerated(rel, columns) {
-		if c := rel.columnByNum(n); c != nil && !c.short() {
-			long = append(long, n)
-		}
-	}
-	if columns == nil {
-		for i := range rel.columns {
-			if c := &rel.columns[i]; !c.short() {
-				long = append(long, c.num)
-			}
-		}
-	}
 	refuse := func(l labelSet, what string) {
 		a.refuse(l, rel.Name(), what+" a column that is written together with labelled ones, so whether a long value fits would show how long those are", "leave the other column out")
 	}
-	for _, n := range long {
-		c := rel.columnByNum(n)
+	for i := range rel.columns {
+		c := &rel.columns[i]
+		if c.short() || written != nil && !slices.Contains(written, c.num) {
+			continue
+		}
 		if c.plain {
-			refuse(a.in.keptIn(rel, ".*", columns), "stores in its rows, unpacked,")
+			refuse(a.in.keptIn(rel, ".*", columns), "stores in its rows, unpacked,") // the whole row
 		}
 		for _, x := range rel.extras().indexes {
-			if !slices.Contains(x.columns, n) && !slices.ContainsFunc(x.exprs, func(e string) bool { return definitionNames(e, c.name) }) {
+			if !slices.Contains(x.columns, c.num) && !slices.ContainsFunc(x.exprs, func(e string) bool { return definitionNames(e, c.name) }) {
 				continue
 			}
 			l := labelSet(0)
@@ -185,32 +174,6 @@ func (a *analysis) outgrows(rel *Relation, columns []int16) {
 				l |= a.in.keptIn(rel, e, columns)
 			}
 			refuse(l, "has the index "+x.name+" over")
-		}
-	}
-}
-
-// routes refuses updates of a column by which rows lie in partitions together with a
-// labelled one that stays as it is: whether there is a partition for both shows the
-// other one.
-func (a *analysis) routes(rel *Relation, columns []int16) {
-	labels := a.in.labels.of(rel)
-	for _, table := range a.in.partitionedTables(rel) {
-		key := table.extras().partition
-		l, changed := labelSet(0), false
-		for i := range table.columns {
-			c := rel.column(table.columns[i].name)
-			if c == nil || !slices.Contains(key.columns, table.columns[i].num) && (key.exprs == "" || !definitionNames(key.exprs, c.name)) {
-				continue
-			}
-			if columns == nil || slices.Contains(columns, c.num) {
-				changed = true
-			}
-			if columns == nil || !slices.Contains(columns, c.num) {
-				l |= labels.column(c.num)
-			}
-		}
-		if changed {
-			a.refuse(l, rel.Name(), "lies in partitions by a labelled column and one that is written, so the answer to this write would depend on them", "leave the other column out")
 		}
 	}
 }
@@ -406,98 +369,6 @@ func (a *analysis) assignsInto(rel *Relation, t *pg_query.ResTarget) {
 	if subscripts || typ == nil || typ.kind == 'd' {
 		a.refuse(a.in.labels.of(rel).column(c.num), rel.Name()+"."+c.name, "cannot be written in part: whether that works depends on the rest", "write the whole value")
 	}
-}
-
-// partitioned notes that a relation is a partition by labelled columns, so that
-// which rows it has depends on them.
-func (a *analysis) partitioned(rel *Relation) {
-	if l := a.in.partitionedBy(rel, 0); l != 0 {
-		a.control |= l
-		a.refuse(l, rel.Name(), "is a partition by labelled columns, so its rows depend on them", "use the partitioned table")
-	}
-}
-
-// partitionedBy returns the labels of the columns by which the rows of a relation
-// were told from those of its siblings.
-func (in *Inspector) partitionedBy(rel *Relation, depth int) labelSet {
-	var l labelSet
-	for _, o := range rel.extras().parents {
-		parent := in.cat.relations[o]
-		if parent == nil || parent.kind != 'p' || depth > maxViewDepth {
-			continue
-		}
-		l |= in.splitBy(parent) | in.partitionedBy(parent, depth+1)
-	}
-	return l
-}
-
-// splitBy returns the labels of the partition key of a relation.
-func (in *Inspector) splitBy(rel *Relation) labelSet {
-	key := rel.extras().partition
-	if key == nil {
-		return 0
-	}
-	l := in.namedIn(key.exprs, rel)
-	for _, n := range key.columns {
-		l |= in.labels.of(rel).column(n)
-	}
-	return l
-}
-
-// tableOID notes that tableoid of a relation tells in which partition a row lies.
-func (a *analysis) tableOID(rel *Relation) {
-	if l := a.in.splitBelow(rel, 0); l != 0 {
-		a.control |= l
-		a.refuse(l, rel.Name()+".tableoid", "tells in which partition a row lies, which depends on labelled columns", "leave it out")
-	}
-}
-
-func (in *Inspector) splitBelow(rel *Relation, depth int) labelSet {
-	l := in.splitBy(rel)
-	for _, o := range rel.extras().children {
-		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
-			l |= in.splitBelow(child, depth+1)
-		}
-	}
-	return l
-}
-
-// place notes that a statement asks where rows lie. An update that writes the value that
-// was there leaves the indexes alone, and the place of the old row can then be used again
-// (access/heap/README.HOT): where later rows lie shows whether it was the same.
-func (a *analysis) place(rel *Relation, what string) {
-	if l := a.in.placedBy(rel, 0); l != 0 {
-		a.control |= l
-		a.refuse(l, what, "tells where rows lie, which depends on whether updates changed labelled columns that have an index", "leave it out")
-	}
-}
-
-// placedBy returns the labels of the columns of a relation that an index has and an
-// update may write: a unique one forbids it.
-func (in *Inspector) placedBy(rel *Relation, depth int) labelSet {
-	labels, l, unique := in.labels.of(rel), labelSet(0), []int16{}
-	indexes := rel.extras().indexes
-	for _, x := range indexes {
-		if x.unique {
-			unique = append(unique, x.columns...)
-		}
-	}
-	for _, x := range indexes {
-		for _, n := range x.columns {
-			if !slices.Contains(unique, n) {
-				l |= labels.column(n)
-			}
-		}
-		for _, e := range x.exprs {
-			l |= in.keptIn(rel, e, unique)
-		}
-	}
-	for _, o := range rel.extras().children {
-		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
-			l |= in.placedBy(child, depth+1)
-		}
-	}
-	return l
 }
 
 // definitionNames reports whether the text of a definition, as PostgreSQL prints
