@@ -376,6 +376,8 @@ func TestTheSurveyListsIndexesInTheOrderOfLabelledColumns(t *testing.T) {
 		"CREATE TABLE public.tenants (id int, tenant int, email text, name text)", "CREATE UNIQUE INDEX among ON public.tenants (tenant, email)",
 		"CREATE INDEX stored ON public.tenants (tenant) INCLUDE (email)", "CREATE INDEX alone ON public.tenants (email)",
 		"CREATE INDEX other ON public.tenants (tenant, name)", "CREATE INDEX hashed ON public.tenants USING brin (tenant, email)",
+		"CREATE INDEX partly ON public.tenants (email) WHERE tenant > 5", "CREATE INDEX computed ON public.tenants (lower(email), tenant)",
+		"CREATE INDEX lower_alone ON public.tenants (lower(email))", "CREATE INDEX asked ON public.tenants (lower(name)) WHERE email IS NOT NULL",
 	} {
 		pgtest.Query(t, s, database, sql)
 	}
@@ -389,7 +391,7 @@ func TestTheSurveyListsIndexesInTheOrderOfLabelledColumns(t *testing.T) {
 			found = append(found, i.Object)
 		}
 	}
-	if !slices.Equal(found, []string{"among on public.tenants"}) {
+	if !slices.Equal(found, []string{"among on public.tenants", "computed on public.tenants", "partly on public.tenants"}) {
 		t.Errorf("listed: %q", found)
 	}
 }

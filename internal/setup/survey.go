@@ -253,16 +253,17 @@ func (s *surveyor) foreign(ctx context.Context) {
 
 // indexes lists those by which rows could come in the order of a labelled column.
 func (s *surveyor) indexes(ctx context.Context) {
-	s.r.rows(ctx, "indexes", 6, `SELECT x.relname, n.nspname, c.relname, a.attname, pg_get_indexdef(i.indexrelid), i.indnatts > 1
+	s.r.rows(ctx, "indexes", 6, `SELECT x.relname, n.nspname, c.relname, a.attname, pg_get_indexdef(i.indexrelid), i.indnatts > 1 OR i.indpred IS NOT NULL
 		FROM pg_catalog.pg_index i `+fmt.Sprintf(ofRelation, "i.indrelid")+` JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 		JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname NOT IN ('gin', 'brin', 'hash')
 		CROSS JOIN pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k(n)
-		JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n]
+		JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 AND (a.attnum = i.indkey[k.n]
+			OR i.indkey[k.n] = 0 AND strpos(pg_get_expr(i.indexprs, i.indrelid), quote_ident(a.attname)) > 0)
 		WHERE i.indrelid >= 16384 ORDER BY 2, 3, 1, k.n`, func(f []string) error {
 		if f[5] == "t" && s.labelled[strings.Join(f[1:4], "\x00")] {
 			s.add(Item{Kind: "index", Object: f[0] + " on " + f[1] + "." + f[2], Note: f[4],
 				Why: "rows could come in the order of the labelled column " + f[3] + ", so statements that read this table do without index scans, and ORDER BY ... LIMIT sorts; " +
-					"INCLUDE (" + f[3] + "), or an index of it alone, has no such cost"})
+					"INCLUDE (" + f[3] + "), or an index of it alone and of all rows, has no such cost"})
 		}
 		return nil
 	})
