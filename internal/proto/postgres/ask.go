@@ -93,6 +93,7 @@ func (s *session) forget(behind *asking) {
 			q.name, q.marker, q.twin = "", nil, nil
 		}
 	}
+	s.twins.texts = nil
 	if behind == nil || behind.parses&2 == 0 {
 		s.prover.epoch = ""
 	}
@@ -208,6 +209,7 @@ func (s *session) evict(dst []byte, a *asking) []byte {
 
 // Types of the questions' parameters (catalog/pg_type.dat).
 const (
+	oidBool        = 16
 	oidText        = 25
 	oidTimestamptz = 1184
 )

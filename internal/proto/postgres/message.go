@@ -34,6 +34,7 @@ type work struct {
 	bind      wire.BindMessage
 	shown     []string // scratch for the parameters as they are recorded
 	kept      []byte   // for the prover's replay
+	text      []byte   // scratch for what a text is remembered by
 }
 
 // works holds what is not in use, so that an idle session has none.
@@ -49,6 +50,9 @@ func (w *work) reset() {
 		w.buf = sql.Buffer{}
 	}
 	w.cmd, w.subject, w.source, w.inspector = gate.Command{}, subject{}, "", nil
+	if cap(w.text) > messageSize {
+		w.text = nil
+	}
 	if cap(w.room) > maxKept {
 		w.room = nil
 	}

@@ -117,6 +117,9 @@ func (s *session) sendText(ctx context.Context, in *sql.Inspection) (*expect, *w
 	if err := s.arrange(shape); err != nil {
 		return nil, nil, err
 	}
+	if t := s.repeated(in, shape); t != nil {
+		return s.sendTwin(t, in, permit)
+	}
 	first := s.provesFirst(shape, in.Shape)
 	e := expect{typ: wire.Query, command: permit.Command(), shape: shape, text: s.source, columns: -1}
 	if first {

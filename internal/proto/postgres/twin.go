@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"slices"
 	"strconv"
@@ -18,6 +19,8 @@ import (
 //
 //   - of a prepared statement that only reads. It stands in for the client's where that
 //     would be alone in its pipeline;
+//   - of a text that only reads, with parameters in place of its literals. It stands in for
+//     texts that differ in these only;
 //   - of a question. It stands in behind texts and pipelines that only read, outside of
 //     transaction blocks, and answers nothing.
 //
@@ -34,6 +37,11 @@ const (
 	twinAgain = 50
 	// maxTwins is how many of them a session keeps at the target.
 	maxTwins = 64
+	// maxTexts is how many texts a session remembers, because they may come again, and
+	// maxText how long they are, as the client sends them, and maxMasked as they are sent.
+	maxTexts  = 32
+	maxText   = 2 << 10
+	maxMasked = 8 << 10
 	// withoutEarlyReports is the first release that reports a setting when the
 	// transaction is over, and so not at all what was set for a transaction.
 	withoutEarlyReports = 14
@@ -42,7 +50,7 @@ const (
 // twin is a guarded statement at the target: of a client's, or of a question if of is nil.
 type twin struct {
 	name string
-	of   *prepared
+	of   *prepared // without a name it is a text
 	q    *question // by which it is proved
 }
 
@@ -69,6 +77,8 @@ type twins struct {
 	wanted  *twin   // to be made behind what is on its way
 	foreign bool    // the session's time zone could be the one of the guard
 	moved   bool    // and may have become it since the last ReadyForQuery
+	// texts are those that may come again, by their parameters' types and themselves.
+	texts map[string]*prepared
 }
 
 // zoneMessages set the zone under which a twin is analysed, to the end of the transaction.
@@ -96,6 +106,63 @@ func (s *session) twinned(p *prepared, shape *sql.Shape) *twin {
 		}
 	}
 	return p.twin
+}
+
+// repeated returns the twin that stands in for a text, and notes that it should get one.
+func (s *session) repeated(in *sql.Inspection, shape *sql.Shape) *twin {
+	if !shape.Kept || len(s.source) > maxText || !shape.Steady || !s.watched(shape) || !s.twinsServe() {
+		return nil
+	}
+	key, err := in.AppendParameters(append(s.text[:0], shape.ParameterTypes...), s.subject.masks)
+	s.text = key
+	if err != nil || len(key) > maxMasked {
+		return nil
+	}
+	p := s.twins.texts[string(key)]
+	if p == nil {
+		if s.twins.texts == nil {
+			s.twins.texts = make(map[string]*prepared)
+		}
+		for other := range s.twins.texts { // any of them
+			if len(s.twins.texts) < maxTexts {
+				break
+			}
+			delete(s.twins.texts, other)
+		}
+		p = &prepared{sent: string(key[len(shape.ParameterTypes):]), types: shape.ParameterTypes}
+		s.twins.texts[string(key)] = p
+	}
+	if p.twin == nil {
+		if p.steady++; p.steady >= twinAfter {
+			s.twins.wanted = &twin{of: p, q: s.question(shape.Watch)}
+		}
+	}
+	return p.twin
+}
+
+// sendTwin sends what runs a twin in place of the text that was judged.
+func (s *session) sendTwin(t *twin, in *sql.Inspection, permit gate.Permit) (*expect, *wire.Fault, error) {
+	n := len(in.Shape.Parameters)
+	dst, at := wire.Begin(s.msg[:0], wire.Bind)
+	dst = wire.AppendString(append(dst, 0), t.name)
+	dst = binary.BigEndian.AppendUint16(append(dst, 0, 0), uint16(n+1)) //nolint:gosec // maxText bounds them
+	for i := range n {
+		value := len(dst)
+		dst = in.AppendParameter(append(dst, 0, 0, 0, 0), i)
+		binary.BigEndian.PutUint32(dst[value:], uint32(len(dst)-value-4)) //nolint:gosec // a part of a text
+	}
+	dst = wire.End(append(dst, 0, 0, 0, 1, 't', 0, 0), at)
+	dst = wire.AppendExecute(wire.AppendTarget(dst, wire.Describe, 'P', ""), "", 0)
+	s.msg = append(dst, controlMessages[controlSync]...)
+	if err := s.up.Send(permit, s.msg); err != nil {
+		return nil, nil, s.gateError(err)
+	}
+	s.syncs++
+	e := expect{typ: wire.Query, command: permit.Command(), shape: in.Shape, text: s.source, columns: -1, sync: s.syncs, twin: t}
+	s.track(in.Shape)
+	s.tell()
+	s.push(e)
+	return &e, nil, nil
 }
 
 // guarded returns the twin that stands in for a question behind what only reads, and notes
@@ -140,6 +207,9 @@ func (t *twin) text() (text string, types []byte, ok bool) {
 	case p == nil:
 		text, ok = sql.GuardedWatch(t.q.text)
 		return text, nil, ok
+	case p.name == "":
+		text, ok = sql.GuardedText(p.sent, len(p.types)/4)
+		return text, binary.BigEndian.AppendUint32(bytes.Clone(p.types), oidBool), ok
 	case p.source == "" || unsteady(p.source):
 		return "", nil, false
 	default:
@@ -157,14 +227,14 @@ func (s *session) doubtful() *gate.Stream {
 }
 
 // makeTwin prepares the twin that is wanted, behind a Sync or a Query that has just been
-// sent. A question's goes on the stream of what it proves.
+// sent. That of a question or a text goes on the stream of what is proved.
 func (s *session) makeTwin(stream *gate.Stream) error {
 	t := s.twins.wanted
 	s.twins.wanted = nil
 	if t == nil || s.begins() { // in a block the zone would stay
 		return nil
 	}
-	if p := t.of; p != nil {
+	if p := t.of; p != nil && p.name != "" {
 		if s.statements[p.name] != p {
 			return nil
 		}
@@ -237,6 +307,11 @@ func ofTwin(code string) bool {
 // it is the guard's.
 func (s *session) untwin(t *twin) error {
 	t.known(false, -twinAgain)
+	if front := &s.queue[0]; front.typ == wire.Query { // the text is sent in its place
+		front.typ, front.own, front.twin = wire.Sync, true, nil
+		s.prover.stale = true
+		return nil
+	}
 	s.dropToSync()
 	p := &s.prover
 	p.doubts, p.marked = p.doubts[:0], false

@@ -42,6 +42,7 @@ type analysis struct {
 
 	literals []int32 // byte offsets of constants whose values mattered
 	allExact bool    // every literal matters
+	compares []parameter
 
 	ranges        []rangeUse // labelled relations that are read
 	names         []tokenSpan

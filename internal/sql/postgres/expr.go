@@ -308,6 +308,7 @@ func (a *analysis) operatorExpr(e *pg_query.A_Expr, sc *scope, u use) taint {
 	t := a.expr(e.GetLexpr(), sc, inner)
 	right := a.expr(e.GetRexpr(), sc, inner)
 	left := t
+	a.parameter(e, u, left, right)
 	if inner.equal {
 		a.compared(left, right)
 	}

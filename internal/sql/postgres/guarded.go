@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
@@ -27,12 +28,26 @@ func GuardedWatch(watch string) (guarded string, ok bool) {
 	return "SELECT WHERE NOT (" + guard + ") AND (true" + locks + ")", ok
 }
 
+// choice makes the server plan a statement for its parameters each time, as it plans a text
+// for its literals: by a plan that serves for all of them it would cost more than anything
+// (choose_custom_plan in utils/cache/plancache.c). With the parameter, which is true, the
+// planner leaves nothing of it.
+const choice = "OR (SELECT pg_catalog.count(*) FROM pg_catalog.generate_series(1, 2147483647) AS a, pg_catalog.generate_series(1, 2147483647) AS b) OPERATOR(pg_catalog.>) 0"
+
+// GuardedText is Guarded for a text that parameters stand in, and one more, of type
+// boolean: it is planned for their values each time.
+func GuardedText(text string, parameters int) (guarded string, ok bool) {
+	return guardedBy(text, guard+" and ( $"+strconv.Itoa(parameters+1)+" "+choice+" )")
+}
+
 // Guarded adds a condition to a SELECT that a server is to keep as a prepared statement:
 // once it is analysed under GuardZone, it does the same as the text without it, until the
 // server analyses it anew, because a definition behind it has changed; then it fails when
 // it is planned, which is before it runs. It is not ok where the condition cannot be
 // added, or the text has a literal whose meaning depends on the zone.
-func Guarded(text string) (guarded string, ok bool) {
+func Guarded(text string) (guarded string, ok bool) { return guardedBy(text, guard) }
+
+func guardedBy(text, guard string) (guarded string, ok bool) {
 	var t lex.Tokens
 	if lex.Scan(&t, text, lex.Limits{}) != nil || t.Len() == 0 || !t.Is(0, "select") {
 		return "", false
@@ -40,7 +55,7 @@ func Guarded(text string) (guarded string, ok bool) {
 	text = t.Canonical()
 	switch last := t.Len() - 1; {
 	case len(t.Semicolons()) == 1 && t.At(last).Kind == lex.Semicolon:
-		return Guarded(text[:t.At(last).CanonStart])
+		return guardedBy(text[:t.At(last).CanonStart], guard)
 	case len(t.Semicolons()) > 0:
 		return "", false
 	}

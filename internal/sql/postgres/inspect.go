@@ -113,6 +113,14 @@ type Shape struct {
 	// would have to analyse the text anew as well. The text changes no setting.
 	Steady bool
 
+	// Parameters are literals in whose place parameters do the same, by their numbers in
+	// the text, in order, and ParameterTypes the types to declare for these, four bytes
+	// each as a Parse message has them. Kept says that the server can keep the text with
+	// them as a prepared statement: what it means depends on no setting.
+	Parameters     []int32
+	ParameterTypes []byte
+	Kept           bool
+
 	watched *watched // nil where nothing is labelled
 	// Runs says that functions, triggers or the like of users run, so that more
 	// can happen in the session than the text says.
@@ -246,6 +254,7 @@ func (in *Inspector) analyse(ctx context.Context, env *Env, t *lex.Tokens) (*var
 	}
 	v := a.variant()
 	v.shape.Unordered = a.unordered(tree.GetStmts())
+	a.parameters(v.shape)
 	return v, nil
 }
 

@@ -40,6 +40,25 @@ func (i *Inspection) AppendSQL(dst []byte, masks gate.Masks) ([]byte, error) {
 	return t.Append(dst, i.tokens)
 }
 
+// AppendParameters appends the text that AppendSQL makes with parameters in place of
+// Shape.Parameters.
+func (i *Inspection) AppendParameters(dst []byte, masks gate.Masks) ([]byte, error) {
+	a := i.analysed
+	if a.in.labels.masked(a.labels, masks) == 0 && !a.always {
+		return i.tokens.AppendParameters(dst, i.Shape.Parameters), nil
+	}
+	t, err := a.template(i.tokens, masks)
+	if err != nil {
+		return dst, fmt.Errorf("rewrite: %w", err)
+	}
+	return t.AppendParameters(dst, i.tokens, i.Shape.Parameters)
+}
+
+// AppendParameter appends the value of Shape.Parameters[n], in text form.
+func (i *Inspection) AppendParameter(dst []byte, n int) []byte {
+	return i.tokens.AppendValue(dst, int(i.tokens.Literals()[i.Shape.Parameters[n]]))
+}
+
 // Notice returns what the agent should be told of the text that AppendSQL makes
 // with these masks, or nothing.
 func (i *Inspection) Notice(masks gate.Masks) string {

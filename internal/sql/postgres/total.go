@@ -255,6 +255,7 @@ const (
 	oidBool        oid = 16
 	oidInterval    oid = 1186
 	oidNumeric     oid = 1700
+	oidUUID        oid = 2950
 )
 
 // oneRow reports whether a sub-query gives one row whatever it reads, so that it

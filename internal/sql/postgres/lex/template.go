@@ -193,13 +193,24 @@ func (b *builder) flush(slot int32) {
 // Append appends the text of the template with the literals of a text that has
 // the same shape. It returns [ErrShape] if the literals cannot be the shape's.
 func (p *Template) Append(dst []byte, literals *Tokens) ([]byte, error) {
+	return p.AppendParameters(dst, literals, nil)
+}
+
+// AppendParameters is Append with parameters $1, $2 … in place of some of the literals,
+// which are given by their numbers in the shape.
+func (p *Template) AppendParameters(dst []byte, literals *Tokens, of []int32) ([]byte, error) {
 	if err := p.check(literals); err != nil {
 		return dst, err
 	}
 	for i := range p.parts {
 		q := &p.parts[i]
 		dst = append(dst, q.text...)
-		if q.slot >= 0 {
+		if q.slot < 0 {
+			continue
+		}
+		if n := slices.Index(of, q.slot); n >= 0 {
+			dst = appendParameter(dst, n)
+		} else {
 			dst = append(dst, literals.Text(int(literals.slots[q.slot]))...)
 		}
 	}

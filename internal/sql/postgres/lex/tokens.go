@@ -1,7 +1,9 @@
 package lex
 
 import (
+	"bytes"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -140,4 +142,35 @@ func (t *Tokens) AppendShape(dst []byte) []byte {
 		at = tok.CanonEnd
 	}
 	return append(dst, t.canon[at:]...)
+}
+
+// AppendParameters appends the canonical text with parameters $1, $2 … in place of some
+// of its literals, which are given by their numbers in Literals.
+func (t *Tokens) AppendParameters(dst []byte, of []int32) []byte {
+	at := int32(0)
+	for i, n := range of {
+		tok := &t.list[t.slots[n]]
+		dst = appendParameter(append(dst, t.canon[at:tok.CanonStart]...), i)
+		at = tok.CanonEnd
+	}
+	return append(dst, t.canon[at:]...)
+}
+
+func appendParameter(dst []byte, i int) []byte {
+	return strconv.AppendInt(append(dst, '$'), int64(i)+1, 10)
+}
+
+// AppendValue appends what Value returns.
+func (t *Tokens) AppendValue(dst []byte, i int) []byte {
+	text := t.Text(i)
+	if t.list[i].Kind != String {
+		return append(dst, t.Value(i)...)
+	}
+	for text = text[1 : len(text)-1]; ; {
+		n := bytes.IndexByte(text, '\'')
+		if n < 0 {
+			return append(dst, text...)
+		}
+		dst, text = append(dst, text[:n+1]...), text[n+2:]
+	}
 }
