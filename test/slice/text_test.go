@@ -78,7 +78,7 @@ func TestATextWithOtherValuesIsAnsweredAsWithoutTheGateway(t *testing.T) {
 		"in a block":       {many(q("BEGIN"), q("COMMIT"), q("BEGIN"), q("SELECT 1/0"), q("ROLLBACK")), analyse, true},
 		"beside others":    {many(q("SELECT 1; SELECT city FROM customers WHERE id = 2")), "", true},
 		"dropped":          {many(q("DEALLOCATE ALL"), q("DISCARD ALL")), analyse, true},
-		"another zone":     {many(q("SET TimeZone = '<x>-03:17'"), q("SET TimeZone = 'Europe/Paris'")), analyse, true},
+		"another zone":     {many(q("SET TimeZone = '<x>-15:17'"), q("SET TimeZone = 'Europe/Paris'")), analyse, true},
 		"unnamed":          {many(send("Z", mParse("", "SELECT 7"), mSync()), send("Z", mBind("", ""), mExecute("", 0), mSync())), "", true},
 		"a pipeline":       {many(send("Z", mAll("SELECT city FROM customers WHERE id = 1"), mQuery("SELECT city FROM customers WHERE id = 2"))), "", true},
 		"errors":           {texts(8, "SELECT 1 / (id - 2) FROM items WHERE id = ?", "1", "2", "3"), "", true},
@@ -157,7 +157,7 @@ func TestATextWithOtherValuesIsPlannedForEachOfThem(t *testing.T) {
 	if strings.Contains(b.until("Z"), `D["13`) {
 		return // it has no twins, and does not count plans
 	}
-	b.send(mQuery("SELECT generic_plans = 0 AND custom_plans > 20 FROM pg_prepared_statements WHERE name LIKE 'sallyport twin%' AND statement LIKE '%generate_series%'"))
+	b.send(mQuery("SELECT generic_plans = 0 AND custom_plans > 20 FROM pg_prepared_statements WHERE name LIKE 'sallyport twin%' AND statement LIKE '%IS NULL%'"))
 	if answer := b.until("Z"); !strings.Contains(answer, `D["t"]`) {
 		t.Errorf("plans: %s", answer)
 	}

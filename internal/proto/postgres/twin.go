@@ -110,7 +110,7 @@ func (s *session) twinned(p *prepared, shape *sql.Shape) *twin {
 
 // repeated returns the twin that stands in for a text, and notes that it should get one.
 func (s *session) repeated(in *sql.Inspection, shape *sql.Shape) *twin {
-	if !shape.Kept || len(s.source) > maxText || !shape.Steady || !s.watched(shape) || !s.twinsServe() {
+	if !shape.Kept || len(s.source) > maxText || !shape.Steady || !reads(shape) || !s.watched(shape) || !s.twinsServe() {
 		return nil
 	}
 	key, err := in.AppendParameters(append(s.text[:0], shape.ParameterTypes...), s.subject.masks)

@@ -7,19 +7,20 @@ import (
 	"github.com/sallyport-gateway/sallyport/internal/sql/postgres/lex"
 )
 
-// GuardZone is a time zone in which nobody lives, but for the sake of guards.
-const GuardZone = "<guard>-03:17"
+// GuardZone is a time zone in which nobody lives, but for the sake of guards: so far east
+// of all that have names (which reach to 14 hours) that the last moment that a timestamptz
+// can hold has a later local time there than anywhere.
+const GuardZone = "<guard>-15:17"
 
 // GuardsFail reports whether a guard surely fails where it is analysed under a session's
-// time zone. It does under those that have names: none of them was so far from UTC at the
-// guard's time.
-func GuardsFail(zone string) bool { return zone != "" && !strings.ContainsAny(zone, "<:") }
+// time zone. It does under those that have names; the others are written with numbers.
+func GuardsFail(zone string) bool { return zone != "" && !strings.ContainsAny(zone, "<:0123456789") }
 
-// guard is a condition that is true where it was analysed under GuardZone, and fails
-// where it was not: the first literal is read then. Planning leaves nothing of it, or an
-// error that only the server's log shows.
-const guard = "( case when '2000-01-01 00:00:00' :: pg_catalog.timestamptz = '1999-12-31 20:43:00+00' :: pg_catalog.timestamptz " +
-	"then 'true' else 'no error: definitions have changed, and sallyport runs the statement again' end ) :: pg_catalog.text :: pg_catalog.bool"
+// guard is a condition that is true where it was analysed under GuardZone, and cannot be
+// analysed where it was not: the literal is read then, and no timestamptz is so late
+// (IS_VALID_TIMESTAMP in datatype/timestamp.h). Planning leaves nothing of it. The error
+// is one that only the server's log shows.
+const guard = "'294277-01-01 15:00:00' :: pg_catalog.timestamptz IS NOT NULL"
 
 // GuardedWatch is a Watch, of a Shape that is Steady, as a text that is to be analysed
 // under GuardZone. It answers nothing, and fails once it is analysed anew.
@@ -32,7 +33,7 @@ func GuardedWatch(watch string) (guarded string, ok bool) {
 // for its literals: by a plan that serves for all of them it would cost more than anything
 // (choose_custom_plan in utils/cache/plancache.c). With the parameter, which is true, the
 // planner leaves nothing of it.
-const choice = "OR (SELECT pg_catalog.count(*) FROM pg_catalog.generate_series(1, 2147483647) AS a, pg_catalog.generate_series(1, 2147483647) AS b) OPERATOR(pg_catalog.>) 0"
+const choice = "OR (SELECT pg_catalog.generate_series(1, 2147483647)) IS NULL"
 
 // GuardedText is Guarded for a text that parameters stand in, and one more, of type
 // boolean: it is planned for their values each time.

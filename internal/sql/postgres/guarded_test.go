@@ -98,10 +98,105 @@ func TestAGuardFailsWhenADefinitionChanges(t *testing.T) {
 		if err := run(change); err != nil {
 			t.Fatal(err)
 		}
-		if err := run("EXECUTE p"); err == nil || !strings.Contains(err.Error(), "runs the statement again") {
+		if err := run("EXECUTE p"); err == nil || !strings.Contains(err.Error(), "out of range") {
 			t.Errorf("after %s %s: %v", change, guarded, err)
 		}
 		if err := run("DEALLOCATE p"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAGuardIsAnalysedInNoOtherZone tries all that have names, and those that somebody could
+// make up; and a guard is analysed in its own zone however dates are written.
+func TestAGuardIsAnalysedInNoOtherZone(t *testing.T) {
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "postgres", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	in := func(zone string) error {
+		_, err := conn.Exec(ctx, "SET timezone TO '"+zone+"'; SELECT WHERE "+guard).ReadAll()
+		return err
+	}
+	names, err := conn.Exec(ctx, "SELECT name FROM pg_timezone_names").ReadAll()
+	if err != nil || len(names[0].Rows) < 300 {
+		t.Fatal(err)
+	}
+	sure := 0
+	for _, row := range names[0].Rows {
+		zone := string(row[0])
+		if in(zone) == nil {
+			t.Errorf("in %s it is analysed", zone)
+		}
+		if GuardsFail(zone) {
+			sure++
+		}
+	}
+	if sure < 300 {
+		t.Errorf("only of %d of %d zones it is sure", sure, len(names[0].Rows))
+	}
+	for _, zone := range []string{"", "ABC-16", "UTC-15:17", "<x>-15:17", "<+16>-16", "Etc/GMT-20", "EST5EDT", "-16"} {
+		if GuardsFail(zone) {
+			t.Errorf("of %q it is said that a guard fails", zone)
+		}
+	}
+	for _, style := range []string{"ISO, MDY", "ISO, YMD", "SQL, DMY", "German", "Postgres, DMY"} {
+		if _, err := conn.Exec(ctx, "SET datestyle TO '"+style+"'").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		if err := in(GuardZone); err != nil {
+			t.Errorf("with DateStyle %s: %v", style, err)
+		}
+		if in("Pacific/Kiritimati") == nil {
+			t.Errorf("with DateStyle %s it is analysed far in the east", style)
+		}
+	}
+}
+
+// TestAGuardedTextIsPlannedForItsValues each time, as the text would be, and the planner
+// leaves nothing of what makes it so.
+func TestAGuardedTextIsPlannedForItsValues(t *testing.T) {
+	fresh(t, "guardedtexts", "CREATE TABLE t (a int PRIMARY KEY, b text)", "INSERT INTO t SELECT g, CASE WHEN g % 1000 = 0 THEN 'rare' ELSE 'frequent' END FROM generate_series(1, 5000) g", "CREATE INDEX ON t (b)", "ANALYZE t")
+	ctx := context.Background()
+	conn, err := theServer.connect(ctx, "guardedtexts", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	explain := func(text string) string {
+		t.Helper()
+		plan, err := conn.Exec(ctx, "EXPLAIN (COSTS OFF) "+text).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, row := range plan[0].Rows {
+			lines = append(lines, string(row[0]))
+		}
+		return strings.Join(lines, "\n")
+	}
+	for text, values := range map[string][]string{
+		"SELECT a FROM t WHERE b = $1":                           {"'rare'", "'frequent'"},
+		"SELECT a FROM t WHERE a = $1":                           {"1", "2"},
+		"SELECT a FROM t WHERE a > $1 ORDER BY b LIMIT 1":        {"4990", "0"},
+		"SELECT count(*) FROM t JOIN t u USING (a) WHERE t.b=$1": {"'frequent'", "'rare'"},
+	} {
+		guarded, ok := GuardedText(text, 1)
+		if !ok {
+			t.Fatal(text)
+		}
+		if _, err := conn.Exec(ctx, "BEGIN; SET LOCAL timezone TO '"+GuardZone+"'; PREPARE p(unknown, bool) AS "+guarded+"; COMMIT").ReadAll(); err != nil {
+			t.Fatalf("%s: %v", guarded, err)
+		}
+		for i := range 30 {
+			value := values[i%len(values)]
+			if got, want := explain("EXECUTE p("+value+", true)"), explain(strings.ReplaceAll(text, "$1", value)); got != want {
+				t.Errorf("%s for %s is planned\n%s\nand as a text\n%s", guarded, value, got, want)
+			}
+		}
+		if _, err := conn.Exec(ctx, "DEALLOCATE p").ReadAll(); err != nil {
 			t.Fatal(err)
 		}
 	}
