@@ -214,6 +214,10 @@ func extendeds() []dialogue {
 			return working(send("Z", mBind("", "none"), mSync()), send("Z", mExecute("none", 0), mSync()), send("Z", mDescribe('S', "none"), mSync()),
 				send("Z", mDescribe('P', "none"), mSync()), send("Z", mClose('S', "none"), mClose('P', "none"), mSync()))
 		}},
+		{"the wrong number of parameter formats", func(string) []step {
+			formats := message('B', "\x00s\x00\x00\x02\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01x\x00\x00")
+			return working(send("Z", mParse("s", "SELECT $1::text"), mSync()), send("Z", formats, mExecute("", 0), mSync()), send("Z", mBind("", "s", "y"), mExecute("", 0), mSync()))
+		}},
 		{"the wrong number of parameters", func(string) []step {
 			return working(send("Z", mParse("", "SELECT $1::int"), mBind("", ""), mExecute("", 0), mSync()))
 		}},

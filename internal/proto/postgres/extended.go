@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 
@@ -194,7 +195,8 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	if !ok {
 		return s.failTooLong(ctx, "parameters of more than %d bytes", maxBind)
 	}
-	if err := s.bind.Decode(body); err != nil {
+	err = s.bind.Decode(body)
+	if err != nil && !errors.Is(err, wire.ErrFormats) {
 		return s.violation("invalid Bind message")
 	}
 	pname, f := name(s.bind.Portal)
@@ -202,7 +204,9 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	switch {
 	case f != nil:
 	case p == nil:
-		f = fault(codeStatementName, "prepared statement \"%s\" does not exist", s.bind.Statement)
+		f = noStatementFault(string(s.bind.Statement))
+	case err != nil:
+		f = fault(codeProtocolViolation, "bind message has %d parameter formats but %d parameters", len(s.bind.Formats), len(s.bind.Params))
 	case len(s.portals) >= maxPortals:
 		f = fault(codeLimit, "more than %d portals in one session", maxPortals)
 	}
@@ -253,6 +257,14 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	e := expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po), twin: po.twin}
 	e.marks = po.doubt != nil && s.prover.replay != nil && s.marks()
 	return s.owe(e)
+}
+
+// noStatementFault is for a prepared statement that there is not.
+func noStatementFault(name string) *wire.Fault {
+	if len(name) == 0 {
+		return fault(codeStatementName, "unnamed prepared statement does not exist")
+	}
+	return fault(codeStatementName, "prepared statement \"%s\" does not exist", name)
 }
 
 // executing reports whether an Execute is on its way.

@@ -21,7 +21,7 @@ func (s *session) describe(ctx context.Context, n int) error {
 	if kind == 'S' {
 		p := s.statements[target]
 		if p == nil {
-			return s.failUnjudged(ctx, "[Describe]", fault(codeStatementName, "prepared statement \"%s\" does not exist", target))
+			return s.failUnjudged(ctx, "[Describe]", noStatementFault(target))
 		}
 		e.shape, e.result, stream = p.shape, &p.columns, &p.stream
 		if !p.streamed {

@@ -43,6 +43,8 @@ type analysis struct {
 	literals []int32 // byte offsets of constants whose values mattered
 	allExact bool    // every literal matters
 	compares []parameter
+	present  present // of the UPDATE that is read
+	sized    string  // the function that tells how what it is given is stored, among whose arguments this is
 
 	ranges        []rangeUse // labelled relations that are read
 	names         []tokenSpan

@@ -150,9 +150,26 @@ type index struct {
 	valid   bool // false while it is built, or if that failed
 	ordered bool // a scan of it can give rows in an order of its keys
 	partial bool // it has a predicate
+	settled bool // its expressions give the same whatever is set
 	keys    int  // how many of columns are keys; the others are only stored in it
 	columns []int16
 	exprs   []string // the list of expressions, and the predicate
+}
+
+// keyExprs are the expressions among its columns.
+func (x *index) keyExprs() []string {
+	if x.partial {
+		return x.exprs[:len(x.exprs)-1]
+	}
+	return x.exprs
+}
+
+// predicate is the condition under which a row is in the index; empty if all are.
+func (x *index) predicate() string {
+	if x.partial {
+		return x.exprs[len(x.exprs)-1]
+	}
+	return ""
 }
 
 // partitionKey is what says in which partition a row lies.
@@ -180,6 +197,8 @@ type foreignKey struct {
 type reference struct {
 	relation        oid
 	columns, others []int16
+	valid           bool
+	carries         bool // changes of that relation change this one
 }
 
 type typeInfo struct {

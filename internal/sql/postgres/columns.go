@@ -166,6 +166,7 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 				found = true
 				a.noteColumn(it.rel, c)
 			}
+			a.stored(c)
 			if it.rel != nil && it.rel.holdsSecret(i) {
 				a.add(gate.EffectAdmin)
 			}
@@ -176,11 +177,13 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		a.touchType(t.typ)
 	}
 	if !found && it.rel != nil && isSystemColumn(name) {
-		if name == "tableoid" {
+		switch name {
+		case "tableoid":
 			a.tableOID(it.rel)
-		}
-		if name == "ctid" {
+		case "ctid":
 			a.place(it.rel, it.rel.Name()+".ctid")
+		default:
+			a.transactions(it.rel, name)
 		}
 		if !it.target {
 			a.systemColumns = append(a.systemColumns, systemColumn{it.rel.oid, name})
@@ -272,6 +275,7 @@ func (a *analysis) wholeRow(names []string, sc *scope) (taint, bool) {
 	}
 	t := union(it.cols)
 	t.row = true
+	a.stored(nil)
 	a.wholeRowFacts(it)
 	return t, true
 }

@@ -156,7 +156,9 @@ func (a *analysis) update(s *pg_query.UpdateStmt, outer *scope) []outCol {
 	sc := a.with(s.GetWithClause(), outer)
 	it, rel := a.target(s.GetRelation())
 	if rel != nil {
+		a.presentIn(rel, s.GetTargetList())
 		a.writes(rel, triggerUpdate, insertedColumns(rel, targetNames(s.GetTargetList())))
+		a.present = present{}
 	}
 	a.noteAssigned(rel, targetNames(s.GetTargetList()))
 	a.bounded(s.GetWhereClause(), it, rel, s.GetFromClause(), sc)

@@ -19,14 +19,15 @@ type builtin struct {
 	effects gate.Effects
 	others  bool // shows content that cannot be masked
 	volume  bool // shows how much was written
+	stored  bool // shows how its argument is stored
 }
 
 // builtins is the reviewed table of pg_catalog functions by name.
 var builtins = sync.OnceValue(func() map[string]builtin {
 	classes := map[string]builtin{
 		"read": {effects: gate.EffectRead}, "others": {effects: gate.EffectRead, others: true},
-		"volume": {effects: gate.EffectRead, volume: true},
-		"write":  {effects: gate.EffectWrite}, "delete": {effects: gate.EffectDelete},
+		"volume": {effects: gate.EffectRead, volume: true}, "stored": {effects: gate.EffectRead, stored: true},
+		"write": {effects: gate.EffectWrite}, "delete": {effects: gate.EffectDelete},
 		"tunnel": {effects: gate.EffectTunnel}, "execute": {effects: gate.EffectExecute}, "admin": {effects: gate.EffectAdmin},
 	}
 	table := make(map[string]builtin, 2000)
@@ -72,6 +73,11 @@ func (a *analysis) funcCall(f *pg_query.FuncCall, sc *scope, u use) taint {
 	argument = u.under(argument)
 	if u.kind == useKindControl && argument.kind == useKindControl && countsOnly(f, name) {
 		argument = useNull
+	}
+	if b := builtins()[name]; b.stored {
+		was := a.sized
+		a.sized = name
+		defer func() { a.sized = was }()
 	}
 	var t taint
 	at, labelled, typ := -1, 0, oid(0)
@@ -242,6 +248,13 @@ func (a *analysis) builtinFunction(name string, userToo bool) {
 	}
 	a.facts.functions = append(a.facts.functions, "pg_catalog."+name)
 	a.add(b.effects)
+	if name == "pg_get_partition_constraintdef" { // of any of them, by number: its key is planned
+		for _, rel := range a.in.cat.relations {
+			if rel.extras().partition != nil {
+				a.include(a.in.planned[rel.oid])
+			}
+		}
+	}
 	if b.others {
 		a.refuseAll(name+"()", "shows content that cannot be masked", "select from the tables themselves")
 	}

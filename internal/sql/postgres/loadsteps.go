@@ -85,12 +85,12 @@ func (l *loader) constraintSteps() []step {
 	c := l.cat
 	return []step{
 		// Those that are neither unique nor computed matter for the order of their keys.
-		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid), m.amname NOT IN ('gin', 'brin', 'hash'), i.indnkeyatts, i.indisprimary AND i.indimmediate AND i.indisvalid, i.indisvalid FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE i.indrelid >= 16384`, 10, func(r record) error {
+		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid), m.amname NOT IN ('gin', 'brin', 'hash'), i.indnkeyatts, i.indisprimary AND i.indimmediate AND i.indisvalid, i.indisvalid, ` + onColumnsOnly(`pg_catalog.concat(i.indexprs, i.indpred)`) + ` FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE i.indrelid >= 16384`, 11, func(r record) error {
 			rel := c.relations[r.oid(0)]
 			if rel == nil {
 				return nil
 			}
-			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8), valid: r.bool(9), partial: !r.null(5)}
+			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8), valid: r.bool(9), partial: !r.null(5), settled: r.bool(10)}
 			for _, i := range []int{4, 5} {
 				if !r.null(i) {
 					x.exprs = append(x.exprs, r.text(i))
@@ -99,15 +99,15 @@ func (l *loader) constraintSteps() []step {
 			rel.extend().indexes = append(rel.extend().indexes, x)
 			return nil
 		}},
-		{"checks", `SELECT conrelid, contypid, conname, conkey, pg_catalog.pg_get_expr(conbin, conrelid), convalidated AND conbin::pg_catalog.text !~ 'SQLVALUEFUNCTION|COERCEVIAIO' AND NOT EXISTS (SELECT FROM pg_catalog.regexp_matches(conbin::pg_catalog.text, ':(?:op)?funcid ([0-9]+)', 'g') m JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid WHERE p.provolatile <> 'i') FROM pg_catalog.pg_constraint WHERE contype = 'c' AND oid >= 16384`, 6, func(r record) error {
+		{"checks", `SELECT conrelid, contypid, conname, conkey, pg_catalog.pg_get_expr(conbin, conrelid), convalidated AND ` + onColumnsOnly(`conbin::pg_catalog.text`) + ` FROM pg_catalog.pg_constraint WHERE contype = 'c' AND oid >= 16384`, 6, func(r record) error {
 			if rel := c.relations[r.oid(0)]; rel != nil {
 				rel.extend().checks = append(rel.extend().checks, check{name: r.name(2), columns: r.nums(3), expr: r.text(4), holds: r.bool(5)})
 			}
 			return nil
 		}},
-		{"foreign keys", `SELECT confrelid, conrelid, confdeltype, confupdtype, conkey, confkey FROM pg_catalog.pg_constraint WHERE contype = 'f'`, 6, func(r record) error {
+		{"foreign keys", `SELECT confrelid, conrelid, confdeltype, confupdtype, conkey, confkey, convalidated FROM pg_catalog.pg_constraint WHERE contype = 'f'`, 7, func(r record) error {
 			if rel := c.relations[r.oid(1)]; rel != nil {
-				rel.extend().references = append(rel.extend().references, reference{relation: r.oid(0), columns: r.nums(4), others: r.nums(5)})
+				rel.extend().references = append(rel.extend().references, reference{relation: r.oid(0), columns: r.nums(4), others: r.nums(5), valid: r.bool(6), carries: strings.IndexByte("nd", r.byte(2)) >= 0 || strings.IndexByte("cnd", r.byte(3)) >= 0})
 			}
 			if rel := c.relations[r.oid(0)]; rel != nil {
 				rel.extend().referencing = append(rel.extend().referencing, foreignKey{relation: r.oid(1), onDelete: r.byte(2), onUpdate: r.byte(3), columns: r.nums(4), others: r.nums(5)})
@@ -259,4 +259,11 @@ func (l *loader) typeRow(r record) error {
 		c.typeNames[t.name] = append(c.typeNames[t.name], t)
 	}
 	return nil
+}
+
+// onColumnsOnly is the condition that an expression, as its tree is printed, depends on nothing
+// but its columns: not on the time or the session, and no value is written in a way that a
+// setting chooses.
+func onColumnsOnly(tree string) string {
+	return tree + ` !~ 'SQLVALUEFUNCTION|COERCEVIAIO' AND NOT EXISTS (SELECT FROM pg_catalog.regexp_matches(` + tree + `, ':(?:op)?funcid ([0-9]+)', 'g') m JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid WHERE p.provolatile <> 'i')`
 }

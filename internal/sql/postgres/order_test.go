@@ -183,6 +183,9 @@ func TestWhatIsNotNullIsNotChangedInTheOrderOfAnIndex(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
+		if v := conn.ParameterStatus("server_version"); strings.HasPrefix(text, "MERGE") && (strings.HasPrefix(v, "13.") || strings.HasPrefix(v, "14.")) {
+			continue // it is new in 15
+		}
 		r, err := conn.Exec(ctx, "SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN (COSTS OFF) "+string(sql)).ReadAll()
 		if err != nil {
 			t.Errorf("%q: %v\n%s", text, err, sql)

@@ -1,6 +1,10 @@
 package postgres
 
-import "slices"
+import (
+	"slices"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+)
 
 // What is here refuses statements by which an agent could tell labelled values from
 // where rows lie: in which partition, and at which place of their table.
@@ -26,9 +30,68 @@ func (a *analysis) routes(rel *Relation, columns []int16) {
 			}
 		}
 		if changed {
+			a.arrives(rel, columns)
 			a.refuse(l, rel.Name(), "lies in partitions by a labelled column and one that is written, so the answer to this write would depend on them", "leave the other column out")
 		}
 	}
+}
+
+// arrives refuses updates that put rows in another partition, where what is asked of their
+// labelled values is not what was asked of them where they lay: by a constraint of its own,
+// or whether what they refer to is locked.
+func (a *analysis) arrives(rel *Relation, columns []int16) {
+	labels, more := a.in.labels.of(rel), rel.extras()
+	refuse := func(l labelSet, what string) {
+		a.refuse(l, rel.Name(), "has "+what+" over labelled columns, which a row meets that this write puts there", "leave the columns of the partition key out")
+	}
+	for _, k := range more.references {
+		for _, n := range k.columns {
+			if columns == nil || !slices.Contains(columns, n) {
+				refuse(labels.column(n), "a foreign key")
+			}
+		}
+	}
+	for _, x := range more.indexes {
+		if x.unique {
+			l := a.in.indexLabels(rel, x)
+			for _, n := range x.columns {
+				l |= labels.column(n)
+			}
+			refuse(l, "the unique index "+x.name)
+		}
+	}
+	for _, c := range more.checks {
+		if c.holds && a.in.checkedAbove(rel, c) {
+			continue
+		}
+		l := labelSet(0)
+		for _, n := range c.columns {
+			l |= labels.column(n)
+		}
+		if slices.Contains(c.columns, 0) {
+			l = labels.any()
+		}
+		refuse(l, "the check "+c.name)
+	}
+	for _, x := range a.in.fallible[rel.oid] {
+		refuse(a.in.keptIn(rel, x.expr, []int16{}), x.what)
+	}
+}
+
+// checkedAbove reports whether the partitioned tables above a relation have a check as
+// well, so that every row has met it.
+func (in *Inspector) checkedAbove(rel *Relation, c check) bool {
+	above := false
+	for _, table := range in.partitionedTables(rel) {
+		if table == rel {
+			continue
+		}
+		above = true
+		if !slices.ContainsFunc(table.extras().checks, func(other check) bool { return other.name == c.name && other.expr == c.expr }) {
+			return false
+		}
+	}
+	return above || rel.kind == 'p'
 }
 
 // partitioned notes that a relation is a partition by labelled columns, so that
@@ -121,4 +184,86 @@ func (in *Inspector) placedBy(rel *Relation, depth int) labelSet {
 		}
 	}
 	return l
+}
+
+// transactions notes that a statement asks by which transactions rows were written or
+// locked. A row that a foreign key refers to is locked by the transaction that writes the
+// referring one (xmax), and where the key carries a change on, both rows are written by one
+// (xmin): what has the same number belongs together.
+func (a *analysis) transactions(rel *Relation, column string) {
+	l := a.in.referredBy(rel, 0)
+	if column == "xmin" {
+		l = a.in.carriedTo(rel, 0)
+	}
+	a.control |= l
+	a.refuse(l, rel.Name()+"."+column, "tells which rows a foreign key over labelled columns has to do with", "leave it out")
+}
+
+// referredBy returns the labels of the columns that refer to a relation.
+func (in *Inspector) referredBy(rel *Relation, depth int) labelSet {
+	var l labelSet
+	for _, k := range rel.extras().referencing {
+		if other := in.cat.relations[k.relation]; other != nil {
+			for _, n := range k.columns {
+				l |= in.labels.of(other).column(n)
+			}
+		}
+	}
+	for _, o := range rel.extras().children {
+		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
+			l |= in.referredBy(child, depth+1)
+		}
+	}
+	return l
+}
+
+// carriedTo returns the labels of the columns of a relation by which it refers to others
+// whose changes are carried on to it.
+func (in *Inspector) carriedTo(rel *Relation, depth int) labelSet {
+	var l labelSet
+	for _, k := range rel.extras().references {
+		for _, n := range k.columns {
+			if k.carries {
+				l |= in.labels.of(rel).column(n)
+			}
+		}
+	}
+	for _, o := range rel.extras().children {
+		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
+			l |= in.carriedTo(child, depth+1)
+		}
+	}
+	return l
+}
+
+// lockedRows refuses to ask which rows are locked, of the relations that were read so far.
+func (a *analysis) lockedRows(list []*pg_query.Node) {
+	if !slices.ContainsFunc(list, func(n *pg_query.Node) bool {
+		w := n.GetLockingClause().GetWaitPolicy()
+		return w != pg_query.LockWaitPolicy_LockWaitBlock
+	}) {
+		return
+	}
+	for _, rel := range a.in.cat.relations {
+		if l := a.in.referredBy(rel, 0); l != 0 && slices.Contains(a.facts.tables, rel.Name()) {
+			a.control |= l
+			a.refuse(l, rel.Name(), "is referred to by labelled columns, so which of its rows are locked would tell by which rows", "leave SKIP LOCKED and NOWAIT out")
+		}
+	}
+}
+
+// stored notes a column among the arguments of a function that tells how large a value is
+// where it is stored, or how. A row that is too long is made shorter from its longest value
+// on, so that of one column depends on the others: only those of a fixed length tell
+// nothing. nil is a whole row.
+func (a *analysis) stored(c *outCol) {
+	if a.sized == "" {
+		return
+	}
+	if c != nil && c.rel != nil {
+		if own := c.rel.column(c.column); own != nil && own.short() {
+			return
+		}
+	}
+	a.refuseAll(a.sized+"()", "tells how a value is stored, which depends on what else its row holds", "give it columns of a fixed length only")
 }

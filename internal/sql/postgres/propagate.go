@@ -117,9 +117,7 @@ func (in *Inspector) indexLabels(rel *Relation, x index) labelSet {
 
 // keyLabels are the labels of columns that the expressions among an index's keys name.
 func (in *Inspector) keyLabels(rel *Relation, x index) labelSet {
-	if x.partial {
-		x.exprs = x.exprs[:len(x.exprs)-1]
-	}
+	x.exprs = x.keyExprs()
 	return in.indexLabels(rel, x)
 }
 

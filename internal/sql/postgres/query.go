@@ -202,6 +202,7 @@ func (a *analysis) selectStmt(s *pg_query.SelectStmt, outer *scope) []outCol {
 		a.simpleSelect(s, sc)
 	}
 	a.tail(s, sc)
+	a.lockedRows(s.GetLockingClause())
 	return sc.outs
 }
 

@@ -174,7 +174,7 @@ func knownSystemRelation(name string) bool {
 // checks, indexes, policies, and what foreign keys do elsewhere. columns are
 // those that get values; nil means all of them or, for deletes, none.
 func (a *analysis) writes(rel *Relation, event uint16, columns []int16) {
-	a.changes(rel, event, columns, map[change]bool{})
+	a.changes(rel, event, columns, map[change]*reached{})
 }
 
 // change is a relation and what happens to its rows.
@@ -183,12 +183,38 @@ type change struct {
 	event    uint16
 }
 
-func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen map[change]bool) {
-	if seen[change{rel.oid, event}] || !a.enter() {
+// reached is what a write has reached of a relation: it can come there by several ways,
+// each with columns of its own.
+type reached struct {
+	all     bool
+	columns []int16
+}
+
+// more notes columns, nil for all of them, and reports whether one of them is new.
+func (r *reached) more(columns []int16) bool {
+	if r.all {
+		return false
+	}
+	r.all = columns == nil
+	n := len(r.columns)
+	for _, c := range columns {
+		if !slices.Contains(r.columns, c) {
+			r.columns = append(r.columns, c)
+		}
+	}
+	return r.all || len(r.columns) > n
+}
+
+func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen map[change]*reached) {
+	was, again := seen[change{rel.oid, event}]
+	if !again {
+		was = &reached{}
+		seen[change{rel.oid, event}] = was
+	}
+	if more := was.more(columns); again && !more || !a.enter() {
 		return
 	}
 	defer a.leave()
-	seen[change{rel.oid, event}] = true
 	a.facts.tables = append(a.facts.tables, rel.Name())
 	a.facts.written = append(a.facts.written, rel.Name())
 	a.labels |= a.in.labels.of(rel).any() // errors can show whole rows
@@ -339,10 +365,11 @@ func (a *analysis) ruleActions(rel *Relation, event uint16) {
 }
 
 // cascades follows foreign keys that change rows elsewhere, or ask for some.
-func (a *analysis) cascades(rel *Relation, event uint16, columns []int16, seen map[change]bool) {
+func (a *analysis) cascades(rel *Relation, event uint16, columns []int16, seen map[change]*reached) {
 	if event == triggerInsert || event == triggerTruncate {
 		return
 	}
+	columns = a.in.withGenerated(rel, columns)
 	for _, k := range rel.extras().referencing {
 		other := a.in.cat.relations[k.relation]
 		if other == nil {

@@ -365,7 +365,7 @@ func (a *analysis) partitionSpec(s *pg_query.PartitionSpec) {
 func (a *analysis) truncate(s *pg_query.TruncateStmt) Statement {
 	a.word("truncate")
 	a.add(gate.EffectDelete)
-	emptied := map[change]bool{}
+	emptied := map[change]*reached{}
 	for _, n := range s.GetRelations() {
 		rel := a.resolve(n.GetRangeVar())
 		if rel != nil {
@@ -387,6 +387,9 @@ func (a *analysis) truncate(s *pg_query.TruncateStmt) Statement {
 				}
 			}
 		}
+	}
+	if s.GetRestartSeqs() {
+		a.facts.written = append(a.facts.written, unknownRelation) // what the tables number their rows by
 	}
 	return Statement{Word: "truncate"}
 }

@@ -401,7 +401,7 @@ func (v *view) baseColumns(rel *Relation, columns []int16) []int16 {
 // (PostgreSQL documentation, CREATE VIEW, "Updatable Views").
 func simpleColumns(s *pg_query.SelectStmt, bases []*Relation) []int16 {
 	from := s.GetFromClause()
-	if len(bases) != 1 || len(from) != 1 || from[0].GetRangeVar() == nil || s.GetOp() > pg_query.SetOperation_SETOP_NONE || s.GetWithClause() != nil ||
+	if len(bases) != 1 || len(from) != 1 || from[0].GetRangeVar() == nil || len(from[0].GetRangeVar().GetAlias().GetColnames()) > 0 || s.GetOp() > pg_query.SetOperation_SETOP_NONE || s.GetWithClause() != nil ||
 		len(s.GetDistinctClause())+len(s.GetGroupClause())+len(s.GetWindowClause())+len(s.GetValuesLists()) > 0 || s.GetHavingClause() != nil ||
 		s.GetLimitCount() != nil || s.GetLimitOffset() != nil {
 		return nil

@@ -77,6 +77,10 @@ const MaxNameLength = 63
 // ErrMalformed is the error for a message whose bytes are not of its form.
 var ErrMalformed = errors.New("malformed message")
 
+// ErrFormats is returned by [BindMessage.Decode] for a message that is well formed, and has
+// neither one format for all parameters nor one for each.
+var ErrFormats = errors.New("parameter formats that do not fit the parameters")
+
 // Begin appends the header of a message with an open length and returns the
 // place to give to End.
 func Begin(dst []byte, typ byte) ([]byte, int) {
@@ -275,16 +279,19 @@ func (m *BindMessage) Decode(body []byte) error {
 		}
 		m.Params = append(m.Params, v[:len(v):len(v)])
 	}
-	if len(m.Formats) > 1 && len(m.Formats) != n {
-		return ErrMalformed
-	}
 	m.Results = c.take(2 * c.u16())
 	for i := 0; i+1 < len(m.Results); i += 2 {
 		if f := binary.BigEndian.Uint16(m.Results[i:]); f > 1 {
 			return ErrMalformed
 		}
 	}
-	return c.end()
+	if err := c.end(); err != nil {
+		return err
+	}
+	if len(m.Formats) > 1 && len(m.Formats) != n {
+		return ErrFormats
+	}
+	return nil
 }
 
 // DecodeTarget decodes Describe and Close: 'S' or 'P', and the name.

@@ -45,18 +45,20 @@ func TestMessagesThatDoNotEndWhereTheirFieldsEndAreRefused(t *testing.T) {
 	good := bindBody("", "s", []uint16{0}, [][]byte{[]byte("v")}, nil)
 	var m BindMessage
 	for name, body := range map[string][]byte{
-		"trailing byte":             append(bytes.Clone(good), 0),
-		"cut":                       good[:len(good)-1],
-		"no NUL":                    []byte("portal"),
-		"size beyond the message":   bindBodyWithSize(1 << 30),
-		"size -2":                   bindBodyWithSize(0xfffffffe),
-		"two formats, three params": bindBody("", "", []uint16{0, 0}, [][]byte{nil, nil, nil}, nil),
-		"format 2":                  bindBody("", "", []uint16{2}, [][]byte{nil}, nil),
-		"result format 7":           bindBody("", "", nil, nil, []uint16{7}),
+		"trailing byte":           append(bytes.Clone(good), 0),
+		"cut":                     good[:len(good)-1],
+		"no NUL":                  []byte("portal"),
+		"size beyond the message": bindBodyWithSize(1 << 30),
+		"size -2":                 bindBodyWithSize(0xfffffffe),
+		"format 2":                bindBody("", "", []uint16{2}, [][]byte{nil}, nil),
+		"result format 7":         bindBody("", "", nil, nil, []uint16{7}),
 	} {
 		if err := m.Decode(body); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+	if err := m.Decode(bindBody("", "", []uint16{0, 0}, [][]byte{nil, nil, nil}, nil)); !errors.Is(err, ErrFormats) {
+		t.Errorf("two formats, three parameters: got %v", err)
 	}
 	if _, err := DecodeQuery([]byte("SELECT 1\x00; DELETE FROM t\x00")); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a text with two NULs: got %v", err)
