@@ -377,6 +377,14 @@ func (a *analysis) references(rel *Relation, event uint16, columns []int16) {
 			continue
 		}
 		a.planned(other, 0) // it is asked for the row
+		if event == triggerUpdate && !k.valid {
+			// Nobody has checked that the values of other rows exist. They are checked where
+			// one changes, and by the second update in a transaction in any case
+			// (RI_FKey_fk_upd_check_required in utils/adt/ri_triggers.c).
+			for _, n := range k.columns {
+				a.refuse(labels.column(n), a.columnName(rel, n), "refers to "+other.Name()+" by a key that is not valid, so the answer to this write would show whether its value is there", "have the key validated")
+			}
+		}
 		has := func(n int16) bool {
 			return written == nil || slices.Contains(written, n) || event == triggerInsert && a.hasDefault(rel, n)
 		}
@@ -390,11 +398,6 @@ func (a *analysis) references(rel *Relation, event uint16, columns []int16) {
 			}
 			if event == triggerUpdate && (written == nil || !slices.Contains(written, n)) {
 				a.refuse(labels.column(n), a.columnName(rel, n), "refers to "+other.Name()+" together with a column that is written, so the answer to this write would depend on it", "leave the other column out")
-			}
-			// Of a value that stays the same nothing is checked, and one that nobody
-			// checked need not exist.
-			if event == triggerUpdate && !k.valid {
-				a.refuse(labels.column(n), a.columnName(rel, n), "refers to "+other.Name()+" by a key that is not valid, so the answer to this write would show whether it is the same", "leave the column out")
 			}
 		}
 	}

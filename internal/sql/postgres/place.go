@@ -236,18 +236,19 @@ func (in *Inspector) carriedTo(rel *Relation, depth int) labelSet {
 	return l
 }
 
-// lockedRows refuses to ask which rows are locked, of the relations that were read so far.
+// lockedRows refuses FOR UPDATE of the relations that were read so far where it meets the
+// locks that foreign keys over labelled columns take (FOR KEY SHARE): what it waits for, or
+// leaves out, is what an open transaction refers to.
 func (a *analysis) lockedRows(list []*pg_query.Node) {
 	if !slices.ContainsFunc(list, func(n *pg_query.Node) bool {
-		w := n.GetLockingClause().GetWaitPolicy()
-		return w != pg_query.LockWaitPolicy_LockWaitBlock
+		return n.GetLockingClause().GetStrength() == pg_query.LockClauseStrength_LCS_FORUPDATE
 	}) {
 		return
 	}
 	for _, rel := range a.in.cat.relations {
 		if l := a.in.referredBy(rel, 0); l != 0 && slices.Contains(a.facts.tables, rel.Name()) {
 			a.control |= l
-			a.refuse(l, rel.Name(), "is referred to by labelled columns, so which of its rows are locked would tell by which rows", "leave SKIP LOCKED and NOWAIT out")
+			a.refuse(l, rel.Name(), "is referred to by labelled columns, so which of its rows are locked would tell by which rows", "use FOR NO KEY UPDATE")
 		}
 	}
 }
