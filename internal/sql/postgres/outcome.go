@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -54,84 +53,6 @@ func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 		}
 		a.refuse(l, rel.Name(), "has the check "+c.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
 	}
-}
-
-// unique refuses writes by whose success an agent could tell labelled values in a unique
-// index: those that put a row in it that was not there, or another key. An insert that
-// leaves the labelled column out puts NULL in it, which equals nothing. One that is not
-// valid can hold two rows of one key, of which neither can be written again.
-func (a *analysis) unique(rel *Relation, x index, event uint16, written []int16) {
-	labels := a.in.labels.of(rel)
-	touched := written == nil || slices.ContainsFunc(x.columns, func(n int16) bool { return n != 0 && slices.Contains(written, n) }) ||
-		slices.ContainsFunc(x.keyExprs(), func(e string) bool { return a.in.namesAny(rel, e, written) })
-	entered := x.partial && a.in.namesAny(rel, x.predicate(), written) && !a.leaves(rel, x.predicate())
-	again := !x.valid || !x.settled
-	for _, n := range x.columns {
-		own := labels.column(n) != 0 && (written == nil || slices.Contains(written, n))
-		switch event {
-		case triggerUpdate:
-			own = touched || entered || again
-		case triggerInsert:
-			own = own || a.hasDefault(rel, n)
-		}
-		if own {
-			a.refuse(labels.column(n), a.columnName(rel, n), "is unique, so the answer to this write would show whether a value exists", "leave the column out")
-		}
-	}
-	if event == triggerInsert {
-		touched = touched && !a.nullKey(rel, x, written)
-	}
-	if touched || entered && event == triggerUpdate || again {
-		a.refuse(a.in.indexLabels(rel, x), rel.Name(), "has the unique index "+x.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
-	}
-}
-
-// nullOfNull are expressions that are NULL where their column is.
-var nullOfNull = regexp.MustCompile(`^(?:lower|upper|btrim|ltrim|rtrim|md5)\(\(?([a-z_][a-z0-9_]*)\)?(?:::text)?\)$`)
-
-// nullKey reports whether a row that is inserted has a NULL among the keys of an index:
-// that equals no other.
-func (a *analysis) nullKey(rel *Relation, x index, written []int16) bool {
-	left := func(c *Column) bool {
-		return c != nil && written != nil && !slices.Contains(written, c.num) && !c.hasDef && !c.generated
-	}
-	return slices.ContainsFunc(x.columns[:x.keys], func(n int16) bool { return n != 0 && left(rel.columnByNum(n)) }) ||
-		slices.ContainsFunc(x.keyExprs(), func(e string) bool {
-			m := nullOfNull.FindStringSubmatch(e)
-			return m != nil && left(rel.column(m[1]))
-		})
-}
-
-// isNull is a predicate that a column is null.
-var isNull = regexp.MustCompile(`^\(([a-z_][a-z0-9_]*) IS NULL\)$`)
-
-// leaves reports whether an update takes every row out of an index: its predicate is that
-// a column is null, and it gets a value that is not.
-func (a *analysis) leaves(rel *Relation, predicate string) bool {
-	m := isNull.FindStringSubmatch(predicate)
-	return m != nil && a.present.rel != nil && slices.Contains(a.present.columns, m[1]) &&
-		(rel == a.present.rel || slices.Contains(rel.extras().parents, a.present.rel.oid))
-}
-
-// presentIn notes the columns that an update gives a value that is not null.
-func (a *analysis) presentIn(rel *Relation, targets []*pg_query.Node) {
-	a.present = present{rel: rel}
-	for _, n := range targets {
-		t := n.GetResTarget()
-		v := t.GetVal()
-		c := v.GetAConst()
-		f := strs(v.GetFuncCall().GetFuncname())
-		now := len(f) > 0 && (f[len(f)-1] == "now" || f[len(f)-1] == "clock_timestamp") && len(a.in.cat.userFunctions("", f[len(f)-1])) == 0
-		if len(t.GetIndirection()) == 0 && (c != nil && !c.GetIsnull() || now || v.GetSqlvalueFunction().GetOp() == pg_query.SQLValueFunctionOp_SVFOP_CURRENT_TIMESTAMP) {
-			a.present.columns = append(a.present.columns, t.GetName())
-		}
-	}
-}
-
-// present are columns of a relation that get a value.
-type present struct {
-	rel     *Relation
-	columns []string
 }
 
 // withGenerated adds to the columns that are written those that are generated from
@@ -363,63 +284,6 @@ func (a *analysis) firesBy(rel *Relation, t trigger, event uint16, columns []int
 		}
 	}
 	a.refuse(l, rel.Name(), "has the trigger "+t.name+", which runs by labelled columns, so what it does would show them", "leave the labelled columns out")
-}
-
-// references refuses writes that a foreign key checks against labelled values, of the
-// relation that it refers to or of the same row. It is checked when one of its columns is
-// written, with all of them, and not at all where one is null.
-func (a *analysis) references(rel *Relation, event uint16, columns []int16) {
-	labels := a.in.labels.of(rel)
-	written := a.in.withGenerated(rel, columns)
-	for _, k := range rel.extras().references {
-		other := a.in.cat.relations[k.relation]
-		if other == nil {
-			continue
-		}
-		a.planned(other, 0) // it is asked for the row
-		if event == triggerUpdate && !k.valid {
-			// Nobody has checked that the values of other rows exist. They are checked where
-			// one changes, and by the second update in a transaction in any case
-			// (RI_FKey_fk_upd_check_required in utils/adt/ri_triggers.c).
-			for _, n := range k.columns {
-				a.refuse(labels.column(n), a.columnName(rel, n), "refers to "+other.Name()+" by a key that is not valid, so the answer to this write would show whether its value is there", "have the key validated")
-			}
-		}
-		has := func(n int16) bool {
-			return written == nil || slices.Contains(written, n) || event == triggerInsert && a.hasDefault(rel, n)
-		}
-		if !slices.ContainsFunc(k.columns, has) || event == triggerInsert && slices.ContainsFunc(k.columns, func(n int16) bool { return !has(n) }) {
-			continue
-		}
-		for i, n := range k.columns {
-			if i < len(k.others) {
-				l := a.in.labels.of(other).column(k.others[i])
-				a.refuse(l, a.columnName(rel, n), "refers to "+a.columnName(other, k.others[i])+", so the answer to this write would show whether a value exists", "leave the columns of the key out")
-			}
-			if event == triggerUpdate && (written == nil || !slices.Contains(written, n)) {
-				a.refuse(labels.column(n), a.columnName(rel, n), "refers to "+other.Name()+" together with a column that is written, so the answer to this write would depend on it", "leave the other column out")
-			}
-		}
-	}
-}
-
-// referenced refuses writes that a foreign key of another relation checks against
-// labelled values there, or carries on to the rows that hold one.
-func (a *analysis) referenced(rel, other *Relation, k foreignKey, event uint16, columns []int16) {
-	for i, n := range k.columns {
-		l := a.in.labels.of(other).column(n)
-		if l == 0 || i >= len(k.others) {
-			continue
-		}
-		what := "cannot be deleted from: "
-		if event == triggerUpdate {
-			if columns != nil && !slices.ContainsFunc(k.others, func(n int16) bool { return slices.Contains(columns, n) }) {
-				continue
-			}
-			what = "cannot be changed in " + a.columnName(rel, k.others[i]) + ": "
-		}
-		a.refuse(l, rel.Name(), what+a.columnName(other, n)+" refers to it, so the answer to this write would show whether a value is there", "leave the rows as they are")
-	}
 }
 
 func (a *analysis) hasDefault(rel *Relation, num int16) bool {

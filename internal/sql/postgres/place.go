@@ -1,10 +1,6 @@
 package postgres
 
-import (
-	"slices"
-
-	pg_query "github.com/pganalyze/pg_query_go/v6"
-)
+import "slices"
 
 // What is here refuses statements by which an agent could tell labelled values from
 // where rows lie: in which partition, and at which place of their table.
@@ -184,73 +180,6 @@ func (in *Inspector) placedBy(rel *Relation, depth int) labelSet {
 		}
 	}
 	return l
-}
-
-// transactions notes that a statement asks by which transactions rows were written or
-// locked. A row that a foreign key refers to is locked by the transaction that writes the
-// referring one (xmax), and where the key carries a change on, both rows are written by one
-// (xmin): what has the same number belongs together.
-func (a *analysis) transactions(rel *Relation, column string) {
-	l := a.in.referredBy(rel, 0)
-	if column == "xmin" {
-		l = a.in.carriedTo(rel, 0)
-	}
-	a.control |= l
-	a.refuse(l, rel.Name()+"."+column, "tells which rows a foreign key over labelled columns has to do with", "leave it out")
-}
-
-// referredBy returns the labels of the columns that refer to a relation.
-func (in *Inspector) referredBy(rel *Relation, depth int) labelSet {
-	var l labelSet
-	for _, k := range rel.extras().referencing {
-		if other := in.cat.relations[k.relation]; other != nil {
-			for _, n := range k.columns {
-				l |= in.labels.of(other).column(n)
-			}
-		}
-	}
-	for _, o := range rel.extras().children {
-		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
-			l |= in.referredBy(child, depth+1)
-		}
-	}
-	return l
-}
-
-// carriedTo returns the labels of the columns of a relation by which it refers to others
-// whose changes are carried on to it.
-func (in *Inspector) carriedTo(rel *Relation, depth int) labelSet {
-	var l labelSet
-	for _, k := range rel.extras().references {
-		for _, n := range k.columns {
-			if k.carries {
-				l |= in.labels.of(rel).column(n)
-			}
-		}
-	}
-	for _, o := range rel.extras().children {
-		if child := in.cat.relations[o]; child != nil && depth <= maxViewDepth {
-			l |= in.carriedTo(child, depth+1)
-		}
-	}
-	return l
-}
-
-// lockedRows refuses FOR UPDATE of the relations that were read so far where it meets the
-// locks that foreign keys over labelled columns take (FOR KEY SHARE): what it waits for, or
-// leaves out, is what an open transaction refers to.
-func (a *analysis) lockedRows(list []*pg_query.Node) {
-	if !slices.ContainsFunc(list, func(n *pg_query.Node) bool {
-		return n.GetLockingClause().GetStrength() == pg_query.LockClauseStrength_LCS_FORUPDATE
-	}) {
-		return
-	}
-	for _, rel := range a.in.cat.relations {
-		if l := a.in.referredBy(rel, 0); l != 0 && slices.Contains(a.facts.tables, rel.Name()) {
-			a.control |= l
-			a.refuse(l, rel.Name(), "is referred to by labelled columns, so which of its rows are locked would tell by which rows", "use FOR NO KEY UPDATE")
-		}
-	}
 }
 
 // stored notes a column among the arguments of a function that tells how large a value is
