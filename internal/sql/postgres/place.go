@@ -190,9 +190,15 @@ func (a *analysis) stored(c *outCol) {
 	if a.sized == "" {
 		return
 	}
-	if c != nil && c.rel != nil {
-		if own := c.rel.column(c.column); own != nil && own.short() {
+	if c != nil {
+		switch c.typ {
+		case oidInt2, oidInt4, oidInt8, oidFloat4, oidFloat8, oidBool, oidDate, oidTimestamp, oidTimestamptz, oidUUID:
 			return
+		}
+		if c.rel != nil {
+			if own := c.rel.column(c.column); own != nil && own.short() {
+				return
+			}
 		}
 	}
 	a.refuseAll(a.sized+"()", "tells how a value is stored, which depends on what else its row holds", "give it columns of a fixed length only")
