@@ -48,7 +48,7 @@ var nullOfNull = regexp.MustCompile(`^(?:lower|upper|btrim|ltrim|rtrim|md5)\(\(?
 // that equals no other.
 func (a *analysis) nullKey(rel *Relation, x index, written []int16) bool {
 	left := func(c *Column) bool {
-		return c != nil && written != nil && !slices.Contains(written, c.num) && !c.hasDef && !c.generated
+		return c != nil && written != nil && !slices.Contains(written, c.num) && !a.hasDefault(rel, c.num) && !c.generated
 	}
 	return slices.ContainsFunc(x.columns[:x.keys], func(n int16) bool { return n != 0 && left(rel.columnByNum(n)) }) ||
 		slices.ContainsFunc(x.keyExprs(), func(e string) bool {

@@ -351,6 +351,13 @@ func (t *labelTable) labelStatistics(cat *Catalog) {
 	each(map[string][]string{"pg_stat_activity": {"wait_event"}}, []string{""}, func(rel *Relation, num int16) {
 		t.tables[rel.oid].show(num, &shownRows{"wait_event_type", "OPERATOR(pg_catalog.<>) 'IO'"})
 	})
+	// Which row of a table is locked tells what a foreign key over labelled columns refers
+	// to.
+	if t.refers(cat) {
+		each(map[string][]string{"pg_locks": {"page", "tuple"}}, []string{""}, func(rel *Relation, num int16) {
+			t.tables[rel.oid].show(num, &shownRows{"locktype", "OPERATOR(pg_catalog.<>) ALL ('{page,tuple}')"})
+		})
+	}
 	each(toastColumns, []string{"all", "sys"}, func(rel *Relation, num int16) {
 		t.tables[rel.oid].show(num, &shownRows{"schemaname", "OPERATOR(pg_catalog.<>) 'pg_toast'"})
 	})
@@ -359,6 +366,18 @@ func (t *labelTable) labelStatistics(cat *Catalog) {
 			t.add(rel, c.num, t.all)
 		}
 	}
+}
+
+// refers reports whether there is a foreign key over labelled columns.
+func (t *labelTable) refers(cat *Catalog) bool {
+	for o, labels := range t.tables {
+		if rel := cat.relations[o]; rel != nil && slices.ContainsFunc(rel.extras().references, func(k reference) bool {
+			return slices.ContainsFunc(k.columns, func(n int16) bool { return labels.column(n) != 0 })
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxListed bounds how many relations are told apart in a condition.

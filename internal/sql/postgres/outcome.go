@@ -288,7 +288,11 @@ func (a *analysis) firesBy(rel *Relation, t trigger, event uint16, columns []int
 
 func (a *analysis) hasDefault(rel *Relation, num int16) bool {
 	c := rel.columnByNum(num)
-	return c != nil && c.hasDef && !c.generated
+	if c == nil || c.generated {
+		return false
+	}
+	typ := a.in.cat.types[c.typ]
+	return c.hasDef || typ != nil && typ.preset != ""
 }
 
 func (a *analysis) columnName(rel *Relation, num int16) string {

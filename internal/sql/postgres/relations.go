@@ -262,6 +262,13 @@ func (a *analysis) changes(rel *Relation, event uint16, columns []int16, seen ma
 		if !a.in.labels.declared(rel) {
 			a.refuse(v.control, rel.Name(), "has rows that depend on labelled columns, so the answer to this write would too", "change the tables themselves")
 		}
+		if event == triggerInsert && columns != nil { // a view can have defaults of its own
+			for i := range rel.columns {
+				if c := &rel.columns[i]; c.hasDef {
+					columns = append(slices.Clone(columns), c.num)
+				}
+			}
+		}
 		for _, base := range v.bases {
 			a.changes(base, event, v.baseColumns(rel, columns), seen)
 		}
