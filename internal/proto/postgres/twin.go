@@ -120,17 +120,8 @@ func (s *session) repeated(in *sql.Inspection, shape *sql.Shape) *twin {
 	}
 	p := s.twins.texts[string(key)]
 	if p == nil {
-		if s.twins.texts == nil {
-			s.twins.texts = make(map[string]*prepared)
-		}
-		for other := range s.twins.texts { // any of them
-			if len(s.twins.texts) < maxTexts {
-				break
-			}
-			delete(s.twins.texts, other)
-		}
 		p = &prepared{sent: string(key[len(shape.ParameterTypes):]), types: shape.ParameterTypes}
-		s.twins.texts[string(key)] = p
+		s.twins.remember(string(key), p)
 	}
 	if p.twin == nil {
 		if p.steady++; p.steady >= twinAfter {
@@ -138,6 +129,22 @@ func (s *session) repeated(in *sql.Inspection, shape *sql.Shape) *twin {
 		}
 	}
 	return p.twin
+}
+
+// remember keeps a text in place of another one, if there are too many: of one without a
+// twin, as long as there is one.
+func (t *twins) remember(key string, p *prepared) {
+	if t.texts == nil {
+		t.texts = make(map[string]*prepared)
+	}
+	for _, any := range []bool{false, true} {
+		for old, other := range t.texts {
+			if len(t.texts) >= maxTexts && (any || other.twin == nil) {
+				delete(t.texts, old)
+			}
+		}
+	}
+	t.texts[key] = p
 }
 
 // sendTwin sends what runs a twin in place of the text that was judged.
