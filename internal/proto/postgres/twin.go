@@ -137,9 +137,9 @@ func (t *twins) remember(key string, p *prepared) {
 	if t.texts == nil {
 		t.texts = make(map[string]*prepared)
 	}
-	for _, any := range []bool{false, true} {
+	for _, twinned := range []bool{false, true} {
 		for old, other := range t.texts {
-			if len(t.texts) >= maxTexts && (any || other.twin == nil) {
+			if len(t.texts) >= maxTexts && (twinned || other.twin == nil) {
 				delete(t.texts, old)
 			}
 		}
