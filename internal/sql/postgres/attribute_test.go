@@ -83,3 +83,28 @@ func TestAChangeOfALabelledRelationHasItsLabels(t *testing.T) {
 		}
 	}
 }
+
+// A range type may compare its bounds by another class of operators than the default one.
+func TestARangeComparesByItsOwnClass(t *testing.T) {
+	fresh(t, "spans", "CREATE FUNCTION compares(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN btint4cmp($1, $2); END'",
+		"CREATE OPERATOR CLASS others FOR TYPE int4 USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 compares(int, int)",
+		"CREATE TYPE span AS RANGE (subtype = int4, subtype_opclass = others)", "CREATE TABLE spans (s span, a int)")
+	reviewed := map[string]gate.Effects{"public.span(*)": gate.EffectRead, "public.span_multirange(*)": gate.EffectRead}
+	texts := []string{"SELECT '[1,2]'::span < '[1,3]'::span", "SELECT s FROM spans ORDER BY s", "SELECT '{[1,2]}'::span[]"}
+	in := inspector(t, "spans", nil, reviewed)
+	if in.Catalog().Version() >= 140000 {
+		texts = append(texts, "SELECT '{[1,2]}'::span_multirange")
+	}
+	for _, text := range texts {
+		if s := inspect(t, in, text).Shape; !s.Effects.Has(gate.EffectUnknown) {
+			t.Errorf("%q has effects %v", text, s.Effects)
+		}
+	}
+	reviewed["public.compares(int4, int4)"] = gate.EffectRead
+	in = inspector(t, "spans", nil, reviewed)
+	for _, text := range append(texts, "SELECT a FROM spans") {
+		if s := inspect(t, in, text).Shape; s.Effects.Has(gate.EffectUnknown) {
+			t.Errorf("%q is unknown: %v", text, s.Facts.Unreviewed)
+		}
+	}
+}

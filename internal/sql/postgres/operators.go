@@ -115,6 +115,14 @@ func (l *loader) operatorSteps() []step {
 			c.coerced[source] = appendUsers(c.coerced[source], r.oid(1))
 			return nil
 		}},
+		// A range compares its bounds by the class that it was made with, which need not be
+		// the default one of their type.
+		{"classes of ranges", `SELECT r.rngtypid, p.amproc::pg_catalog.oid FROM pg_catalog.pg_range r JOIN pg_catalog.pg_opclass c ON c.oid = r.rngsubopc JOIN pg_catalog.pg_amproc p ON p.amprocfamily = c.opcfamily WHERE p.amproc >= 16384`, 2, func(r record) error {
+			if t := c.types[r.oid(0)]; t != nil {
+				t.functions = appendUsers(t.functions, r.oid(1))
+			}
+			return nil
+		}},
 		// Servers before 14 have no multiranges, and no such column.
 		{"multiranges", `SELECT r.rngtypid, coalesce(pg_catalog.to_jsonb(r) ->> 'rngmultitypid', '0') FROM pg_catalog.pg_range r WHERE r.rngtypid >= 16384`, 2, func(r record) error {
 			if t := c.types[r.oid(1)]; t != nil && t.base == 0 {
