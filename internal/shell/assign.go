@@ -38,6 +38,7 @@ func (a *analysis) assign(as *syntax.Assign, bare bool, s *state, node *simple) 
 		if value.form == dynamic {
 			kept = fuzz(value.number)
 			kept.said = len(value.parts) == 1 && said(value.parts[0].body)
+			kept.single = len(value.parts) == 1 && value.parts[0].single
 		}
 		s.set(name, kept)
 	}
@@ -117,10 +118,10 @@ func (a *analysis) harmlessVariable(name, value string) bool {
 		return plain && ByteLocale(value)
 	case "COLUMNS", "LINES":
 		return digits(value)
-	case "NO_COLOR", "CLICOLOR":
+	case "NO_COLOR", "CLICOLOR", "SYSTEMD_COLORS":
 		return plain
 	case "TERM":
-		return value == "dumb"
+		return slices.Contains(terminals, value)
 	case "PAGER", "GIT_PAGER", "SYSTEMD_PAGER", "MANPAGER":
 		return value == "" || value == "cat"
 	case "GIT_OPTIONAL_LOCKS":
@@ -128,6 +129,9 @@ func (a *analysis) harmlessVariable(name, value string) bool {
 	}
 	return false
 }
+
+// terminals are those that every host describes. Another name could be that of a file.
+var terminals = []string{"dumb", "xterm", "xterm-256color", "linux", "vt100", "vt220", "screen", "screen-256color", "tmux-256color", "ansi"}
 
 // ByteLocale reports whether in a locale each byte that a shell, sed or awk takes for
 // a sign of its language is one. In some character sets (GBK, Big5, Shift JIS) the

@@ -223,6 +223,10 @@ func (c *call) cd() (ok, bad state) {
 			target = w
 		}
 	}
+	if target != nil && target.feed != nil {
+		c.fail(target.source(), "the directory is known only when it runs", "write it out")
+		return ok, bad
+	}
 	if c.s.inLoop {
 		c.fail("", "in a loop the directory adds up", "put it in ( ... )")
 		return ok, bad

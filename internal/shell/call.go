@@ -49,7 +49,7 @@ func (c *call) run() {
 // instead says what does what an agent wants of a program that is not understood.
 var instead = map[string]string{
 	"xzgrep": "use xzcat FILE | grep PATTERN", "bzgrep": "use bzcat FILE | grep PATTERN", "zstdgrep": "use zstdcat FILE | grep PATTERN",
-	"more": "use cat", "zmore": "use zcat", "zdiff": "use diff <(zcat FILE) <(zcat FILE)", "sdiff": "use diff -y", "split": "use sed -n or head",
+	"zmore": "use zcat", "zdiff": "use diff <(zcat FILE) <(zcat FILE)", "sdiff": "use diff -y", "split": "use sed -n or head",
 	"dc": "use bc", "ldd": "use readelf -d",
 	"man": "use PROGRAM --help", "whatis": "use PROGRAM --help",
 	"watch": "run the command again, or in a loop with sleep", "nohup": "leave it out", "sh": "write its commands out", "bash": "write its commands out",
@@ -128,7 +128,7 @@ func (c *call) filterFeed(p *Program, in *input) {
 	if slices.ContainsFunc(c.args, func(w word) bool { return w.is("--") }) {
 		return
 	}
-	c.feed = &feed{roots: up.roots, end: up.end, plain: up.plain}
+	c.feed = &feed{roots: up.roots, end: up.end, plain: up.plain, from: up.from, to: up.to}
 	if up.plain {
 		return
 	}
@@ -241,6 +241,9 @@ func (c *call) operands(p *Program, in *input) {
 		}
 		k := kinds[min(n, last)]
 		used = used || n >= last
+		if p.Dashes && i >= in.ended && c.names(kinds, k, &c.args[i]) {
+			continue
+		}
 		if p.Stdin && c.args[i].is("-") && (k.Kind == Read || k.Kind == Follow) {
 			// Standard input, or for some programs a file of that name.
 			c.stdin()
@@ -262,6 +265,21 @@ func (c *call) operands(p *Program, in *input) {
 	case p.Stdin:
 		c.stdin()
 	}
+}
+
+// names accepts, behind two dashes, words that only the run knows, where all operands are
+// names: any number of them if the program takes that, and otherwise one.
+func (c *call) names(kinds []Operand, k Operand, w *word) bool {
+	if !c.own || w.form != dynamic || !w.split || slices.ContainsFunc(kinds, func(o Operand) bool { return o.Kind != Text }) {
+		return false
+	}
+	if k.Many {
+		return true
+	}
+	if len(w.parts) == 1 && !w.many {
+		quoteAll(w)
+	}
+	return false
 }
 
 // kind is what an operand of the program is under the modes: what busybox's grep finds
@@ -358,6 +376,9 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 	}
 	q := questions[k]
 	c.a.effects |= q.effects
+	if k == Read && c.own && c.a.ofProcess(w) {
+		w = anyProcess(w)
+	}
 	return c.a.place(w, c.s, q.question, c.name, safe)
 }
 
@@ -375,6 +396,9 @@ func (c *call) text(w *word, what string) bool {
 	case pattern:
 		c.literally(w)
 	case dynamic:
+		if w.split && c.own && !w.many && !slices.ContainsFunc(w.parts, func(p part) bool { return !p.single && (p.expansion || p.body != nil) && !p.quoted }) {
+			quoteAll(w)
+		}
 		if w.split {
 			c.fail(what, "unquoted, it may become several words", `put it in "..."`)
 			return false

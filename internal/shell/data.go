@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,6 +222,9 @@ func (c *call) curl(p *Program, from int) {
 			c.literally(w)
 			*w = lit(w.text)
 		}
+		if w.form == static && bareURL.MatchString(w.text) && !schemeOf.MatchString(w.text) {
+			*w = lit("http://" + w.text) // what curl takes it for
+		}
 		if w.form != static {
 			c.fail(w.source(), "the URL is known only when it runs", "write it out")
 			return
@@ -235,6 +239,13 @@ func (c *call) curl(p *Program, from int) {
 	c.effect(gate.EffectTunnel)
 	c.add(p, from)
 }
+
+// bareURL is a URL of HTTP without its scheme; schemeOf are the names of hosts from which
+// curl would take another one.
+var (
+	bareURL  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?([/?][^#]*)?$`)
+	schemeOf = regexp.MustCompile(`(?i)^(ftp|dict|ldap|imap|smtp|pop3)\.`)
+)
 
 // urlHost is the host and port of a URL that is fetched over HTTP.
 func urlHost(text string) (string, error) {
@@ -379,7 +390,7 @@ func (c *call) version(p *Program, from int) {
 		if c.name == "python3" && c.own && len(c.args) > from && c.jsonTool(&p.Commands[0], from) {
 			return
 		}
-	case "node", "ruby", "php", "perl":
+	case "node", "ruby", "php", "perl", "haproxy", "apache2", "httpd":
 		allowed = []string{"--version", "-v"}
 	case "go":
 		if len(c.args) == from+1 && c.args[from].is("version") && (c.own || c.pinned) {

@@ -316,7 +316,26 @@ func (a *analysis) expand(pieces []piece, s *state, fields bool) []word {
 
 // choose makes the word whose i-th piece is one of several values.
 func (a *analysis) choose(pieces []piece, i int, s *state, fields bool) []word {
-	w := word{form: each}
+	w := word{form: each, feed: pieces[i].value.feed}
+	if w.feed != nil {
+		if len(meaningful(pieces)) > 1 {
+			known := slices.Clone(pieces)
+			if known[i].value = nil; known[i].part == nil {
+				known[i].part = &part{text: "${" + pieces[i].name + "}", expansion: true, quoted: pieces[i].quoted}
+			}
+			return a.expand(known, s, fields)
+		}
+		pieces = slices.Clone(pieces)
+		if fields && !pieces[i].quoted {
+			w.feed.end() // one word is meant, and one is sent
+			pieces[i].quoted = true
+			if pieces[i].part != nil {
+				whole := *pieces[i].part
+				whole.quoted = true
+				pieces[i].part = &whole
+			}
+		}
+	}
 	for _, alternative := range pieces[i].value.alternatives {
 		if a.work++; a.work > maxWork {
 			if a.work == maxWork+1 {

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/sallyport-gateway/sallyport/internal/hostpath"
 )
 
 // readNames understands the condition of while read NAME behind a command that prints
@@ -64,13 +66,58 @@ func (c *call) listFeed(in *input, from int) {
 		}
 		f.roots = append(f.roots, c.args[i])
 	}
-	to := len(c.a.asked)
+	f.from, f.to = from, len(c.a.asked)
 	f.end = func() {
-		for i := from; i < to; i++ {
+		for i := f.from; i < f.to; i++ {
 			c.a.asked[i].line, c.a.asked[i].file = true, !itself
 		}
 	}
 	c.feed = f
+}
+
+// newest reads $(ls -t PATTERN | head -1): one of the names that the pattern matches.
+func (a *analysis) newest(body *list, s *state) (value *word, is bool) {
+	if a.dialect == Zsh || len(body.items) != 1 {
+		return nil, false
+	}
+	f := feedOf(body)
+	pipe, is := body.items[0].node.(*binary)
+	if f == nil || !is || !f.plain || f.end == nil || f.to == f.from {
+		return nil, false
+	}
+	first, is := pipe.y.node.(*simple)
+	if !is || len(first.words) < 2 || !first.words[0].is("head") && !first.words[0].is("tail") {
+		return nil, false
+	}
+	if only := first.words[1:]; !(len(only) == 1 && (only[0].is("-1") || only[0].is("-n1")) || len(only) == 2 && only[0].is("-n") && only[1].is("1")) {
+		return nil, false
+	}
+	if names, is := pipe.x.node.(*simple); !is || len(names.words) == 0 || !names.words[0].is("ls") {
+		return nil, false // of what a filter lets through there may be nothing
+	}
+	if slices.ContainsFunc(f.roots, func(w word) bool { return w.begins("-") || w.begins("+") }) {
+		return nil, false
+	}
+	one := *f
+	one.dirs = s.dirs
+	one.end = func() {
+		f.end()
+		for i := f.from; i < f.to; i++ {
+			a.asked[i].matched = true
+		}
+	}
+	return &word{form: each, alternatives: f.roots, feed: &one}, true
+}
+
+// newest asks the host that what ls prints are names as they stand, and that there are
+// some; false if another path could be meant by them here.
+func (w *word) newest(s *state, use hostpath.Use) bool {
+	same := slices.EqualFunc(w.feed.dirs, s.dirs, func(x, y []hostpath.Step) bool { return slices.Equal(x, y) })
+	if !same || !slices.Contains([]hostpath.Use{hostpath.Read, hostpath.Stat, hostpath.List, hostpath.Walk, hostpath.Recurse}, use) {
+		return false
+	}
+	w.feed.end()
+	return true
 }
 
 // suffixed are names that directories hardly have: of others it is not asked whether

@@ -87,7 +87,7 @@ func (a *analysis) local(c *syntax.DeclClause, s state, out *statement) (ok, bad
 		bare.Naked = false
 		a.assign(&bare, true, &s, node)
 	}
-	if slices.ContainsFunc(node.assigns, func(as assign) bool { return as.value.form == dynamic }) {
+	if slices.ContainsFunc(node.assigns, func(as assign) bool { return as.value.form == dynamic || as.value.feed != nil }) {
 		// It succeeds whatever a command in it does.
 		out.node = &binary{op: "||", x: &statement{node: node}, y: &statement{node: &simple{words: lits(":")}}}
 	}

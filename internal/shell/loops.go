@@ -56,6 +56,9 @@ func (a *analysis) items(words []word, s *state) word {
 		case dynamic:
 			value.form = dynamic
 		case each:
+			if w.feed != nil {
+				return fuzz(false)
+			}
 			value.alternatives = append(value.alternatives, w.alternatives...)
 		case pattern:
 			a.match(w, s, "for")
@@ -88,7 +91,7 @@ func (a *analysis) turns(begin, end state, own string, taken []string) {
 
 // covers reports whether what was understood for a value holds for the other too.
 func (w word) covers(other word) bool {
-	return w.form == dynamic && len(w.alternatives) == 0 && (!w.number || isNumber(other))
+	return w.form == dynamic && len(w.alternatives) == 0 && (!w.number || isNumber(other)) && (!w.single || other.single)
 }
 
 // widen forgets the variables that a loop assigns, because an earlier turn may

@@ -11,8 +11,8 @@ import (
 // manuals say that what follows in the same word is the value. A letter that takes none
 // would make options of it, which nobody looked at.
 var attached = map[string]string{
-	"date": "-I", "diff": "-C -U", "dmesg": "-L", "gzip": "-T", "iostat": "-p", "journalctl": "-b -n", "lsblk": "-T",
-	"lscpu": "-C -e -p", "lsof": "+L -F -T -i -s", "od": "-S -w", "pr": "-S -e -i -n -s", "top": "-w",
+	"date": "-I", "dmesg": "-L", "gzip": "-T", "iostat": "-p", "journalctl": "-b -n", "lsblk": "-T",
+	"lscpu": "-C -e -p", "lsns": "-T", "lsof": "+L -F -T -i -s", "od": "-w", "pr": "-S -e -i -n -s", "top": "-w",
 }
 
 func TestShortOptionsWithAnOptionalValueTakeItInTheSameWord(t *testing.T) {

@@ -48,6 +48,8 @@ func (c *call) dashFrom(from int) bool {
 func (c *call) parse(p *Program, from int) (*input, bool) {
 	in := &input{ended: len(c.args)}
 	options := c.a.table.options[p]
+	var late []word // operands that go behind two dashes, at the end
+	early := 0      // how many stood before them
 	for i := from; i < len(c.args); i++ {
 		w := &c.args[i]
 		prefix := w.prefix()
@@ -69,6 +71,16 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 			prefix = w.text
 		}
 		if prefix == "" && w.form != static && !c.harmless(w) && !p.Data {
+			if p.Dashes && !w.number && c.own && c.dashFrom(i+1) {
+				if late == nil {
+					early = len(in.operands)
+				}
+				late = append(late, *w)
+				c.args = slices.Concat(c.args[:i:i], c.args[i+1:])
+				in.ended--
+				i--
+				continue
+			}
 			if !p.Dashes || w.number || c.dashFrom(i+1) {
 				c.fail(w.source(), "it may become an option when it runs", "put -- before it, if the program allows that, or write it out")
 				return nil, false
@@ -98,7 +110,24 @@ func (c *call) parse(p *Program, from int) (*input, bool) {
 		}
 		i = next
 	}
-	return in, true
+	return in, c.behind(in, late, early)
+}
+
+// behind puts operands behind two dashes at the end, if none stood after them.
+func (c *call) behind(in *input, late []word, early int) bool {
+	if late == nil {
+		return true
+	}
+	if len(in.operands) > early || in.ended < len(c.args) {
+		c.fail(late[0].source(), "it may become an option when it runs", "put -- before it, and options before that")
+		return false
+	}
+	in.ended = len(c.args) + 1
+	c.args = slices.Concat(c.args, lits("--"), late)
+	for i := range late {
+		in.operands = append(in.operands, in.ended+i)
+	}
+	return true
 }
 
 // harmless: a word of unknown beginning that cannot begin with a dash: a count. What

@@ -79,7 +79,9 @@ func (a *analysis) value(name string, value word, quoted bool) []piece {
 	case each:
 		return []piece{{name: name, value: &value, quoted: quoted || a.dialect == Zsh}}
 	}
-	return []piece{expansion("${"+name+"}", quoted, value.number)}
+	p := expansion("${"+name+"}", quoted, value.number)
+	p.part.single = value.single
+	return []piece{p}
 }
 
 // expansion is an expansion whose text only the run knows.
@@ -194,6 +196,9 @@ func (a *analysis) substitution(x *syntax.CmdSubst, s *state, quoted bool) piece
 		a.fail("${ ...; }", "this form is not understood", "use $(...)")
 		return piece{}
 	}
+	if p, is := a.ownNumeral(x, s, quoted); is {
+		return p
+	}
 	a.substituted++
 	inner := s.clone()
 	inner.inLoop, inner.feed = false, nil
@@ -205,7 +210,36 @@ func (a *analysis) substitution(x *syntax.CmdSubst, s *state, quoted bool) piece
 	if len(body.items) == 0 {
 		return piece{quoted: true}
 	}
-	return piece{part: &part{body: body, quoted: quoted}}
+	p := piece{part: &part{body: body, quoted: quoted, single: oneWord(body)}, quoted: quoted}
+	p.value, _ = a.newest(body, s)
+	return p
+}
+
+// oneWord reports whether commands print one word, as far as they print anything.
+func oneWord(l *list) bool {
+	if len(l.items) != 1 {
+		return false
+	}
+	only, is := l.items[0].node.(*simple)
+	if !is || len(only.words) == 0 || slices.ContainsFunc(only.words, func(w word) bool { return w.form != static }) {
+		return false
+	}
+	given := func(options ...string) bool {
+		return slices.ContainsFunc(only.words[1:], func(w word) bool { return slices.Contains(options, w.text) })
+	}
+	switch only.words[0].text {
+	case "pgrep":
+		return given("-o", "-n", "-of", "-nf", "-fo", "-fn", "-ox", "-nx", "-xo", "-xn") && !given("-l", "-a", "-fl", "-fa", "-af", "-lf")
+	case "pidof":
+		return given("-s")
+	case "hostname", "uname":
+		return len(only.words) == 1 || len(only.words) == 2 && given("-s", "-f", "-r", "-m", "-n")
+	case "id":
+		return len(only.words) == 2 && given("-u", "-un", "-g", "-gn")
+	case "whoami", "nproc", "arch":
+		return len(only.words) == 1
+	}
+	return false
 }
 
 // arithmetic reads $((...)).

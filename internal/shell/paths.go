@@ -53,6 +53,9 @@ func (a *analysis) place(w *word, s *state, q hostpath.Question, what string, sa
 		}
 		return true
 	case each:
+		if w.feed != nil && !w.newest(s, q.Use) {
+			break
+		}
 		for i := range w.alternatives {
 			alternative := w.alternatives[i]
 			first := len(a.asked)

@@ -76,6 +76,8 @@ type asked struct {
 	spaced bool
 	// line: a name must be a line, and a word to xargs; file: it must be a regular file.
 	line, file bool
+	// matched: something must be there.
+	matched bool
 	// unmatched: nothing may match.
 	unmatched bool
 	// settings: the names of a repository's settings are checked.
@@ -348,6 +350,9 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 	add := func(what, why, instead string) { all = append(all, Reason{what, why, instead}) }
 	if a.Refused != "" {
 		add(q.what, a.Refused, "")
+	}
+	if q.matched && (len(a.Places) == 0 || slices.ContainsFunc(a.Places, func(p hostpath.Place) bool { return p.Kind == hostpath.Missing })) {
+		add(q.what, "it is not there, and what is meant then is known only when it runs", "")
 	}
 	for _, p := range a.Places {
 		found := p.Name

@@ -110,7 +110,11 @@ func (a *analysis) input(fd string, r *syntax.Redirect, s *state, out *statement
 	}
 	s.turned = s.turned || answers(fd)
 	a.effects |= gate.EffectRead
-	a.path(&target, s, hostpath.Question{Use: hostpath.Read, Follow: true}, "<")
+	asked := &target
+	if a.ofProcess(&target) {
+		asked = anyProcess(&target)
+	}
+	a.path(asked, s, hostpath.Question{Use: hostpath.Read, Follow: true}, "<")
 	out.redirs = append(out.redirs, redirect{op: fd + "<", target: &target})
 }
 

@@ -83,6 +83,8 @@ func specials(name string) func(*call, *Program, int) {
 		return (*call).kube
 	case "journal":
 		return (*call).journal
+	case "kill":
+		return (*call).kill
 	}
 	return nil
 }
@@ -164,7 +166,26 @@ func (c *call) busybox(p *Program, from int) {
 	c.nested(from, false)
 }
 
-// pager understands less and zless, which prints what it is given where its output is no
+// kill understands kill: signal 0 only asks whether the process is there.
+func (c *call) kill(p *Program, from int) {
+	if c.name != "kill" || len(c.args) < from+2 || !c.args[from].is("-0") {
+		c.standard(p, from)
+		return
+	}
+	c.effect(0)
+	for i := from + 1; i < len(c.args); i++ {
+		w := &c.args[i]
+		if c.own && w.form == dynamic && len(w.parts) == 1 && !w.many {
+			quoteAll(w) // one process is meant
+		}
+		if !digitsOnly(w.text) && (w.form != dynamic || w.split) {
+			c.fail(w.source(), "the number of a process is needed", "")
+			return
+		}
+	}
+}
+
+// pager understands less, more and zless, which prints what it is given where its output is no
 // terminal: cat and zcat are written for them, which does so where it is one, too.
 func (c *call) pager(p *Program, from int) {
 	in, ok := c.parse(p, from)
@@ -196,6 +217,10 @@ func (c *call) pager(p *Program, from int) {
 		}
 		c.name, c.typed = "zcat", lit("zcat")
 		c.args = append(lits("-f", "--"), files...)
+		return
+	}
+	if c.name == "more" && (len(in.operands) > 0 || !c.s.piped) {
+		c.fail("", "it is understood behind a pipe", "use cat")
 		return
 	}
 	c.name, c.typed = "cat", lit("cat")

@@ -60,6 +60,10 @@ type feed struct {
 	// plain: the names stand in lines, and have nothing in them that could be read
 	// otherwise; end asks the host whether that is so.
 	plain bool
+	// from and to are the questions about what ls is given; dirs are where it runs, of a
+	// feed whose one name is a word.
+	from, to int
+	dirs     [][]hostpath.Step
 }
 
 func start() state { return state{dirs: [][]hostpath.Step{nil}} }
@@ -119,7 +123,7 @@ func merge(a, b state) state {
 func says(w word) bool { return w.said || w.form != dynamic && !isNumber(w) }
 
 func same(a, b word) bool {
-	if a.form != b.form || a.text != b.text || a.glob != b.glob || a.home != b.home || a.number != b.number || a.below != b.below || len(a.alternatives) != len(b.alternatives) {
+	if a.form != b.form || a.text != b.text || a.glob != b.glob || a.home != b.home || a.number != b.number || a.single != b.single || a.feed != b.feed || a.below != b.below || len(a.alternatives) != len(b.alternatives) {
 		return false
 	}
 	for i := range a.alternatives {

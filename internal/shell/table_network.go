@@ -20,6 +20,7 @@ var networkPrograms = []Program{
 // serverPrograms ask the servers of this host.
 var serverPrograms = []Program{
 	{Name: "rabbitmqctl", Options: opts("-p,--vhost=text -q,--quiet -s,--silent --formatter=const(json|csv|table|pretty_table)"), Operands: args("const(list_queues|list_connections|list_channels|list_exchanges|list_bindings|list_consumers|list_vhosts|status|cluster_status|ping|version) text..."), Special: "words"},
+	{Name: "rabbitmq-diagnostics", Options: opts("-q,--quiet -s,--silent --formatter=const(json|csv|table|pretty_table)"), Operands: args("const(status|ping|alarms|memory_breakdown|check_running|check_local_alarms|check_alarms|listeners|cluster_status|server_version)"), Special: "words"},
 	{Name: "nodetool", Operands: args("const(status|info|tpstats|compactionstats|ring|netstats|describecluster|version|gossipinfo|tablestats) text..."), Special: "words"},
 	{Name: "etcdctl", Options: opts("-w,--write-out=const(simple|table|json|fields)"), Commands: []Program{
 		{Name: "endpoint", Commands: []Program{verb("health", "", etcdOptions), verb("status", "", etcdOptions)}}, {Name: "member", Commands: []Program{verb("list", "", etcdOptions)}}, {Name: "alarm", Commands: []Program{verb("list", "", etcdOptions)}}, verb("version", ""),
@@ -61,6 +62,15 @@ var netPrograms = []Program{
 	{Name: "bridge", Words: true, Options: opts("-s,-stats,-statistics -d,-details -j,-json -p,-pretty -c,-color -V"), Operands: args("const(link|fdb|vlan|mdb) const(show|list) const(dev) text"), Special: "words"},
 	{Name: "tc", Words: true, Options: opts("-s,-stats,-statistics -d,-details -j,-json -p,-pretty -V"), Operands: args("const(qdisc|class|filter) const(show|list|ls) const(dev) text"), Special: "words"},
 	{Name: "nmcli", Options: opts("-t,--terse -p,--pretty -f,--fields=text -g,--get-values=text -m,--mode=const(tabular|multiline) -c,--colors=const(no|yes|auto) -o,--overview -v,--version --active"), Operands: args("const(device|dev|d|connection|con|c|general|g) const(status|show) text"), Special: "words"},
+	{Name: "brctl", Operands: args("const(show|showmacs|showstp) text")},
+	// With dump, or the name of a key, it shows keys.
+	{Name: "wg", Operands: args("const(show) text const(endpoints|allowed-ips|latest-handshakes|transfer|peers|listen-port|public-key|fwmark|persistent-keepalive)"), Special: "words"},
+	{Name: "ovs-vsctl", Operands: args("const(show|list-br)")},
+	{Name: "conntrack", Options: opts("-L,--dump!query -C,--count!query -S,--stats!query -p,--proto=text -s,--src,--orig-src=text -d,--dst,--orig-dst=text --sport,--orig-port-src=text --dport,--orig-port-dst=text --state=text -f,--family=text -o,--output=text"), Operands: args("const(conntrack|expect|dying|unconfirmed)"), Special: "query"},
+	{Name: "ipset", Words: true, Options: opts("-t,-terse -n,-name -s,-sorted -r,-resolve"), Operands: args("const(list) text"), Special: "words"},
+	{Name: "ipvsadm", Options: opts("-L,-l,--list!query -n,--numeric -c,--connection --stats --rate --exact"), Special: "query"},
+	{Name: "exportfs", Options: opts("-v!query -s!query"), Special: "query"},
+	{Name: "nfsstat", Options: opts("-s,--server -c,--client -n,--nfs -r,--rpc -m,--mounts -2 -3 -4 -l,--list")},
 	{Name: "chronyc", Options: opts("-n -N -c -v -a -4 -6"), Operands: args("const(tracking|sources|sourcestats|activity|clients|serverstats|ntpdata)")},
 	{Name: "ntpq", Options: opts("-p,--peers -n,--numeric -4 -6")},
 	{Name: "lshw", Words: true, Options: opts("-short -C=text -c=text -class=text -json -businfo -quiet -numeric -sanitize -version")},
@@ -68,6 +78,12 @@ var netPrograms = []Program{
 	{Name: "smartctl", Options: opts("-a,--all -x,--xall -H,--health -i,--info -A,--attributes -c,--capabilities -l,--log=const(error|selftest|selective|directory) -j,--json --scan -V,--version"), Operands: args("stat")},
 	{Name: "nvme", Options: opts("-v,--verbose -o,--output-format=const(normal|json)"), Operands: args("const(list)")},
 	{Name: "mdadm", Options: opts("-D,--detail!query -Q,--query!query -s,--scan -Y,--export -V,--version!query -v,--verbose"), Operands: args("stat..."), Special: "query"},
+	{Name: "dmsetup", Commands: []Program{verb("ls", "", "--tree --target=text"), verb("info", "text...", "-c,-C,--columns --noheadings"), verb("status", "text...", "--target=text")}},
+	{Name: "fdisk", Options: opts("-l,--list!query -x,--list-details!query -o,--output=text -V,--version!query"), Operands: args("stat..."), Special: "query"},
+	{Name: "sfdisk", Options: opts("-l,--list!query -F,--list-free!query -V,--version!query"), Operands: args("stat..."), Special: "query"},
+	{Name: "iotop", Options: opts("-b,--batch!query -n,--iter=text -o,--only -P,--processes -a,--accumulated -k,--kilobytes -t,--time -q,--quiet -d,--delay=text -p,--pid=text -u,--user=text --version!query"), Special: "query"},
+	{Name: "efibootmgr", Options: opts("-v,--verbose -V,--version")},
+	{Name: "pvdisplay", Aliases: []string{"vgdisplay", "lvdisplay"}, Options: opts(usual, "-c,--colon -s,--short -m,--maps -v,--verbose --units=text --readonly"), Operands: args("text...")},
 	{Name: "pvs", Aliases: []string{"vgs", "lvs"}, Options: opts(usual, "-a,--all -o,--options=text -O,--sort=text -S,--select=text -v,--verbose --units=text --noheadings --nosuffix --separator=text --reportformat=const(basic|json) --readonly"), Operands: args("text...")},
 	{Name: "zpool", Commands: []Program{verb("status", "text...", "-v -x -P -L"), verb("list", "text...", "-H -p -v -P -L -o=text"), verb("get", "text...", "-H -p -o=text")}},
 	{Name: "zfs", Commands: []Program{verb("list", "text...", "-H -p -r -d=text -o=text -t=text -s=text -S=text"), verb("get", "text...", "-H -p -r -d=text -o=text -t=text -s=text")}},

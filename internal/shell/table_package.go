@@ -9,6 +9,8 @@ var packagePrograms = []Program{
 	{Name: "apt-cache", Options: opts("-n,--names-only -f,--full -a,--all-versions -q,--quiet --installed --no-pager"), Operands: args("const(show|showpkg|search|policy|depends|rdepends|pkgnames|stats|madison|showsrc) package...")},
 	{Name: "apt", Options: opts("-a,--all-versions --installed --upgradable --manual-installed -q -n,--names-only -f,--full"), Operands: args("const(list|show|search|policy|depends|rdepends) package...")},
 	{Name: "apt-get", Options: opts("-s,--simulate,--just-print,--dry-run!query -q,--quiet -qq -V,--verbose-versions -u,--show-upgraded"), Operands: args("const(upgrade|dist-upgrade|autoremove|install|remove) package..."), Special: "query"},
+	{Name: "apt-config", Operands: args("const(dump) text")},
+	{Name: "pacman", Options: opts("-Q,--query!query -i,--info -l,--list -s,--search -e,--explicit -d,--deps -t,--unrequired -u,--upgrades -q,--quiet -m,--foreign -n,--native"), Operands: args("text..."), Special: "query"},
 	{Name: "apt-mark", Operands: args("const(showmanual|showauto|showhold) text...")},
 	{Name: "rpm", Options: opts("-q,--query!query -a,--all -i,--info -l,--list -f,--file -c,--configfiles -d,--docfiles -R,--requires --provides --whatprovides --whatrequires --changelog --last --qf,--queryformat=rpmformat -V,--verify!query"), Operands: args("text..."), Special: "query"},
 	{Name: "apk", Options: opts("-v,--verbose -q,--quiet"), Operands: args("const(info|list|search|policy|version) text...")},
@@ -19,7 +21,7 @@ var packagePrograms = []Program{
 	{Name: "npm", Commands: []Program{{Name: "ls", Aliases: []string{"list"}, Effects: gate.EffectRead | gate.EffectWrite, Options: opts("-g,--global --depth=text --json --long -a,--all --parseable"), Operands: args("text...")}}},
 	{Name: "snap", Commands: []Program{verb("list", "text...", "--all"), verb("info", "recurse..."), verb("version", ""), verb("services", "text...")}},
 	// Programs that run code of their own kind tell their version only.
-	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh", "postgres", "gpg", "go"}, Special: "version", Commands: []Program{
+	{Name: "python3", Aliases: []string{"python", "ssh", "tmux", "nginx", "perl", "ruby", "node", "java", "gcc", "php", "bash", "mysql", "rsync", "vim", "make", "cmake", "strace", "man", "ldd", "emacs", "nano", "zsh", "socat", "gdb", "ed", "patch", "sh", "postgres", "gpg", "go", "htop", "redis-server", "mongod", "dockerd", "containerd", "kubelet", "haproxy", "mysqld", "mariadb", "apache2", "httpd"}, Special: "version", Commands: []Program{
 		{Name: "json.tool", Options: opts("--sort-keys --no-ensure-ascii --json-lines --indent=text --tab --no-indent --compact"), Operands: args("read write"), Stdin: true},
 	}},
 }

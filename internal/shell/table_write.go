@@ -19,6 +19,6 @@ var writingPrograms = []Program{
 	{Name: "ln", Options: opts(usual, "-s,--symbolic -f,--force -n,--no-dereference -v,--verbose -r,--relative -T,--no-target-directory -t,--target-directory=text"), Special: "copy", Effects: gate.EffectWrite},
 	{Name: "install", Options: opts(usual, "-D -m,--mode=text -o,--owner=text -g,--group=text -v,--verbose -t,--target-directory=text -T,--no-target-directory -p"), Special: "copy", Effects: gate.EffectWrite},
 	{Name: "dd", Special: "dd"},
-	{Name: "kill", Aliases: []string{"pkill", "killall"}, Options: opts("-s,--signal=text -l -f -u=text -x -9 -15 -1 -2 -3 -TERM -KILL -HUP -INT -QUIT -USR1 -USR2"), Words: true, Operands: args("text..."), Effects: gate.EffectAdmin},
+	{Name: "kill", Aliases: []string{"pkill", "killall"}, Options: opts("-s,--signal=text -l -f -u=text -x -9 -15 -1 -2 -3 -TERM -KILL -HUP -INT -QUIT -USR1 -USR2"), Words: true, Operands: args("text..."), Special: "kill", Effects: gate.EffectAdmin},
 	{Name: "reboot", Aliases: []string{"poweroff", "halt", "shutdown"}, Options: opts("-r -h -f -P -H -c --now"), Operands: args("text..."), Effects: gate.EffectAdmin},
 }

@@ -48,6 +48,10 @@ type word struct {
 	said bool
 	// process is the process substitution that the word is.
 	process *process
+	// feed: an each that is one of the names that ls prints, or empty if it prints none.
+	feed *feed
+	// single: a dynamic word that holds no blanks.
+	single bool
 	// whole: a variable that is an array.
 	whole bool
 	// asked are the questions that a pattern's names come from.
@@ -65,6 +69,8 @@ type part struct {
 	expansion bool
 	// quoted expansions are written in double quotes.
 	quoted bool
+	// single: an expansion that is one word.
+	single bool
 	// body is the commands of a command substitution.
 	body *list
 	// process is a process substitution.
@@ -148,7 +154,7 @@ func (w *word) source() string {
 	var b strings.Builder
 	for _, p := range w.parts {
 		switch {
-		case p.body != nil:
+		case p.body != nil, strings.Contains(p.text, "\x01"):
 			b.WriteString("$(...)")
 		default:
 			b.WriteString(p.text)
