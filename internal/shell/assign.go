@@ -100,6 +100,9 @@ func (a *analysis) assignable(name string) bool {
 	if name != strings.ToLower(name) {
 		return slices.Contains(plainNames, name)
 	}
+	if name == "status" && a.dialect == Bash {
+		return true
+	}
 	return name != "_" && !slices.Contains(zshNames, name) && !strings.HasSuffix(name, "_proxy")
 }
 

@@ -275,7 +275,7 @@ func (c *call) read() state {
 	s := c.s.clone()
 	c.effect(0)
 	c.stdin()
-	i := 0
+	i, array := 0, false
 	for ; i < len(c.args); i++ {
 		w := &c.args[i]
 		if w.form != static {
@@ -287,6 +287,12 @@ func (c *call) read() state {
 		}
 		switch w.text {
 		case "-r", "-s", "-rs":
+		case "-a", "-ra":
+			// The next word is the array's name, and a last one.
+			if array = true; c.a.dialect != Bash || len(c.args) != i+2 {
+				c.fail(w.text, "only read -a NAME is understood, in bash", "")
+				return s
+			}
 		case "-d", "-n", "-N", "-t", "-p":
 			// What an option takes no value for is a variable's name.
 			if c.a.dialect == POSIX && w.text != "-t" && w.text != "-p" || c.a.dialect == Zsh && w.text != "-d" && w.text != "-t" {
@@ -311,7 +317,7 @@ func (c *call) read() state {
 			c.fail(c.args[i].source(), "a variable of this name can change what the shell or programs do", "use another name, in small letters")
 			return s
 		}
-		s.set(name, fuzz(false))
+		s.set(name, word{whole: array})
 		c.a.taken = append(c.a.taken, name)
 	}
 	return s

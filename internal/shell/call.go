@@ -51,6 +51,7 @@ var instead = map[string]string{
 	"xzgrep": "use xzcat FILE | grep PATTERN", "bzgrep": "use bzcat FILE | grep PATTERN", "zstdgrep": "use zstdcat FILE | grep PATTERN",
 	"zmore": "use zcat", "zdiff": "use diff <(zcat FILE) <(zcat FILE)", "sdiff": "use diff -y", "split": "use sed -n or head",
 	"dc": "use bc", "ldd": "use readelf -d",
+	"wget": "use curl -s URL", "docker-compose": "use docker ps, docker logs NAME",
 	"man": "use PROGRAM --help", "whatis": "use PROGRAM --help",
 	"watch": "run the command again, or in a loop with sleep", "nohup": "leave it out", "sh": "write its commands out", "bash": "write its commands out",
 }
@@ -163,6 +164,7 @@ func (c *call) grepFeed(p *Program, in *input) {
 	f := &feed{}
 	for _, i := range files {
 		if w := c.args[i]; w.form != dynamic && !w.may("-") {
+			w.from = c.s.dirs
 			f.roots = append(f.roots, w)
 			continue
 		}

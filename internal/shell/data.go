@@ -225,16 +225,19 @@ func (c *call) curl(p *Program, from int) {
 		if w.form == static && bareURL.MatchString(w.text) && !schemeOf.MatchString(w.text) {
 			*w = lit("http://" + w.text) // what curl takes it for
 		}
-		if w.form != static {
+		texts := w.texts()
+		if texts == nil {
 			c.fail(w.source(), "the URL is known only when it runs", "write it out")
 			return
 		}
-		host, err := urlHost(w.text)
-		if err != nil {
-			c.fail(w.text, err.Error(), "")
-			return
+		for _, text := range texts {
+			host, err := urlHost(text)
+			if err != nil {
+				c.fail(text, err.Error(), "")
+				return
+			}
+			c.a.host(method + " " + host)
 		}
-		c.a.host(method + " " + host)
 	}
 	c.effect(gate.EffectTunnel)
 	c.add(p, from)

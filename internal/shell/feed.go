@@ -64,7 +64,8 @@ func (c *call) listFeed(in *input, from int) {
 		if w.form != static && (w.form != pattern || w.home) || !itself && !suffixed.MatchString(w.text) {
 			return
 		}
-		f.roots = append(f.roots, c.args[i])
+		w.from = c.s.dirs
+		f.roots = append(f.roots, w)
 	}
 	f.from, f.to = from, len(c.a.asked)
 	f.end = func() {
@@ -112,8 +113,7 @@ func (a *analysis) newest(body *list, s *state) (value *word, is bool) {
 // newest asks the host that what ls prints are names as they stand, and that there are
 // some; false if another path could be meant by them here.
 func (w *word) newest(s *state, use hostpath.Use) bool {
-	same := slices.EqualFunc(w.feed.dirs, s.dirs, func(x, y []hostpath.Step) bool { return slices.Equal(x, y) })
-	if !same || !slices.Contains([]hostpath.Use{hostpath.Read, hostpath.Stat, hostpath.List, hostpath.Walk, hostpath.Recurse}, use) {
+	if !sameDirectories(w.feed.dirs, s.dirs) || !slices.Contains([]hostpath.Use{hostpath.Read, hostpath.Stat, hostpath.List, hostpath.Walk, hostpath.Recurse}, use) {
 		return false
 	}
 	w.feed.end()

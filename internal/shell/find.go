@@ -55,6 +55,7 @@ func (c *call) find(p *Program, from int) {
 	}
 	f.feeds(first, i)
 	for j := range f.roots {
+		f.roots[j].from = c.s.dirs
 		if !c.use(f.kind, &f.roots[j], nil, "", false) {
 			return
 		}

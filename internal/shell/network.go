@@ -27,10 +27,29 @@ func (c *call) reaches(how, host, port string) bool {
 	return true
 }
 
-// spelt reports whether all arguments are written out.
-func (c *call) spelt() bool {
+// texts are the texts that a word can be; none if one of them is known only when it runs.
+func (w *word) texts() []string {
+	if w.form == static {
+		return []string{w.text}
+	}
+	if w.form != each || w.feed != nil {
+		return nil
+	}
+	var all []string
+	for i := range w.alternatives {
+		if one := &w.alternatives[i]; one.form != static || one.below {
+			return nil
+		}
+		all = append(all, w.alternatives[i].text)
+	}
+	return all
+}
+
+// spelt reports whether all arguments are written out, or are operands that a loop takes
+// from words that are.
+func (c *call) spelt(in *input) bool {
 	for i := range c.args {
-		if c.args[i].form != static {
+		if c.args[i].form != static && (!slices.Contains(in.operands, i) || c.args[i].texts() == nil) {
 			c.fail(c.args[i].source(), "the argument is known only when it runs", "write it out")
 			return false
 		}
@@ -42,7 +61,7 @@ func (c *call) spelt() bool {
 // they send may be what an agent has read: they are connections, as those of curl.
 func (c *call) network(p *Program, from int) {
 	in, ok := c.parse(p, from)
-	if !ok || !c.spelt() {
+	if !ok || !c.spelt(in) {
 		return
 	}
 	value := func(option, without string) string {
@@ -53,50 +72,69 @@ func (c *call) network(p *Program, from int) {
 	}
 	c.effect(gate.EffectTunnel)
 	c.operands(p, in)
-	var words []string
-	for _, i := range in.operands {
-		words = append(words, c.args[i].text)
-	}
-	if len(words) == 0 && len(p.Operands) > 0 {
+	if len(in.operands) == 0 && len(p.Operands) > 0 {
 		c.fail("", "a host is needed", "") // without one some read commands
 		return
 	}
+	for _, words := range c.combined(in.operands) {
+		if !c.connects(in, words, value) {
+			return
+		}
+	}
+	c.add(p, from)
+}
+
+// combined are the operands as they can be together.
+func (c *call) combined(operands []int) [][]string {
+	all := [][]string{nil}
+	for _, i := range operands {
+		var longer [][]string
+		for _, words := range all {
+			for _, text := range c.args[i].texts() {
+				longer = append(longer, append(slices.Clone(words), text))
+			}
+		}
+		if all = longer; len(all) > maxAlternatives {
+			c.fail("", "it names too many hosts", "")
+			return nil
+		}
+	}
+	return all
+}
+
+// connects notes where a program connects to by its operands.
+func (c *call) connects(in *input, words []string, value func(option, without string) string) bool {
 	switch c.name {
 	case "nc":
 		if _, scans := in.has("-z"); !scans || len(words) != 2 {
 			c.fail("", "only nc -z HOST PORT is understood", "")
-			return
+			return false
 		}
 		how := "TCP"
 		if _, udp := in.has("-u"); udp {
 			how = "UDP"
 		}
-		c.reaches(how, words[0], words[1])
+		return c.reaches(how, words[0], words[1])
 	case "host", "nslookup":
-		if c.reaches("DNS", words[0], "") && len(words) > 1 {
-			c.reaches("DNS", words[1], "53")
-		}
+		return c.reaches("DNS", words[0], "") && (len(words) < 2 || c.reaches("DNS", words[1], "53"))
 	case "resolvectl query":
-		c.reaches("DNS", words[0], "")
+		return c.reaches("DNS", words[0], "")
 	case "redis-cli":
-		c.reaches("REDIS", value("-h", "localhost"), value("-p", "6379"))
+		return c.reaches("REDIS", value("-h", "localhost"), value("-p", "6379"))
 	case "mysqladmin":
-		c.reaches("MYSQL", value("-h", "localhost"), value("-P", "3306"))
+		return c.reaches("MYSQL", value("-h", "localhost"), value("-P", "3306"))
 	case "pg_isready":
-		if host := value("-h", ""); host != "" {
-			c.reaches("POSTGRES", host, value("-p", "5432"))
-		}
+		host := value("-h", "")
+		return host == "" || c.reaches("POSTGRES", host, value("-p", "5432"))
 	case "openssl s_client":
 		host, port, _ := cutLast(value("-connect", ""), ":")
 		if port == "" {
 			c.fail("", "-connect HOST:PORT is needed", "")
-			return
+			return false
 		}
-		c.reaches("TLS", strings.Trim(host, "[]"), port)
-	default:
-		c.reaches("PING", words[0], "")
+		return c.reaches("TLS", strings.Trim(host, "[]"), port)
 	}
-	c.add(p, from)
+	return c.reaches("PING", words[0], "")
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
@@ -116,12 +154,18 @@ var digWords = set("short all answer authority additional comments cmd question 
 // of the account's without -r.
 func (c *call) dig(p *Program, from int) {
 	c.effect(gate.EffectTunnel)
-	if !c.spelt() {
-		return
-	}
 	names := 0
 	for i := from; i < len(c.args); i++ {
 		text := c.args[i].text
+		if c.args[i].form != static {
+			texts := c.args[i].texts()
+			if texts == nil || slices.ContainsFunc(texts, func(t string) bool { return t == "" || strings.ContainsAny(t[:1], "+-@") || !c.reaches("DNS", t, "") }) {
+				c.fail(c.args[i].source(), "the argument is known only when it runs", "write it out")
+				return
+			}
+			names++
+			continue
+		}
 		switch {
 		case strings.HasPrefix(text, "+"):
 			name, number, has := strings.Cut(text[1:], "=")
@@ -134,7 +178,7 @@ func (c *call) dig(p *Program, from int) {
 				return
 			}
 		case slices.Contains([]string{"-4", "-6", "-r", "-u"}, text):
-		case slices.Contains([]string{"-x", "-t", "-c", "-q"}, text) && i+1 < len(c.args):
+		case slices.Contains([]string{"-x", "-t", "-c", "-q"}, text) && i+1 < len(c.args) && c.args[i+1].form == static:
 			if i++; !peer.MatchString(c.args[i].text) {
 				c.fail(c.args[i].text, "the value is not understood", "")
 				return

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sallyport-gateway/sallyport/internal/gate"
@@ -47,6 +48,9 @@ func (a *analysis) place(w *word, s *state, q hostpath.Question, what string, sa
 		a.ask(w, s, q, what)
 		return true
 	case pattern:
+		if w.from != nil && !sameDirectories(w.from, s.dirs) {
+			break
+		}
 		w.asked = a.ask(w, s, q, what+" "+w.text)
 		for _, i := range w.asked {
 			a.asked[i].option = !safe
@@ -72,8 +76,13 @@ func (a *analysis) place(w *word, s *state, q hostpath.Question, what string, sa
 	return false
 }
 
+func sameDirectories(x, y [][]hostpath.Step) bool {
+	return slices.EqualFunc(x, y, func(x, y []hostpath.Step) bool { return slices.Equal(x, y) })
+}
+
 // match asks the host for the names of a pattern.
 func (a *analysis) match(w *word, s *state, what string) {
+	w.from = s.dirs
 	w.asked = a.ask(w, s, hostpath.Question{Use: hostpath.Match}, what+" "+w.text)
 }
 

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"regexp"
+	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -17,19 +18,30 @@ func (a *analysis) ofProcess(w *word) bool {
 	if !head.literal() || head.text != "/proc/" || !tail.literal() || !processFiles[tail.text] {
 		return false
 	}
-	switch name := variable.FindStringSubmatch(pid.text); {
-	case pid.expansion && (pid.text == "${$}" || numeral.MatchString(pid.text)):
-	case pid.body != nil, pid.expansion && name != nil:
-		if pid.quoted = true; name != nil {
-			pid.text = "${" + name[1] + ":-0}"
-		}
-		pid = part{text: a.converted(pid), expansion: true}
-	default:
+	pid, ok := a.number(pid)
+	if !ok {
 		return false
 	}
-	pid.quoted = true
 	w.parts, w.split = []part{head, pid, tail}, false
 	return true
+}
+
+// number makes of a part what is a number when it runs, or one with a parenthesis.
+func (a *analysis) number(p part) (part, bool) {
+	switch name := variable.FindStringSubmatch(p.text); {
+	case p.process != nil:
+		return p, false
+	case p.expansion && (p.text == "${$}" || p.text == "${?}" || numeral.MatchString(p.text) || strings.HasPrefix(p.text, "$((")):
+	case p.body != nil, p.expansion && name != nil:
+		if p.quoted = true; name != nil {
+			p.text = "${" + name[1] + ":-0}"
+		}
+		p = part{text: a.converted(p), expansion: true}
+	default:
+		return p, false
+	}
+	p.quoted = true
+	return p, true
 }
 
 // anyProcess is the path that the host is asked about for them all.

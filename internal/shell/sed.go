@@ -2,6 +2,7 @@ package shell
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 )
 
@@ -260,9 +261,18 @@ func (s *sedScanner) end() error {
 // sed understands the scripts and operands of sed. Several scripts are joined as
 // sed joins them, by newlines.
 func (c *call) sed(p *Program, from int) {
+	numbered := c.addressed(from)
 	in, ok := c.parse(p, from)
 	if !ok {
 		return
+	}
+	for i := range numbered {
+		expression := i > from && i < in.ended && (c.args[i-1].is("-e") || c.args[i-1].is("-ne"))
+		if _, given := in.has("-e"); !expression && (given || len(in.operands) == 0 || in.operands[0] != i) {
+			c.fail(c.args[i].text, "the path is known only when it runs", "write the path out")
+			return
+		}
+		defer func() { c.args[i] = numbered[i] }()
 	}
 	var scripts []string
 	for _, g := range in.given {
@@ -298,3 +308,41 @@ func (c *call) sed(p *Program, from int) {
 	in.modes = append(in.modes, "none")
 	c.operands(p, in)
 }
+
+// lineNumbers are scripts that choose lines by their numbers; N is a number that only
+// the run knows.
+var lineNumbers = regexp.MustCompile(`^L(,(L|\$|\+L))?[pdq=]( *; *L(,(L|\$|\+L))?[pdq=])*$`)
+
+// addressed understands scripts like "${n},$((n + 5))p": what stands for a number is
+// converted to one, so that a script of another kind cannot come of it, whatever the
+// number is. For the rest of the analysis it is 1; the words to be written are returned.
+func (c *call) addressed(from int) map[int]word {
+	converted := map[int]word{}
+	for i := from; c.own && c.a.dialect != Zsh && i < len(c.args); i++ {
+		w := c.args[i]
+		if w.form != dynamic || w.many {
+			continue
+		}
+		skeleton, parts := "", []part{}
+		for _, p := range w.parts {
+			if !p.literal() {
+				p, ok := c.a.number(p)
+				if !ok {
+					skeleton = ""
+					break
+				}
+				skeleton, parts = skeleton+"1", append(parts, p)
+				continue
+			}
+			skeleton, parts = skeleton+p.text, append(parts, p)
+		}
+		if !lineNumbers.MatchString(digitRuns.ReplaceAllString(skeleton, "L")) {
+			continue
+		}
+		w.parts, w.split = parts, false
+		converted[i], c.args[i] = w, lit(skeleton)
+	}
+	return converted
+}
+
+var digitRuns = regexp.MustCompile(`[0-9]+`)

@@ -34,8 +34,8 @@ const helmOptions = "-n,--namespace=text --kube-context=text -o,--output=const(t
 // git.
 var servicePrograms = []Program{
 	{Name: "systemctl", Alone: true, Add: []string{"--no-pager"}, Options: opts(systemdOptions), Commands: append([]Program{
-		verb("status", "text...", systemdOptions), verb("show", "text...", systemdOptions), verb("cat", "text...", systemdOptions),
-		verb("is-active", "text...", systemdOptions), verb("is-enabled", "text...", systemdOptions), verb("is-failed", "text...", systemdOptions),
+		dashed(verb("status", "text...", systemdOptions)), dashed(verb("show", "text...", systemdOptions)), dashed(verb("cat", "text...", systemdOptions)),
+		dashed(verb("is-active", "text...", systemdOptions)), dashed(verb("is-enabled", "text...", systemdOptions)), dashed(verb("is-failed", "text...", systemdOptions)),
 		verb("is-system-running", "", systemdOptions), verb("list-units", "text...", systemdOptions), verb("list-unit-files", "text...", systemdOptions),
 		verb("list-timers", "text...", systemdOptions), verb("list-sockets", "text...", systemdOptions), verb("list-jobs", "text...", systemdOptions),
 		verb("list-dependencies", "text...", systemdOptions), verb("list-machines", "text...", systemdOptions), verb("get-default", "", systemdOptions),
@@ -73,7 +73,7 @@ var servicePrograms = []Program{
 		dashed(verb("logs", "text...", "-n,--namespace=text -c,--container=text --tail=text --since=text --since-time=text -f --follow[=const(true|false)] -p --previous[=const(true|false)] --all-containers[=const(true|false)] --timestamps[=const(true|false)] -l,--selector=text --prefix[=const(true|false)] --context=text --limit-bytes=text --ignore-errors --max-log-requests=text")),
 		{Name: "top", Commands: []Program{dashed(verb("pods pod po", "text...", kubeOptions, "--containers[=const(true|false)]")), dashed(verb("nodes node no", "text...", kubeOptions))}},
 		verb("wait", "text...", "-n,--namespace=text -A --all-namespaces --for=text --timeout=text -l,--selector=text --field-selector=text --all -o,--output=kube --context=text"),
-		verb("version", "", "--client --short -o,--output=const(json|yaml)"), verb("api-resources", "text...", kubeOptions, "--namespaced --api-group=text --verbs=text"), verb("api-versions", ""), verb("explain", "text...", "--recursive --api-version=text"),
+		verb("version", "", "--client --short -o,--output=const(json|yaml)"), verb("api-resources", "text...", kubeOptions, "--namespaced[=const(true|false)] --api-group=text --verbs=text"), verb("api-versions", ""), verb("explain", "text...", "--recursive --api-version=text"),
 		// Without a directory for it, what is dumped is printed.
 		{Name: "cluster-info", Alone: true, Options: opts("--context=text"), Commands: []Program{verb("dump", "", "-n,--namespace=text -A --all-namespaces --namespaces=text -o,--output=const(json|yaml) --context=text")}},
 		verb("events", "text...", kubeOptions, "--types=text --for=text"),

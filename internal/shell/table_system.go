@@ -21,7 +21,7 @@ var systemPrograms = []Program{
 	{Name: "who", Options: opts(usual, "-a,--all -b,--boot -d,--dead -H,--heading -l,--login -m -q,--count -r,--runlevel -s,--short -t,--time -T,-w,--mesg -u,--users")},
 	{Name: "users", Options: opts(usual)},
 	{Name: "w", Options: opts("-h,--no-header -u,--no-current -s,--short -f,--from -i,--ip-addr -o,--old-style -V,--version -p,--pids"), Operands: args("text")},
-	{Name: "last", Aliases: []string{"lastb"}, Options: opts("-a -d -F -i -n=text -R -w -x -s=text -t=text -p=text"), Number: true, Operands: args("text...")},
+	{Name: "last", Aliases: []string{"lastb"}, Options: opts("-a -d -F -i -n=text -R -w -x -s=text -t=text -p=text"), Number: true, Operands: args("text..."), Dashes: true},
 	{Name: "lastlog", Options: opts("-b,--before=text -t,--time=text -u,--user=text -h,--help")},
 	{Name: "uptime", Options: opts("-p,--pretty -s,--since -V,--version -h,--help")},
 	{Name: "free", Options: opts("-b -k -m -g -h,--human -w,--wide -t,--total -l,--lohi --si -s=text -c=text -V --mega --giga --kilo --mebi --gibi --kibi")},

@@ -54,6 +54,9 @@ type word struct {
 	single bool
 	// whole: a variable that is an array.
 	whole bool
+	// from are the directories where a pattern was expanded, of a loop's variable: what is
+	// asked about it elsewhere need not be about its names.
+	from [][]hostpath.Step
 	// asked are the questions that a pattern's names come from.
 	asked []int
 	// below: anything at or below the path is meant.

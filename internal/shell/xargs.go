@@ -118,17 +118,42 @@ func (c *call) dashed(name string, args []word) bool {
 	return slices.ContainsFunc(p.Commands, func(sub Program) bool { return args[0].is(sub.Name) && sub.Dashes })
 }
 
+// dashedNames understands the command from an index on, to which a name that only the run
+// knows is added behind two dashes, or put in the place of its last word.
+func (c *call) dashedNames(i int, name, replace string) {
+	inner := &call{a: c.a, s: c.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
+	if replace != "" {
+		inner.args = inner.args[:len(inner.args)-1]
+	}
+	own := slices.Clone(inner.args)
+	if replace != "" && slices.ContainsFunc(own, func(w word) bool { return w.form != static || strings.Contains(w.text, replace) }) {
+		c.fail("-I", "the names are put in other places, too", "use one {}, as the last word")
+		return
+	}
+	inner.args = append(inner.args, word{form: dynamic, parts: []part{{text: "{}", expansion: true, quoted: true}}})
+	c.a.again(inner.external)
+	shown := inner.args[:len(inner.args)-1]
+	if inner.typed.text != c.args[i].text || slices.ContainsFunc(shown, func(w word) bool { return w.form != static || replace != "" && strings.Contains(w.text, replace) }) {
+		c.fail(name, "it needs words of its own before its arguments", "")
+		return
+	}
+	c.args = slices.Concat(c.args[:i+1:i+1], shown)
+	if replace != "" {
+		c.args = append(c.args, lit(replace))
+	}
+}
+
 // unfed understands xargs whose names only the run knows.
 func (c *call) unfed(in *input, i int, name string) {
 	replace, replaces := in.has("-I")
 	if !replaces && c.dashed(name, c.args[i+1:]) {
 		c.args = append(slices.Clone(c.args), lit("--"))
-		inner := &call{a: c.a, s: c.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
-		inner.args = append(inner.args, word{form: dynamic, parts: []part{{text: "{}", expansion: true, quoted: true}}})
-		c.a.again(inner.external)
-		if shown := inner.args[:len(inner.args)-1]; !slices.Equal(shape(shown), shape(c.args[i+1:])) {
-			c.fail(name, "it needs words of its own before its arguments", "")
-		}
+		c.dashedNames(i, name, "")
+		return
+	}
+	if last := len(c.args) - 1; replaces && last > i && c.args[last].is(replace.text) && !strings.Contains("--", replace.text) && c.dashed(name, c.args[i+1:last]) {
+		c.args = slices.Concat(c.args[:last:last], lits("--"), c.args[last:])
+		c.dashedNames(i, name, replace.text)
 		return
 	}
 	inner := &call{a: c.a, s: c.s, name: name, typed: c.args[i], args: slices.Clone(c.args[i+1:])}
