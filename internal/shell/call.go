@@ -378,10 +378,20 @@ func (c *call) use(k Kind, w *word, values []string, what string, safe bool) boo
 	}
 	q := questions[k]
 	c.a.effects |= q.effects
-	if k == Read && c.own && c.a.ofProcess(w) {
+	if k == Read && c.own && c.holds(w) && c.a.ofProcess(w) {
 		w = anyProcess(w)
 	}
 	return c.a.place(w, c.s, q.question, c.name, safe)
+}
+
+// holds reports whether the word is an argument as it is written, and no part of one.
+func (c *call) holds(w *word) bool {
+	for i := range c.args {
+		if w == &c.args[i] {
+			return true
+		}
+	}
+	return false
 }
 
 // zoned reports whether a date may begin with a time zone (GNU coreutils manual,

@@ -118,7 +118,7 @@ func (c *call) behind(in *input, late []word, early int) bool {
 	if late == nil {
 		return true
 	}
-	if len(in.operands) > early || in.ended < len(c.args) {
+	if len(in.operands) > early || slices.ContainsFunc(c.args, func(w word) bool { return w.is("--") }) {
 		c.fail(late[0].source(), "it may become an option when it runs", "put -- before it, and options before that")
 		return false
 	}
