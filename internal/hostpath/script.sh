@@ -7,8 +7,10 @@ nl="
 "
 need= tried= start=$PWD
 p() { printf "%s\0" "$@"; }
-# dir NAME: D is the real path of a directory, by the kernel.
+# dir NAME: D is the real path of a directory, by the kernel. To cd a dash alone is
+# where it was before.
 dir() {
+	case $1 in -) set -- ./- ;; esac
 	D=$(cd -P -- "$1" 2>/dev/null && pwd -P && printf .) || return 1
 	D=${D%.}
 	D=${D%"$nl"}

@@ -35,7 +35,7 @@ func world(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	for _, d := range []string{"app/src", "secret/keys", "links", "empty", "odd"} {
+	for _, d := range []string{"app/src", "secret/keys", "links", "empty", "odd", "dash"} {
 		must(os.MkdirAll(filepath.Join(home, d), 0o755))
 	}
 	for _, f := range []string{"app/a.txt", "app/b.txt", "app/src/c.txt", "secret/token", "secret/keys/id", "odd/-x", "odd/a b", "odd/é", "odd/*"} {
@@ -46,6 +46,7 @@ func world(t *testing.T) string {
 	must(os.Symlink("nowhere", filepath.Join(home, "links/broken")))
 	must(os.Link(filepath.Join(home, "secret/keys/id"), filepath.Join(home, "links/hard")))
 	must(os.Symlink("../app", filepath.Join(home, "empty/app")))
+	must(os.Symlink("../secret", filepath.Join(home, "dash/-")))
 	return home
 }
 
@@ -126,6 +127,7 @@ func TestTheHostSaysWhatPathsAre(t *testing.T) {
 		{name: "cd", q: Question{Dirs: into("app", "src"), Name: "../../secret/token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
 		{name: "logical cd", q: Question{Dirs: into("links/dir", ".."), Name: "token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
 		{name: "physical cd", q: Question{Dirs: []Step{{Dir: "links/dir"}, {Dir: "..", Physical: true}}, Name: "token", Use: Read, Follow: true}, real: "token", kind: Missing},
+		{name: "a directory that is a dash", q: Question{Dirs: into("dash"), Name: "-/token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
 		{name: "cd that fails", q: Question{Dirs: into("nowhere"), Name: "x", Use: Read, Follow: true}, odd: "infeasible"},
 		{name: "cd by dots", q: Question{Dirs: into("app/src/../../secret"), Name: "token", Use: Read, Follow: true}, real: "secret/token", kind: File, labels: true},
 		{name: "cd by dots behind nothing", q: Question{Dirs: into("nowhere/../app"), Name: "a.txt", Use: Read, Follow: true}, odd: "unanswered"},

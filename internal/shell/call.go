@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +26,8 @@ type call struct {
 	own bool
 	// applet: it is busybox's program of that name.
 	applet bool
-	// pinned: env gives it GOTOOLCHAIN=local.
-	pinned bool
+	// pinned are the variables of Program.Env that env gives it.
+	pinned []string
 	// feed is what the command prints, if that is names of known files; feedWords
 	// are then its arguments with which the names end in NUL.
 	feed      *feed
@@ -59,14 +60,34 @@ var instead = map[string]string{
 // program understands the arguments from an index on by an entry.
 func (c *call) program(p *Program, from int) {
 	if from == 0 && len(c.args) == 1 && (c.args[0].is("--version") || c.args[0].is("--help")) {
-		c.effect(0)
-		return
+		// It prints and ends, whatever it needs otherwise. A program that does not know the
+		// option may do what it does without it: nslookup reads names from its input.
+		if o := c.a.table.options[p][c.args[0].text]; o != nil {
+			c.effect(gate.EffectRead | o.Effects)
+			return
+		}
 	}
 	if p.Special != "" {
 		specials(p.Special)(c, p, from)
-		return
+	} else {
+		c.standard(p, from)
 	}
-	c.standard(p, from)
+	if len(p.Env) > 0 {
+		c.environment(p.Env)
+	}
+}
+
+// environment has env give the program the variables that it lacks.
+func (c *call) environment(variables []string) {
+	lacks := slices.DeleteFunc(slices.Clone(variables), func(v string) bool { return slices.Contains(c.pinned, v) })
+	switch {
+	case len(lacks) == 0:
+	case !c.own:
+		c.fail("", "it needs variables of its own", "write env "+strings.Join(lacks, " ")+" before it")
+	default:
+		c.args = slices.Concat(lits(lacks...), []word{c.typed}, c.args)
+		c.typed = lit("env")
+	}
 }
 
 // effect adds what a program does.
@@ -235,6 +256,10 @@ func (c *call) operands(p *Program, in *input) {
 		}
 	}
 	last := len(kinds) - 1
+	if p.All && len(in.operands) <= last {
+		c.fail("", "an operand is missing, and without it it does something else", "write it out")
+		return
+	}
 	used := false
 	for n, i := range in.operands {
 		if n > last && (last < 0 || !kinds[last].Many) {
@@ -460,6 +485,10 @@ func (c *call) constant(w *word, values []string, what string) bool {
 	return true
 }
 
+// setting is the name of a kernel setting. A slash parts names as a dot does, and behind a
+// first dot it is the dot of a name: two of either next to each other would lead elsewhere.
+var setting = regexp.MustCompile(`^[A-Za-z0-9_*-]+([./][A-Za-z0-9_*-]+)*$`)
+
 // formed accepts data whose form decides whether it is harmless.
 func (c *call) formed(k Kind, w *word, what string) bool {
 	if !c.constant(w, nil, what) {
@@ -468,8 +497,7 @@ func (c *call) formed(k Kind, w *word, what string) bool {
 	bad := false
 	switch t := w.text; k {
 	case Setting:
-		// A slash parts names as a dot does, and two dots would lead elsewhere.
-		bad = strings.Trim(t, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.*/-") != "" || strings.Contains(t, "..") || strings.HasPrefix(t, "/")
+		bad = !setting.MatchString(t)
 	case Name:
 		bad = strings.ContainsAny(t, "/=") || strings.HasPrefix(t, ".")
 	case Header:

@@ -375,6 +375,15 @@ func (c *call) query(p *Program, from int) {
 		c.fail("", "only the options that ask are understood", "")
 		return
 	}
+	if _, file := in.has("-f"); c.name == "rpm" {
+		// It says whether a file that no package owns is there.
+		for _, i := range in.operands {
+			w := &c.args[i]
+			if (file || w.form != static || strings.Contains(w.text, "/")) && !c.use(Entry, w, nil, "", i >= in.ended) {
+				return
+			}
+		}
+	}
 	c.operands(p, in)
 	c.effect(0)
 	c.add(p, from)
@@ -396,22 +405,29 @@ func (c *call) version(p *Program, from int) {
 	case "node", "ruby", "php", "perl", "haproxy", "apache2", "httpd":
 		allowed = []string{"--version", "-v"}
 	case "go":
-		if len(c.args) == from+1 && c.args[from].is("version") && (c.own || c.pinned) {
-			if c.pinned {
-				return
-			}
-			// A module's file could name another toolchain to be fetched and run.
-			c.args = slices.Concat(lits("GOTOOLCHAIN=local"), []word{c.typed}, c.args)
-			c.typed = lit("env")
-			return
-		}
+		allowed = []string{"version"}
 	case "java":
-		allowed = []string{"-version", "--version"}
+		allowed = []string{"-version", "--version", "--help"}
+		// It would leave a file for jps in /tmp.
+		if len(c.args) > from && c.args[from].is("-XX:-UsePerfData") {
+			from++
+		} else if c.own {
+			c.args = slices.Concat(c.args[:from], lits("-XX:-UsePerfData"), c.args[from:])
+			from++
+		} else {
+			allowed = nil
+		}
+	}
+	if helpful[c.name] {
+		allowed = append(allowed, "--help")
 	}
 	if len(c.args) != from+1 || c.args[from].form != static || !slices.Contains(allowed, c.args[from].text) {
 		c.a.fail(c.name, "the program runs code of its own kind, or is not in the table of programs that are understood", cmp.Or(instead[c.name], "only its --version is"))
 	}
 }
+
+// helpful are programs that print and end when they are asked for help.
+var helpful = set("python3 python perl node gcc php bash mysql mariadb rsync vim make cmake strace man ldd nano emacs zsh gdb patch gpg postgres redis-server mongod dockerd containerd kubelet")
 
 // jsonTool understands python3 -m json.tool. With -I no module of the directory that it
 // runs in is taken for one of Python's own; that there is one is refused all the same.
@@ -446,8 +462,16 @@ func (c *call) journal(p *Program, from int) {
 		return
 	}
 	for _, i := range in.operands {
-		// An operand that is a path names the program whose entries are shown.
-		if !c.text(&c.args[i], c.args[i].source()) {
+		// An operand that is a path names the program whose entries are shown: it is
+		// looked for, and if it is a script, its first line is read.
+		w := &c.args[i]
+		if w.begins("/") || w.form == dynamic && w.prefix() == "" {
+			if !c.use(Read, w, nil, "", true) {
+				return
+			}
+			continue
+		}
+		if !c.text(w, w.source()) {
 			return
 		}
 	}

@@ -70,12 +70,18 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 			return c.Text == "python3 -I -m json.tool app/config.json" && slices.Equal(c.Facts.Reads, []string{b.home + "/app/config.json"})
 		}},
 		{"env GOTOOLCHAIN=local env -i go version", "read", func(c *Command) bool {
-			return c.Text == "env 'GOTOOLCHAIN=local' env -i env 'GOTOOLCHAIN=local' go version"
+			return c.Text == "env 'GOTOOLCHAIN=local' env -i env 'GOTOOLCHAIN=local' 'XDG_CONFIG_HOME=/dev/null' go version"
 		}},
 		{"env GOTOOLCHAIN=local sudo go version", "read,admin", func(c *Command) bool {
-			return c.Text == "env 'GOTOOLCHAIN=local' sudo -n env 'GOTOOLCHAIN=local' go version"
+			return c.Text == "env 'GOTOOLCHAIN=local' sudo -n env 'GOTOOLCHAIN=local' 'XDG_CONFIG_HOME=/dev/null' go version"
 		}},
-		{"timeout 5 go version", "read", func(c *Command) bool { return c.Text == "timeout 5 env 'GOTOOLCHAIN=local' go version" }},
+		{"timeout 5 go version", "read", func(c *Command) bool {
+			return c.Text == "timeout 5 env 'GOTOOLCHAIN=local' 'XDG_CONFIG_HOME=/dev/null' go version"
+		}},
+		{"timeout 5 top -bn1", "read", func(c *Command) bool { return c.Text == "timeout 5 env 'XDG_CONFIG_HOME=/dev/null' top -b -bn1" }},
+		{"java -version", "read", func(c *Command) bool { return c.Text == "java -XX:-UsePerfData -version" }},
+		{"kubectl get pods", "read", func(c *Command) bool { return c.Text == "kubectl '--cache-dir=/dev/null' get pods" }},
+		{"helm list", "read", func(c *Command) bool { return c.Text == "env 'KUBECACHEDIR=/dev/null' helm list" }},
 		{"docker ps -q | xargs docker inspect", "read", func(c *Command) bool { return c.Text == "docker ps -q | xargs docker inspect --" }},
 		{"psql -h db -d shop -c 'select 1'", "read,unknown", func(c *Command) bool {
 			return len(c.SQL) == 1 && c.SQL[0] == Statement{Program: "psql", Host: "db", Port: "5432", Database: "shop", Text: "select 1"} &&

@@ -122,6 +122,9 @@ type Program struct {
 	Words bool
 	// First: the first operand ends the options.
 	First bool
+	// All: no operand may be left out. Without one the program reads commands, or does
+	// something else.
+	All bool
 	// Endless: a word of two dashes does not end the options.
 	Endless bool
 	// Dashes: a word of two dashes is put before an operand that is known only when
@@ -134,6 +137,8 @@ type Program struct {
 	// Add are words put before the arguments, so that no file of the account
 	// changes what the program does.
 	Add []string
+	// Env are variables that env gives it, so that it makes no files of its own.
+	Env []string
 	// Commands are the subcommands; with them a first operand must be one.
 	Commands []Program
 	// Alone: no subcommand is needed.

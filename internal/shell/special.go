@@ -81,6 +81,8 @@ func specials(name string) func(*call, *Program, int) {
 		return (*call).version
 	case "kube":
 		return (*call).kube
+	case "service":
+		return (*call).service
 	case "journal":
 		return (*call).journal
 	case "kill":
@@ -117,6 +119,17 @@ func (c *call) wrapper(p *Program, from int) {
 	c.nested(rest[0], false)
 }
 
+// The variables with which programs make no files of their own. Without them go keeps
+// counters, and fetches the toolchain that a module names, and top makes its folder; helm
+// keeps what servers offer.
+const (
+	noToolchain = "GOTOOLCHAIN=local"
+	noConfig    = "XDG_CONFIG_HOME=/dev/null"
+	noKubeCache = "KUBECACHEDIR=/dev/null"
+)
+
+var pins = []string{noToolchain, noConfig, noKubeCache}
+
 // env understands env with assignments of harmless variables.
 func (c *call) env(p *Program, from int) {
 	in, ok := c.parse(p, from)
@@ -125,7 +138,7 @@ func (c *call) env(p *Program, from int) {
 	}
 	c.effect(0)
 	if _, cleared := in.has("-i"); cleared {
-		c.pinned = false
+		c.pinned = nil
 	}
 	for _, i := range in.operands {
 		w := &c.args[i]
@@ -134,8 +147,8 @@ func (c *call) env(p *Program, from int) {
 			c.nested(i, false)
 			return
 		}
-		if w.is("GOTOOLCHAIN=local") {
-			c.pinned = true
+		if w.form == static && slices.Contains(pins, w.text) {
+			c.pinned = append(slices.Clone(c.pinned), w.text)
 			continue
 		}
 		if w.form != static || !c.a.harmlessVariable(name, value) {
@@ -270,7 +283,7 @@ func (c *call) sudo(p *Program, from int) {
 		c.add(p, from)
 		return
 	}
-	c.pinned = false // it leaves the environment behind
+	c.pinned = nil // it leaves the environment behind
 	questions, statements := len(c.a.asked), len(c.a.sql)
 	c.nested(in.operands[0], false)
 	if len(c.a.asked) > questions || len(c.a.sql) > statements {
@@ -307,6 +320,19 @@ func (c *call) yq(p *Program, from int) {
 	}
 	if len(rest) == 1 || slices.ContainsFunc(rest[1:], func(i int) bool { return c.args[i].is("-") }) {
 		c.stdin()
+	}
+	c.effect(0)
+}
+
+// service understands service with status: without an action it runs the service's
+// script, which does what it likes.
+func (c *call) service(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	if !in.mode("query") || len(in.operands) > 0 {
+		c.operands(p, in)
 	}
 	c.effect(0)
 }

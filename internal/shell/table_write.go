@@ -10,7 +10,7 @@ var writingPrograms = []Program{
 	{Name: "mkdir", Options: opts(usual, "-m,--mode=text -p,--parents -v,--verbose"), Operands: args("create..."), Effects: gate.EffectWrite},
 	{Name: "rmdir", Options: opts(usual, "-p,--parents -v,--verbose --ignore-fail-on-non-empty"), Operands: args("delete..."), Effects: gate.EffectDelete},
 	{Name: "rm", Options: opts(usual, "-f,--force -i -I --interactive[=text] -r,-R,--recursive!recurse -d,--dir -v,--verbose --one-file-system --preserve-root[=text]"), Operands: args("delete..."), Effects: gate.EffectDelete},
-	{Name: "unlink", Operands: args("delete"), Effects: gate.EffectDelete},
+	{Name: "unlink", Options: opts(usual), Operands: args("delete"), Effects: gate.EffectDelete},
 	{Name: "truncate", Options: opts(usual, "-c,--no-create -o,--io-blocks -r,--reference=stat -s,--size=text"), Operands: args("write..."), Effects: gate.EffectWrite},
 	{Name: "chmod", Options: opts(usual, "-c,--changes -f,--silent,--quiet -v,--verbose -R,--recursive!recurse --reference=stat"), Operands: args("text alter..."), Effects: gate.EffectWrite},
 	{Name: "chown", Aliases: []string{"chgrp"}, Options: opts(usual, "-c,--changes -f,--silent,--quiet -v,--verbose -h,--no-dereference -R,--recursive!recurse --from=text"), Operands: args("text alter..."), Effects: gate.EffectWrite | gate.EffectAdmin},
@@ -18,7 +18,7 @@ var writingPrograms = []Program{
 	{Name: "mv", Options: opts(usual, "-f,--force -i,--interactive -n,--no-clobber -u,--update -v,--verbose -t,--target-directory=text -T,--no-target-directory"), Special: "copy", Effects: gate.EffectWrite | gate.EffectDelete},
 	{Name: "ln", Options: opts(usual, "-s,--symbolic -f,--force -n,--no-dereference -v,--verbose -r,--relative -T,--no-target-directory -t,--target-directory=text"), Special: "copy", Effects: gate.EffectWrite},
 	{Name: "install", Options: opts(usual, "-D -m,--mode=text -o,--owner=text -g,--group=text -v,--verbose -t,--target-directory=text -T,--no-target-directory -p"), Special: "copy", Effects: gate.EffectWrite},
-	{Name: "dd", Special: "dd"},
+	{Name: "dd", Options: opts(usual), Special: "dd"},
 	{Name: "kill", Aliases: []string{"pkill", "killall"}, Options: opts("-s,--signal=text -l -f -u=text -x -9 -15 -1 -2 -3 -TERM -KILL -HUP -INT -QUIT -USR1 -USR2"), Words: true, Operands: args("text..."), Special: "kill", Effects: gate.EffectAdmin},
 	{Name: "reboot", Aliases: []string{"poweroff", "halt", "shutdown"}, Options: opts("-r -h -f -P -H -c --now"), Operands: args("text..."), Effects: gate.EffectAdmin},
 }
