@@ -100,10 +100,13 @@ func (c *call) effect(e gate.Effects) {
 
 // standard understands arguments by the entry alone.
 func (c *call) standard(p *Program, from int) {
-	in, ok := c.parse(p, from)
-	if !ok {
-		return
+	if in, ok := c.parse(p, from); ok {
+		c.parsed(p, from, in)
 	}
+}
+
+// parsed understands arguments that are parsed, by the entry alone.
+func (c *call) parsed(p *Program, from int, in *input) {
 	if len(p.Commands) > 0 {
 		c.command(p, in)
 		c.add(p, from)

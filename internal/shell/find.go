@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -44,6 +45,7 @@ func (c *call) find(p *Program, from int) {
 	if !f.expression() {
 		return
 	}
+	deletes := f.kind == Remove
 	switch {
 	case follow || f.follow:
 		f.kind = Follow
@@ -56,7 +58,7 @@ func (c *call) find(p *Program, from int) {
 	f.feeds(first, i)
 	for j := range f.roots {
 		f.roots[j].from = c.s.dirs
-		if !c.use(f.kind, &f.roots[j], nil, "", false) {
+		if !c.use(f.kind, &f.roots[j], nil, "", false) || deletes && f.kind != Remove && !c.use(Remove, &f.roots[j], nil, "", false) {
 			return
 		}
 		if first+j < i {
@@ -67,9 +69,10 @@ func (c *call) find(p *Program, from int) {
 
 type finder struct {
 	*call
-	roots  []word
-	i      int
-	kind   Kind
+	roots []word
+	i     int
+	kind  Kind
+	// follow: what links lead to is looked at.
 	follow bool
 	// prints are where actions stand that print; other is any other action.
 	prints []int
@@ -119,11 +122,17 @@ var findOptions = map[string]int{"-maxdepth": 2, "-mindepth": 2, "-mount": 1, "-
 // number, or a path that is looked at (find(1)).
 var (
 	findFlags = set("( ) ! , -not -a -and -o -or -depth -d -mount -xdev -noleaf -daystart -true -false -nouser -nogroup " +
-		"-readable -writable -executable -prune -quit -nowarn -warn -ignore_readdir_race -noignore_readdir_race")
-	findValues = set("-name -iname -path -ipath -wholename -iwholename -regex -iregex -regextype -type -xtype -size -mtime -atime -ctime -mmin -amin " +
+		"-prune -quit -nowarn -warn -ignore_readdir_race -noignore_readdir_race")
+	// What links lead to decides in these.
+	findFollows = set("-follow -readable -writable -executable")
+	findValues  = set("-name -iname -path -ipath -wholename -iwholename -regex -iregex -regextype -type -xtype -size -mtime -atime -ctime -mmin -amin " +
 		"-cmin -user -group -uid -gid -perm -links -inum -maxdepth -mindepth -newermt -newerat -newerct -lname -ilname -fstype -used -printf")
 	findPaths = set("-newer -anewer -cnewer -samefile")
 )
+
+// targetType is the directive of -printf for the type of what a link leads to; behind A,
+// B, C and T the letter is that of the year.
+var targetType = regexp.MustCompile(`%[^A-Za-z%]*Y`)
 
 // expression understands the tests and actions.
 func (f *finder) expression() bool {
@@ -146,10 +155,11 @@ func (f *finder) expression() bool {
 		case name == "-empty":
 			f.opens = true
 		case findFlags[name]:
-		case name == "-follow":
+		case findFollows[name]:
 			f.follow = true
 		case findValues[name]:
 			f.other = f.other || name == "-printf"
+			f.follow = f.follow || name == "-xtype" || name == "-printf" && f.i+1 < len(f.args) && (f.args[f.i+1].form != static || targetType.MatchString(f.args[f.i+1].text))
 			if next := f.i + 1; name == "-maxdepth" && next < len(f.args) {
 				f.shallow = f.args[next].is("0") || f.args[next].is("1")
 			}

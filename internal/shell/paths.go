@@ -29,6 +29,29 @@ var questions = map[Kind]struct {
 	Fill:    {hostpath.Question{Use: hostpath.Fill}, gate.EffectWrite},
 }
 
+// ls understands ls. In a long list the sign behind a link, and its colour, are those of
+// what it leads to.
+func (c *call) ls(p *Program, from int) {
+	in, ok := c.parse(p, from)
+	if !ok {
+		return
+	}
+	some := func(names ...string) bool {
+		return slices.ContainsFunc(in.given, func(g given) bool { return slices.Contains(names, g.name) })
+	}
+	format, _ := in.has("--format")
+	long := c.name == "vdir" || some("-l", "-g", "-n", "--numeric-uid-gid", "-o", "--full-time") || format.is("long") || format.is("verbose")
+	signs := some("-F", "-p", "--file-type", "--classify", "--indicator-style")
+	always := slices.ContainsFunc(in.given, func(g given) bool {
+		// Without a value it is always; auto is never, for there is no terminal.
+		return (g.name == "--color" || g.name == "--hyperlink") && !slices.ContainsFunc([]string{"auto", "tty", "if-tty", "never", "no", "none"}, g.value.is)
+	})
+	if long && signs || always {
+		in.modes = append(in.modes, "follow")
+	}
+	c.parsed(p, from, in)
+}
+
 // path asks the host about a path that nothing reads as an option.
 func (a *analysis) path(w *word, s *state, q hostpath.Question, what string) {
 	a.place(w, s, q, what, true)

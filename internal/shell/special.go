@@ -13,6 +13,8 @@ import (
 // name.
 func specials(name string) func(*call, *Program, int) {
 	switch name {
+	case "ls":
+		return (*call).ls
 	case "awk":
 		return (*call).awk
 	case "sed":
