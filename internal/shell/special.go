@@ -13,6 +13,14 @@ import (
 // name.
 func specials(name string) func(*call, *Program, int) {
 	switch name {
+	case "getent":
+		return (*call).getent
+	case "ss":
+		return (*call).ss
+	case "fuser":
+		return (*call).fuser
+	case "lsof":
+		return (*call).lsof
 	case "ls":
 		return (*call).ls
 	case "awk":
