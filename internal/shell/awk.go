@@ -20,6 +20,7 @@ import (
 func awkSafe(program string) error {
 	s := &awkScanner{text: program, functions: map[string]bool{}}
 	s.definitions()
+	seen := map[string]bool{}
 	for {
 		t, err := s.next()
 		if err != nil {
@@ -27,6 +28,9 @@ func awkSafe(program string) error {
 		}
 		if t == "" {
 			break
+		}
+		if seen[t] = true; seen["ENVIRON"] && (seen["strftime"] || seen["mktime"]) {
+			return errors.New("ENVIRON can name a time zone, which can be any file")
 		}
 		if err := s.check(t); err != nil {
 			return err
