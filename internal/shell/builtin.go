@@ -261,13 +261,24 @@ func (c *call) cd() (ok, bad state) {
 		c.fail("", "the directory is not known for sure", "use one cd at the beginning")
 		return ok, bad
 	}
-	if target != nil && target.form == static && !strings.HasPrefix(target.text, "/") &&
-		!slices.Contains([]string{".", ".."}, strings.Split(target.text, "/")[0]) {
-		// $CDPATH is searched for names that do not begin with . or .. alone.
+	switch {
+	case target != nil && target.form == static && searched(target):
 		target.text = "./" + target.text
+	case target != nil && target.form == each && slices.ContainsFunc(targets, func(w word) bool { return searched(&w) }):
+		if slices.ContainsFunc(targets, func(w word) bool { return !searched(&w) }) {
+			c.fail(target.source(), "some of the directories would be looked for elsewhere", "begin them all with ./")
+			return ok, bad
+		}
+		target.parts = append([]part{{text: "./"}}, target.parts...)
 	}
 	ok.dirs, bad.dirs = into, stay
 	return ok, bad
+}
+
+// searched reports whether $CDPATH is searched for a directory: for names that do not
+// begin with . or .. alone.
+func searched(w *word) bool {
+	return w.form == static && !strings.HasPrefix(w.text, "/") && !slices.Contains([]string{".", ".."}, strings.Split(w.text, "/")[0])
 }
 
 // read understands read: the variables become data.

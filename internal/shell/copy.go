@@ -39,6 +39,10 @@ func (c *call) copy(p *Program, from int) {
 		// A link is copied as one.
 		kinds = append(kinds, Entry)
 	}
+	if _, symbolic := in.has("-s"); c.name == "ln" && !symbolic {
+		// Whoever may write the new name writes the file itself by it.
+		kinds = append(kinds, Write)
+	}
 	for _, i := range sources {
 		for _, k := range kinds {
 			if !c.use(in.kind(k), &c.args[i], nil, "", i >= in.ended) {

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,8 @@ func TestEffectsAndFactsOfLines(t *testing.T) {
 		{"rm canary/v1.txt", "delete", func(c *Command) bool { return slices.Equal(c.Facts.Writes, []string{b.home + "/canary/v1.txt"}) }},
 		{"rm -r .", "delete", func(c *Command) bool { return slices.Equal(c.Labels, []string{"secret"}) }},
 		{"cp app/README.md outbox/", "read,write,delete", func(c *Command) bool { return slices.Contains(c.Facts.Writes, b.home+"/outbox") }},
+		{"ln app/README.md outbox/c", "read,write,delete", func(c *Command) bool { return slices.Contains(c.Facts.Writes, b.home+"/app/README.md") }},
+		{"ln -s app/README.md outbox/c", "read,write,delete", func(c *Command) bool { return slices.Equal(c.Facts.Writes, []string{b.home + "/outbox/c"}) }},
 		{"mkdir outbox/d && touch outbox/d/f", "write", nil},
 		{"chmod 600 canary/v1.txt", "write,delete", nil},
 		{"chmod 600 links/report.txt", "write,delete", func(c *Command) bool {
@@ -182,5 +185,49 @@ func TestWrongEntriesAreNoTable(t *testing.T) {
 	p, err := Analyse([]byte("report -o x y"), Bash, own)
 	if err != nil || len(p.Questions()) != 2 {
 		t.Errorf("an own entry is not used: %v", err)
+	}
+}
+
+func TestWhatALineWritesItDoesNotGoBy(t *testing.T) {
+	b := newBed(t)
+	for _, line := range []string{
+		`printf '[filter "zz"]\n\tclean = x\n' >> repo/.git/config; git -C repo status`,
+		"mkdir repo/n/.git; git -C repo status",
+		"tee repo/config < data/l1.txt | git -C repo log -1",
+		"git -C repo log -1; cp data/l1.txt .gitconfig",
+		"git -C repo log -1; cp -rT app repo",
+		"echo x > outbox/list; sha256sum -c outbox/list",
+		"sha256sum -c data/SHA256SUMS | tee data/SHA256SUMS",
+	} {
+		if cmd, err := b.settle(t, line, Bash); err == nil && len(cmd.Unknown) == 0 {
+			t.Errorf("%q is understood as %q", line, cmd.Text)
+		}
+	}
+	for _, line := range []string{"git -C repo log -1 > outbox/log", "git -C repo diff | tee outbox/patch", "sha256sum -c data/SHA256SUMS > outbox/sums"} {
+		if cmd, err := b.settle(t, line, Bash); err != nil || len(cmd.Unknown) > 0 {
+			t.Errorf("%q: %s", line, why(cmd, err))
+		}
+	}
+}
+
+// $CDPATH, which an account may set, is another place to look for a directory.
+func TestNoDirectoryIsLookedForElsewhere(t *testing.T) {
+	b := newBed(t)
+	for _, line := range []string{"cd app && pwd", "for d in app app/src; do (cd \"$d\" && pwd); done", "for d in ./app ../x; do (cd $d; pwd); done"} {
+		cmd, err := b.settle(t, line, Bash)
+		if err != nil || len(cmd.Unknown) > 0 {
+			t.Errorf("%q: %s", line, why(cmd, err))
+			continue
+		}
+		want, _ := b.run("bash", line, "")
+		if got, _ := b.run("bash", "CDPATH="+b.home+"/secret:"+b.home+"/links\nmkdir -p secret/app/src\n"+cmd.Text, ""); got != want {
+			t.Errorf("%q\n  as %q\n  in %q, want %q", line, cmd.Text, got, want)
+		}
+	}
+	if cmd, err := b.settle(t, "for d in app ./app; do (cd $d; pwd); done", Bash); err == nil && len(cmd.Unknown) == 0 {
+		t.Errorf("understood as %q", cmd.Text)
+	}
+	if err := os.RemoveAll(b.home + "/secret/app"); err != nil {
+		t.Fatal(err)
 	}
 }

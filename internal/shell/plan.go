@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -301,6 +302,7 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 			}
 		}
 	}
+	c.Unknown = append(c.Unknown, p.written(answers)...)
 	for _, x := range p.a.placings {
 		if x.repeats && x.links(answers) {
 			c.Unknown = append(c.Unknown, x.reason("command line"))
@@ -309,6 +311,38 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 	slices.Sort(c.Labels)
 	c.Labels = slices.Compact(c.Labels)
 	c.Facts.Reads, c.Facts.Writes, c.Facts.Paths = unique(reads), unique(writes), unique(paths)
+}
+
+// gitFiles are paths that may be settings of git, or make a repository of a directory.
+var gitFiles = regexp.MustCompile(`/\.git(/|$)|/(\.?gitconfig|config|config\.worktree|HEAD|commondir|gitdir)$`)
+
+// written are the reasons against a line that writes what the host was asked to read for
+// it: git's settings, and lists of checksums.
+func (p *Plan) written(answers []hostpath.Answer) (all []Reason) {
+	var places []hostpath.Place
+	filled := false
+	for i := range p.a.asked {
+		if use := p.a.asked[i].question.Use; !answers[i].Infeasible && writes(use) {
+			places = append(places, answers[i].Places...)
+			filled = filled || use == hostpath.Fill
+		}
+	}
+	for i := range p.a.asked {
+		q := &p.a.asked[i]
+		if answers[i].Infeasible || !q.settings && !q.question.List {
+			continue
+		}
+		list := answers[i].Places[:min(1, len(answers[i].Places))] // the files that it names come behind it
+		by := func(w hostpath.Place) bool {
+			return q.settings && gitFiles.MatchString(w.Real) || q.question.List && slices.ContainsFunc(list, func(r hostpath.Place) bool {
+				return r.Real == w.Real || w.Kind != hostpath.Missing && r.Identity == w.Identity
+			})
+		}
+		if filled || slices.ContainsFunc(places, by) {
+			all = append(all, Reason{short(q.what), "the line writes what it goes by", "send the commands one after the other"})
+		}
+	}
+	return all
 }
 
 // links reports whether the command puts more there than regular files.
