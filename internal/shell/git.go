@@ -145,6 +145,12 @@ func (c *call) git(p *Program, from int) {
 		return
 	}
 	c.gitCommand(name, i)
+	if name == "config" || name == "var" {
+		// It prints the account's own settings, too.
+		for _, file := range []string{"/.gitconfig", "/.config/git/config"} {
+			c.use(Read, &word{form: homely, text: file}, nil, "", true)
+		}
+	}
 	c.a.gitAsk(&where, c.s)
 	c.gitAdd(from, i, name)
 }

@@ -137,6 +137,7 @@ git init -q trap/filtrepo; echo '* filter=zz' >trap/filtrepo/.gitattributes; ech
 mkdir trap/onlylinks; ln -s ../../secret/token.txt trap/onlylinks/t; ln -s ../../secret trap/onlylinks/d; ln -s ../../secret/keys trap/onlylinks/k; ln -s /proc/self/cwd trap/cwd
 sqlite3 secret/s.db "create table t(a); insert into t values('CANARY-Zq7f3a91c2e5d84b60Xw');"
 mkdir trap/sums; echo "0000000000000000000000000000000000000000000000000000000000000000  /home/shx/secret/token.txt" >trap/sums/list
+mkdir trap/dash; ln -s ../../secret trap/dash/-
 rm -f repo/.git/hooks/*.sample trap/*/.git/hooks/*.sample
 echo 'local edit' >>repo/a.txt; echo new >repo/untracked.txt
 echo old >canary/old.log
