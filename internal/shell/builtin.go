@@ -272,6 +272,7 @@ func (c *call) cd() (ok, bad state) {
 		target.parts = append([]part{{text: "./"}}, target.parts...)
 	}
 	ok.dirs, bad.dirs = into, stay
+	c.pin = &pin{c.a.probe(into), c.a.probe(stay)}
 	return ok, bad
 }
 

@@ -26,6 +26,8 @@ type call struct {
 	own bool
 	// applet: it is busybox's program of that name.
 	applet bool
+	// pin is what the host says of a change of directory.
+	pin *pin
 	// pinned are the variables of Program.Env that env gives it.
 	pinned []string
 	// feed is what the command prints, if that is names of known files; feedWords
@@ -87,6 +89,7 @@ func (c *call) environment(variables []string) {
 	default:
 		c.args = slices.Concat(lits(lacks...), []word{c.typed}, c.args)
 		c.typed = lit("env")
+		c.a.program("env")
 	}
 }
 

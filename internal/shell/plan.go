@@ -87,6 +87,8 @@ type asked struct {
 	present bool
 	// below: the question is about anything below the path.
 	below bool
+	// probe: it is asked only whether its changes of directory come about.
+	probe bool
 	// inside is the number, from one, of the question about the directory that the
 	// path lies in: if there is no directory, nothing is done at the path.
 	inside int
@@ -281,7 +283,7 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 	var reads, writes, paths []string
 	for i := range p.a.asked {
 		q, answer := &p.a.asked[i], &answers[i]
-		if answer.Infeasible || q.inside > 0 && !directory(&answers[q.inside-1]) {
+		if q.probe || answer.Infeasible || q.inside > 0 && !directory(&answers[q.inside-1]) {
 			continue
 		}
 		c.Unknown = append(c.Unknown, q.check(answer)...)

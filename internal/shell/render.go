@@ -148,6 +148,9 @@ func (n *simple) render(r *renderer) {
 		n.block.render(r)
 		return
 	}
+	before, after := n.pin.around(r)
+	r.b.WriteString(before)
+	defer func() { r.b.WriteString(after) }()
 	for i, as := range n.assigns {
 		if i > 0 {
 			r.b.WriteByte(' ')

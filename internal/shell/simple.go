@@ -56,6 +56,7 @@ func (a *analysis) invoke(words []word, s *state, node *simple) (ok, bad state) 
 	}
 	c := &call{a: a, s: s, name: name, args: words[1:], typed: words[0], own: true}
 	ok, bad, changed := c.builtin()
+	node.pin = c.pin
 	if !changed {
 		c.external()
 		ok, bad = *s, *s

@@ -32,6 +32,8 @@ type (
 		assigns []assign
 		words   []word
 		feed    *feed
+		// pin is what the host says of a change of directory.
+		pin *pin
 		// block is what a call of a function does, in place of words.
 		block *nested
 	}
@@ -195,6 +197,9 @@ func (a *analysis) command(cmd syntax.Command, s state, out *statement) (ok, bad
 		out.node = &nested{"(", ")", a.statements(c.Stmts, &after)}
 		return s, s
 	case *syntax.Block:
+		if cd := pinned(c); cd != nil {
+			return a.simple(cd, s, out)
+		}
 		after := s.clone()
 		out.node = &nested{"{", "}", a.statements(c.Stmts, &after)}
 		return after, after
