@@ -124,7 +124,7 @@ func (s *session) understand(ctx context.Context, line string) (*shell.Command, 
 
 // read understands a line as a shell of the dialect reads it.
 func (s *session) read(ctx context.Context, line string, d shell.Dialect) (*shell.Command, error) {
-	plan, err := shell.Analyse([]byte(line), d, programs)
+	plan, err := shell.Analyse([]byte(line), d, shell.Programs())
 	if err != nil {
 		return nil, err
 	}

@@ -26,9 +26,6 @@ type SQL interface {
 	Judge(ctx context.Context, address, database, text string) (effects gate.Effects, labels []string, err error)
 }
 
-// programs is the reviewed table, which never changes.
-var programs = shell.Programs()
-
 // exec judges a command line and runs what was judged.
 func (s *session) exec(ctx context.Context, payload []byte) {
 	var v struct{ Command string }

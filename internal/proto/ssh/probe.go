@@ -51,7 +51,7 @@ func Describe(ctx context.Context, g *gate.Gateway, t *gate.Target, line string,
 	if argv := literalWords(line); len(argv) > 0 && (argv[0] == "scp" || argv[0] == "rsync") {
 		return nil, "", fmt.Errorf("%s moves files, which is decided as they move, and so cannot be explained as one command", argv[0])
 	}
-	plan, err := shell.Analyse([]byte(line), shell.Bash, programs)
+	plan, err := shell.Analyse([]byte(line), shell.Bash, shell.Programs())
 	if err != nil {
 		return nil, "", err
 	}
