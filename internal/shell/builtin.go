@@ -272,7 +272,12 @@ func (c *call) cd() (ok, bad state) {
 		target.parts = append([]part{{text: "./"}}, target.parts...)
 	}
 	ok.dirs, bad.dirs = into, stay
-	c.pin = &pin{c.a.probe(into), c.a.probe(stay)}
+	c.pin = &pin{into: c.a.probe(into), stay: c.a.probe(stay)}
+	for _, i := range c.pin.stay {
+		if i < len(c.a.asked) {
+			c.a.asked[i].stays = true
+		}
+	}
 	return ok, bad
 }
 

@@ -137,6 +137,10 @@ func (a *analysis) ask(w *word, s *state, q hostpath.Question, what string) []in
 	case homely:
 		q.Home, q.Name = true, strings.TrimPrefix(w.text, "/")
 	case pattern:
+		if q.Use == hostpath.Repository {
+			// The host tells the settings of one repository.
+			a.fail(what, "which of the repositories of a pattern is meant is known only when it runs", "write the directories out")
+		}
 		q.Glob, q.Home, q.Name = true, w.home, w.glob
 	}
 	if strings.ContainsFunc(q.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(q.Name) > 4096 {

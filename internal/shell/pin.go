@@ -15,6 +15,8 @@ type pin struct {
 	// into and stay are the questions, by number, about what is so if it comes about and
 	// if it does not; no more than one of each pair is feasible.
 	into, stay []int
+	// typed: the line has it so itself, and stays says by which form.
+	typed, stays bool
 }
 
 // What stands around a change of directory that came about when the host was asked, and
@@ -35,6 +37,8 @@ func (p *pin) around(r *renderer) (before, after string) {
 	switch {
 	case comes && fails:
 		r.failed = "whether a change of directory comes about is not known for sure"
+	case p.typed && (comes && p.stays || fails && !p.stays):
+		r.failed = "a change of directory does not come about as the line has it, and ends the shell"
 	case comes:
 		return pinInto, pinnedInto
 	case fails:
@@ -55,23 +59,23 @@ func (a *analysis) probe(dirs [][]hostpath.Step) (asked []int) {
 	return asked
 }
 
-// pinned is the change of directory in a block that has the form in which it is written;
-// nil if it has another.
-func pinned(b *syntax.Block) *syntax.CallExpr {
+// pinned is the change of directory in a block that has a form in which it is written, and
+// whether that is the one in which it does not come about; nil if the block has another.
+func pinned(b *syntax.Block) (cd *syntax.CallExpr, stays bool) {
 	switch c := sole(b.Stmts).(type) {
 	case *syntax.BinaryCmd:
 		if c.Op == syntax.OrStmt && spells(sole([]*syntax.Stmt{c.Y}), "exit", "77") {
-			return moves(sole([]*syntax.Stmt{c.X}))
+			return moves(sole([]*syntax.Stmt{c.X})), false
 		}
 	case *syntax.IfClause:
 		if c.Else == nil || c.Else.ThenPos.IsValid() || !spells(sole(c.Then), "exit", "77") {
-			return nil
+			return nil, false
 		}
 		if s, is := sole(c.Else.Then).(*syntax.Subshell); is && status(sole(s.Stmts)) {
-			return moves(sole(c.Cond))
+			return moves(sole(c.Cond)), true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // sole is the command of a single plain statement.

@@ -45,3 +45,17 @@ func TestADirectoryThatComesOrGoesEndsTheLine(t *testing.T) {
 		}
 	}
 }
+
+// A line may have the forms itself: where the directory is not as they say, the shell ends.
+func TestAFormThatDoesNotHoldIsNotUnderstood(t *testing.T) {
+	b := newBed(t)
+	for line, understood := range map[string]bool{
+		"{ cd app || exit 77; }; ls": true, "{ if cd ./nowhere; then exit 77; else (exit $?); fi; }; ls": true,
+		"{ cd nowhere || exit 77; }; cat data/l1.txt": false, "{ if cd app; then exit 77; else (exit $?); fi; }; ls": false,
+	} {
+		cmd, err := b.settle(t, line, Bash)
+		if got := err == nil && len(cmd.Unknown) == 0; got != understood {
+			t.Errorf("%q is understood: %t: %s", line, got, why(cmd, err))
+		}
+	}
+}

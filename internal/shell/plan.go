@@ -89,6 +89,8 @@ type asked struct {
 	below bool
 	// probe: it is asked only whether its changes of directory come about.
 	probe bool
+	// stays: it is a probe of what is so if they do not.
+	stays bool
 	// inside is the number, from one, of the question about the directory that the
 	// path lies in: if there is no directory, nothing is done at the path.
 	inside int
@@ -305,6 +307,14 @@ func (p *Plan) apply(c *Command, answers []hostpath.Answer) {
 		}
 	}
 	c.Unknown = append(c.Unknown, p.written(answers)...)
+	missing := false
+	for i := range p.a.asked {
+		missing = missing || p.a.asked[i].stays && !answers[i].Infeasible
+	}
+	if missing && len(writes) > 0 {
+		// The shell would end in the middle where the line makes the directory itself.
+		c.Unknown = append(c.Unknown, Reason{"cd", "the directory is not there yet, and the line writes", "send the commands one after the other"})
+	}
 	for _, x := range p.a.placings {
 		if x.repeats && x.links(answers) {
 			c.Unknown = append(c.Unknown, x.reason("command line"))

@@ -127,7 +127,7 @@ func (c *call) lsof(p *Program, from int) {
 		return
 	}
 	c.effect(0)
-	var net, all, more, told bool
+	var net, all, named, more, told bool
 	for _, g := range in.given {
 		switch g.name {
 		case "-i":
@@ -140,7 +140,9 @@ func (c *call) lsof(p *Program, from int) {
 			all = true
 		case "-v", "-h", "-?":
 			told = true
-		case "-c", "-d", "-p", "-u", "-U", "-N", "-X", "+d", "+D", "+L":
+		case "+d", "+D":
+			named = true
+		case "-c", "-d", "-p", "-u", "-U", "-N", "-X", "+L":
 			more = true
 		}
 	}
@@ -149,14 +151,14 @@ func (c *call) lsof(p *Program, from int) {
 		if net && n == 0 && w.form == static && netFile(w.text) {
 			continue
 		}
-		if more = true; net && w.form != homely && (w.form != static || !strings.HasPrefix(w.text, "/")) {
+		if named = true; net && w.form != homely && (w.form != static || !strings.HasPrefix(w.text, "/")) {
 			c.fail(w.source(), "it may name a host, which would be asked for", "begin the path with a slash")
 			return
 		}
 	}
 	c.operands(p, in)
-	if told || net && (all || !more) {
-		return
+	if told || net && (all || !more && !named) || named && !more && !net {
+		return // of files that are named those alone
 	}
 	c.use(Walk, &word{form: static, text: "/"}, nil, "", true)
 }

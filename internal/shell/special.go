@@ -198,7 +198,7 @@ func (c *call) kill(p *Program, from int) {
 	c.effect(0)
 	for i := from + 1; i < len(c.args); i++ {
 		w := &c.args[i]
-		if c.own && w.form == dynamic && len(w.parts) == 1 && !w.many {
+		if c.own && w.form == dynamic && len(w.parts) == 1 && !w.many && !severalProcesses(&w.parts[0]) {
 			quoteAll(w) // one process is meant
 		}
 		if !digitsOnly(w.text) && (w.form != dynamic || w.split) {
@@ -206,6 +206,16 @@ func (c *call) kill(p *Program, from int) {
 			return
 		}
 	}
+}
+
+// severalProcesses reports whether a part is what a program prints that may find more than
+// one.
+func severalProcesses(p *part) bool {
+	if p.single || p.body == nil || len(p.body.items) != 1 {
+		return false
+	}
+	only, is := p.body.items[0].node.(*simple)
+	return is && len(only.words) > 0 && (only.words[0].is("pgrep") || only.words[0].is("pidof"))
 }
 
 // pager understands less, more and zless, which prints what it is given where its output is no

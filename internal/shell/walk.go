@@ -197,8 +197,12 @@ func (a *analysis) command(cmd syntax.Command, s state, out *statement) (ok, bad
 		out.node = &nested{"(", ")", a.statements(c.Stmts, &after)}
 		return s, s
 	case *syntax.Block:
-		if cd := pinned(c); cd != nil {
-			return a.simple(cd, s, out)
+		if cd, stays := pinned(c); cd != nil {
+			ok, bad := a.simple(cd, s, out)
+			if n, is := out.node.(*simple); is && n.pin != nil {
+				n.pin.typed, n.pin.stays = true, stays
+			}
+			return ok, bad
 		}
 		after := s.clone()
 		out.node = &nested{"{", "}", a.statements(c.Stmts, &after)}
