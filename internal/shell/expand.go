@@ -364,13 +364,8 @@ func (a *analysis) choose(pieces []piece, i int, s *state, fields bool) []word {
 		case homely:
 			with = []piece{{home: true}, {text: alternative.text, quoted: true}}
 		case pattern:
-			if !sole {
-				below, is := alternative.followed(pieces, i)
-				if !is {
-					return []word{a.dynamic(pieces, fields)}
-				}
-				w.alternatives = append(w.alternatives, below)
-				continue
+			if !sole { // what is not there below a name has no place, and is a path all the same
+				return []word{a.dynamic(pieces, fields)}
 			}
 			alternative.asked = nil
 			w.alternatives = append(w.alternatives, alternative)
@@ -404,27 +399,6 @@ func (a *analysis) choose(pieces []piece, i int, s *state, fields bool) []word {
 	w.parts = a.dynamic(pieces, false).parts
 	w.spaced = fields && !pieces[i].quoted
 	return []word{w}
-}
-
-// followed is the pattern with what stands behind the i-th piece, as in "$d/name": a path
-// that is known below each of the names that it matches.
-func (w word) followed(pieces []piece, i int) (below word, is bool) {
-	all, text := meaningful(pieces), ""
-	if len(all) < 2 || all[0].value != pieces[i].value {
-		return word{}, false
-	}
-	for _, p := range all[1:] {
-		if p.part != nil || p.value != nil || p.home || strings.ContainsAny(p.text, "*?[\\") {
-			return word{}, false
-		}
-		text += p.text
-	}
-	if text[0] != '/' || strings.Contains(text+"/", "/../") || !w.home && strings.IndexByte("*?[-+", w.glob[0]) >= 0 {
-		return word{}, false // a name that begins with a dash may have nothing of this name below it
-	}
-	w.asked = nil
-	w.text, w.glob = w.text+text, w.glob+text
-	return w, true
 }
 
 // meaningful are the pieces that add text.

@@ -400,6 +400,14 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 	if q.matched && (len(a.Places) == 0 || slices.ContainsFunc(a.Places, func(p hostpath.Place) bool { return p.Kind == hostpath.Missing })) {
 		add(q.what, "it is not there, and what is meant then is known only when it runs", "")
 	}
+	if q.question.Glob && len(a.Places) == 0 { // its own text is the path then
+		switch {
+		case writes(q.question.Use):
+			add(q.what, "the pattern matches nothing, and its own text would be written to", "name the file")
+		case strings.Contains("/"+q.question.Name+"/", "/../"):
+			add(q.what, "the pattern matches nothing, and where its own text leads, programs read in different ways", "leave .. out")
+		}
+	}
 	for _, p := range a.Places {
 		found := p.Name
 		if q.question.Glob && len(p.Labels) > 0 {
