@@ -35,7 +35,9 @@ type expect struct {
 	marks   bool    // the answers in doubt begin with this one
 	own     bool    // a Sync of the gateway's own: the client is not told
 	kept    bool    // a Parse that the target was not sent: it has the statement
-	twin    *twin   // of a Bind or Query: what is bound in place of the statement
+	// parameters: of a Query that runs as its twin
+	parameters bool
+	twin       *twin // of a Bind or Query: what is bound in place of the statement
 }
 
 // answering reports whether rows or data have come of a statement.

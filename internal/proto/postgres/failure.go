@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/sallyport-gateway/sallyport/internal/gate"
 	"github.com/sallyport-gateway/sallyport/internal/proto/postgres/wire"
 )
@@ -13,6 +16,9 @@ func (s *session) failed(front *expect, n int) error {
 	}
 	if front.twin != nil && f.Severity == "ERROR" && ofTwin(f.Code) {
 		return s.untwin(front.twin)
+	}
+	if front.parameters { // it has no parameters but those of its twin
+		f.Internal = slices.DeleteFunc(f.Internal, func(field string) bool { return strings.HasPrefix(field, "Wunnamed portal with parameters: ") })
 	}
 	code := f.Code
 	switch {

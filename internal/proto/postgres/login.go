@@ -69,6 +69,11 @@ func (b *backend) login(ctx context.Context, conn net.Conn, t *gate.Target, c *g
 			f.Hint = "Leave it out of the connection parameters and of the options parameter."
 			return nil, f
 		}
+		if in := b.catalog.inspector.Load(); in != nil && in.Serializes(b.settings) {
+			f := fatal(codeRejected, "setting \"default_transaction_isolation\" is not to be serializable: whether a transaction fails could tell what labelled columns refer to")
+			f.Hint = "Use repeatable read."
+			return nil, f
+		}
 	}
 	h, err := pg.Hijack()
 	if err != nil {

@@ -206,7 +206,7 @@ func (s *session) confirmed(front *expect, typ byte, n int) error {
 		want = wire.CloseComplete
 	case wire.Query:
 		if front.twin != nil && typ == wire.BindComplete && n == 0 {
-			front.twin = nil // it runs
+			front.twin, front.parameters = nil, true // it runs
 			return nil
 		}
 	}

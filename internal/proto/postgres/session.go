@@ -131,6 +131,9 @@ func newSession(p *Server, g *gate.Gateway, gs *gate.Session, client net.Conn, u
 	s.in.src, s.out.src, s.out.eager = client, up, true
 	s.env = sql.Env{SearchPath: b.searchPath, NoUserSchema: b.noSchema, Database: b.database, StatementTimeout: gs.Target.Limits.Statement}
 	s.noteZone(b.params["TimeZone"])
+	for name := range b.settings {
+		s.twins.sent = s.twins.sent || sql.KeepsOtherwise(name)
+	}
 	return s
 }
 

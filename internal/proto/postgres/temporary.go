@@ -64,6 +64,7 @@ func (s *session) track(shape *sql.Shape) {
 		s.doubtScans()
 	}
 	s.twins.moved = s.twins.moved || shape.Moves()
+	s.twins.sent = s.twins.sent || slices.ContainsFunc(shape.Facts.Settings, sql.KeepsOtherwise)
 	if shape.Runs {
 		s.code.ever, s.code.open = true, true
 	}

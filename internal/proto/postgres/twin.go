@@ -77,6 +77,8 @@ type twins struct {
 	wanted  *twin   // to be made behind what is on its way
 	foreign bool    // the session's time zone could be the one of the guard
 	moved   bool    // and may have become it since the last ReadyForQuery
+	// sent says that texts are to be sent, whatever has been kept: sql.KeepsOtherwise.
+	sent bool
 	// texts are those that may come again, by their parameters' types and themselves.
 	texts map[string]*prepared
 }
@@ -110,7 +112,7 @@ func (s *session) twinned(p *prepared, shape *sql.Shape) *twin {
 
 // repeated returns the twin that stands in for a text, and notes that it should get one.
 func (s *session) repeated(in *sql.Inspection, shape *sql.Shape) *twin {
-	if !shape.Kept || len(s.source) > maxText || !shape.Steady || !reads(shape) || !s.watched(shape) || !s.twinsServe() {
+	if !shape.Kept || s.twins.sent || len(s.source) > maxText || !shape.Steady || !reads(shape) || !s.watched(shape) || !s.twinsServe() {
 		return nil
 	}
 	key, err := in.AppendParameters(append(s.text[:0], shape.ParameterTypes...), s.subject.masks)
