@@ -151,6 +151,7 @@ type index struct {
 	ordered bool // a scan of it can give rows in an order of its keys
 	partial bool // it has a predicate
 	settled bool // its expressions give the same whatever is set
+	nulls   bool // it takes NULLs for equal (NULLS NOT DISTINCT)
 	keys    int  // how many of columns are keys; the others are only stored in it
 	columns []int16
 	exprs   []string // the list of expressions, and the predicate

@@ -177,20 +177,40 @@ func (a *analysis) itemColumn(it *item, name string) (taint, bool) {
 		a.touchType(t.typ)
 	}
 	if !found && it.rel != nil && isSystemColumn(name) {
-		switch name {
-		case "tableoid":
-			a.tableOID(it.rel)
-		case "ctid":
-			a.place(it.rel, it.rel.Name()+".ctid")
-		default:
-			a.transactions(it.rel, name)
-		}
+		a.systemColumn(it.rel, name)
 		if !it.target {
 			a.systemColumns = append(a.systemColumns, systemColumn{it.rel.oid, name})
 		}
 		return taint{}, true
 	}
 	return t, found || it.open
+}
+
+// systemColumn notes that a statement asks for a system column of a relation.
+func (a *analysis) systemColumn(rel *Relation, name string) {
+	switch name {
+	case "tableoid":
+		a.tableOID(rel)
+	case "ctid":
+		a.place(rel, rel.Name()+".ctid")
+	default:
+		a.transactions(rel, name)
+	}
+}
+
+// systemAttribute notes that a field of a row is a system column: of the row of any
+// relation that is visible, it could be.
+func (a *analysis) systemAttribute(name string, sc *scope) {
+	if !isSystemColumn(name) {
+		return
+	}
+	for ; sc != nil; sc = sc.parent {
+		for _, it := range sc.items {
+			if it.rel != nil {
+				a.systemColumn(it.rel, name)
+			}
+		}
+	}
 }
 
 // noteColumn notes a column that is named, under the name that its table gives it.

@@ -456,6 +456,7 @@ func (a *analysis) indirection(e *pg_query.A_Indirection, sc *scope, u use) tain
 			t.join(a.expr(n, sc, u))
 		case *pg_query.Node_String_:
 			a.attribute(i.String_.GetSval())
+			a.systemAttribute(i.String_.GetSval(), sc)
 		case *pg_query.Node_AStar:
 		default:
 			a.unknown()

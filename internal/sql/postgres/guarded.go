@@ -77,6 +77,10 @@ func guardedBy(text, guard string) (guarded string, ok bool) {
 		switch word {
 		case "date", "time", "timetz", "timestamp", "timestamptz", "interval":
 			return "", false
+		case "current_time", "current_timestamp", "localtime", "localtimestamp":
+			if i+1 < t.Len() && t.At(i+1).Kind == lex.LeftParen {
+				return "", false // of a precision that is too high each text is warned
+			}
 		case "union", "intersect", "except", "into", "for", "from", "where", "group", "having", "window", "order", "limit", "offset", "fetch":
 			if i > 0 && (t.At(i-1).Kind == lex.Dot || t.Is(i-1, "as")) {
 				return "", false // a name, which these can be there

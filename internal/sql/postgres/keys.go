@@ -33,8 +33,8 @@ func (a *analysis) unique(rel *Relation, x index, event uint16, written []int16)
 			a.refuse(labels.column(n), a.columnName(rel, n), "is unique, so the answer to this write would show whether a value exists", "leave the column out")
 		}
 	}
-	if event == triggerInsert {
-		touched = touched && !a.nullKey(rel, x, written)
+	if event == triggerInsert { // it puts a row in every index
+		touched = !a.nullKey(rel, x, written)
 	}
 	if touched || entered && event == triggerUpdate || again {
 		a.refuse(a.in.indexLabels(rel, x), rel.Name(), "has the unique index "+x.name+" over labelled columns, so the answer to this write would depend on them", "leave its columns out")
@@ -50,11 +50,11 @@ func (a *analysis) nullKey(rel *Relation, x index, written []int16) bool {
 	left := func(c *Column) bool {
 		return c != nil && written != nil && !slices.Contains(written, c.num) && !a.hasDefault(rel, c.num) && !c.generated
 	}
-	return slices.ContainsFunc(x.columns[:x.keys], func(n int16) bool { return n != 0 && left(rel.columnByNum(n)) }) ||
+	return !x.nulls && (slices.ContainsFunc(x.columns[:x.keys], func(n int16) bool { return n != 0 && left(rel.columnByNum(n)) }) ||
 		slices.ContainsFunc(x.keyExprs(), func(e string) bool {
 			m := nullOfNull.FindStringSubmatch(e)
 			return m != nil && left(rel.column(m[1]))
-		})
+		}))
 }
 
 // isNull is a predicate that a column is null.
@@ -64,7 +64,12 @@ var isNull = regexp.MustCompile(`^\(([a-z_][a-z0-9_]*) IS NULL\)$`)
 // a column is null, and it gets a value that is not.
 func (a *analysis) leaves(rel *Relation, predicate string) bool {
 	m := isNull.FindStringSubmatch(predicate)
-	return m != nil && a.present.rel != nil && slices.Contains(a.present.columns, m[1]) &&
+	if m == nil || rel.column(m[1]) == nil {
+		return false
+	}
+	// A row of NULLs is null, and no NULL.
+	typ := a.in.cat.base(rel.column(m[1]).typ)
+	return typ != nil && typ.kind == 'b' && a.present.rel != nil && slices.Contains(a.present.columns, m[1]) &&
 		(rel == a.present.rel || slices.Contains(rel.extras().parents, a.present.rel.oid))
 }
 
@@ -72,15 +77,38 @@ func (a *analysis) leaves(rel *Relation, predicate string) bool {
 func (a *analysis) presentIn(rel *Relation, targets []*pg_query.Node) {
 	a.present = present{rel: rel}
 	for _, n := range targets {
-		t := n.GetResTarget()
-		v := t.GetVal()
-		c := v.GetAConst()
-		f := strs(v.GetFuncCall().GetFuncname())
-		now := len(f) > 0 && (f[len(f)-1] == "now" || f[len(f)-1] == "clock_timestamp") && len(a.in.cat.userFunctions("", f[len(f)-1])) == 0
-		if len(t.GetIndirection()) == 0 && (c != nil && !c.GetIsnull() || now || v.GetSqlvalueFunction().GetOp() == pg_query.SQLValueFunctionOp_SVFOP_CURRENT_TIMESTAMP) {
+		if t := n.GetResTarget(); len(t.GetIndirection()) == 0 && a.neverNull(t.GetVal()) {
 			a.present.columns = append(a.present.columns, t.GetName())
 		}
 	}
+}
+
+// neverNull reports whether an expression is a constant, or the time.
+func (a *analysis) neverNull(n *pg_query.Node) bool {
+	switch e := n.GetNode().(type) {
+	case *pg_query.Node_AConst:
+		return !e.AConst.GetIsnull()
+	case *pg_query.Node_TypeCast:
+		return e.TypeCast.GetArg().GetAConst() != nil && a.neverNull(e.TypeCast.GetArg())
+	case *pg_query.Node_SqlvalueFunction:
+		switch e.SqlvalueFunction.GetOp() {
+		case pg_query.SQLValueFunctionOp_SVFOP_CURRENT_TIMESTAMP, pg_query.SQLValueFunctionOp_SVFOP_LOCALTIMESTAMP, pg_query.SQLValueFunctionOp_SVFOP_CURRENT_DATE:
+			return true
+		}
+	case *pg_query.Node_FuncCall:
+		f := strs(e.FuncCall.GetFuncname())
+		name := f[len(f)-1]
+		if len(a.in.cat.userFunctions("", name)) > 0 {
+			return false
+		}
+		switch args := e.FuncCall.GetArgs(); name {
+		case "now", "clock_timestamp", "statement_timestamp", "transaction_timestamp":
+			return len(args) == 0
+		case "timezone": // AT TIME ZONE
+			return len(args) == 2 && args[0].GetAConst() != nil && a.neverNull(args[0]) && a.neverNull(args[1])
+		}
+	}
+	return false
 }
 
 // present are columns of a relation that get a value.
@@ -123,6 +151,22 @@ func (a *analysis) references(rel *Relation, event uint16, columns []int16) {
 			if event == triggerUpdate && (written == nil || !slices.Contains(written, n)) {
 				a.refuse(labels.column(n), a.columnName(rel, n), "refers to "+other.Name()+" together with a column that is written, so the answer to this write would depend on it", "leave the other column out")
 			}
+		}
+	}
+}
+
+// locks refuses updates of a row to which labelled columns refer that wait while one of
+// them is being written: those of a column by which it could be referred to
+// (HeapDetermineColumnsInfo in access/heap/heapam.c).
+func (a *analysis) locks(rel *Relation, columns []int16) {
+	l := a.in.referredBy(rel, 0)
+	if l == 0 {
+		return
+	}
+	written := a.in.withGenerated(rel, columns)
+	for _, x := range rel.extras().indexes {
+		if x.unique && !x.partial && len(x.exprs) == 0 && (written == nil || slices.ContainsFunc(x.columns, func(n int16) bool { return slices.Contains(written, n) })) {
+			a.refuse(l, rel.Name(), "is referred to by labelled columns, so whether this write has to wait would tell by which rows", "leave the columns of the unique index "+x.name+" out")
 		}
 	}
 }
@@ -196,19 +240,32 @@ func (in *Inspector) carriedTo(rel *Relation, depth int) labelSet {
 	return l
 }
 
-// lockedRows refuses FOR UPDATE of the relations that were read so far where it meets the
-// locks that foreign keys over labelled columns take (FOR KEY SHARE): what it waits for, or
-// leaves out, is what an open transaction refers to.
-func (a *analysis) lockedRows(list []*pg_query.Node) {
-	if !slices.ContainsFunc(list, func(n *pg_query.Node) bool {
-		return n.GetLockingClause().GetStrength() == pg_query.LockClauseStrength_LCS_FORUPDATE
-	}) {
-		return
-	}
-	for _, rel := range a.in.cat.relations {
-		if l := a.in.referredBy(rel, 0); l != 0 && slices.Contains(a.facts.tables, rel.Name()) {
-			a.control |= l
-			a.refuse(l, rel.Name(), "is referred to by labelled columns, so which of its rows are locked would tell by which rows", "use FOR NO KEY UPDATE")
+// lockedRows refuses FOR UPDATE where it meets the locks that foreign keys over labelled
+// columns take (FOR KEY SHARE): what it waits for, or leaves out, is what an open
+// transaction refers to. read are the relations that the query reads.
+func (a *analysis) lockedRows(list []*pg_query.Node, sc *scope, read []string) {
+	for _, n := range list {
+		clause := n.GetLockingClause()
+		if clause.GetStrength() != pg_query.LockClauseStrength_LCS_FORUPDATE {
+			continue
+		}
+		locked := read
+		if of := clause.GetLockedRels(); len(of) > 0 {
+			locked = nil
+			for _, n := range of {
+				if it := a.findItem([]string{n.GetRangeVar().GetRelname()}, sc); it != nil && it.rel != nil && !it.rel.isView() {
+					locked = append(locked, it.rel.Name())
+				} else {
+					locked = read
+					break
+				}
+			}
+		}
+		for _, rel := range a.in.cat.relations {
+			if l := a.in.referredBy(rel, 0); l != 0 && slices.Contains(locked, rel.Name()) {
+				a.control |= l
+				a.refuse(l, rel.Name(), "is referred to by labelled columns, so which of its rows are locked would tell by which rows", "use FOR NO KEY UPDATE")
+			}
 		}
 	}
 }

@@ -294,6 +294,7 @@ var statisticColumns = map[string][]string{
 	"pg_statio_%_indexes":          {"idx_blks_read", "idx_blks_hit"},
 	"pg_stat_database":             {"temp_files", "temp_bytes"},
 	"pg_stat_wal":                  {"wal_records", "wal_fpi", "wal_bytes", "wal_buffers_full", "wal_write", "wal_sync"},
+	"pg_stat_slru":                 {"blks_zeroed", "blks_hit", "blks_read", "blks_written", "blks_exists", "flushes", "truncates"},
 	"pg_stat_io":                   {"writes", "write_bytes", "extends", "extend_bytes"},
 	"pg_stat_replication":          {"sent_lsn", "write_lsn", "flush_lsn", "replay_lsn"},
 	"pg_stat_replication_slots":    {"spill_bytes", "stream_bytes", "total_bytes"},

@@ -85,12 +85,12 @@ func (l *loader) constraintSteps() []step {
 	c := l.cat
 	return []step{
 		// Those that are neither unique nor computed matter for the order of their keys.
-		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid), m.amname NOT IN ('gin', 'brin', 'hash'), i.indnkeyatts, i.indisprimary AND i.indimmediate AND i.indisvalid, i.indisvalid, ` + onColumnsOnly(`pg_catalog.concat(i.indexprs, i.indpred)`) + ` FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE i.indrelid >= 16384`, 11, func(r record) error {
+		{"indexes", `SELECT i.indrelid, c.relname, i.indisunique OR i.indisexclusion, i.indkey, pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid), m.amname NOT IN ('gin', 'brin', 'hash'), i.indnkeyatts, i.indisprimary AND i.indimmediate AND i.indisvalid, i.indisvalid, ` + onColumnsOnly(`pg_catalog.concat(i.indexprs, i.indpred)`) + `, coalesce((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::pg_catalog.bool, false) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am m ON m.oid = c.relam WHERE i.indrelid >= 16384`, 12, func(r record) error {
 			rel := c.relations[r.oid(0)]
 			if rel == nil {
 				return nil
 			}
-			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8), valid: r.bool(9), partial: !r.null(5), settled: r.bool(10)}
+			x := index{name: r.name(1), unique: r.bool(2), columns: r.nums(3), ordered: r.bool(6), keys: r.int(7), primary: r.bool(8), valid: r.bool(9), partial: !r.null(5), settled: r.bool(10), nulls: r.bool(11)}
 			for _, i := range []int{4, 5} {
 				if !r.null(i) {
 					x.exprs = append(x.exprs, r.text(i))

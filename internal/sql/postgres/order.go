@@ -249,6 +249,7 @@ func choosesScan(name string) bool {
 // labelled values.
 func (a *analysis) choosingScan(name string) {
 	if a.in.Order() != OrderStorage && choosesScan(name) {
+		a.add(gate.EffectAdmin) // a session that sees all may be one that does not later
 		a.refuseAll(name, "is set so that rows do not come in the order of an index over labelled columns", "leave it as it is")
 	}
 }

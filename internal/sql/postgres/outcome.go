@@ -15,6 +15,9 @@ import (
 // rows or of the same row.
 func (a *analysis) constraints(rel *Relation, event uint16, columns []int16) {
 	a.references(rel, event, columns)
+	if event == triggerUpdate {
+		a.locks(rel, columns)
+	}
 	labels := a.in.labels.of(rel)
 	if labels.any() == 0 {
 		return

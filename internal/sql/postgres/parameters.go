@@ -79,6 +79,13 @@ func settled(t *pg_query.TypeName) bool {
 	return false
 }
 
+// KeepsOtherwise reports whether a text that the server keeps may do otherwise than one that is sent,
+// once a setting has been changed: it may be planned for all values, or not be looked at
+// where a text would be refused.
+func KeepsOtherwise(setting string) bool {
+	return setting == "plan_cache_mode" || setting == "restrict_nonsystem_relation_kind" || planner(setting)
+}
+
 // parameters says which literals of a text can be parameters, and whether the text can be
 // kept with them: it is one query, without parameters of its own, and without other
 // strings.
@@ -93,7 +100,8 @@ func (a *analysis) parameters(s *Shape) {
 	}
 	slices.SortFunc(a.compares, func(x, y parameter) int { return cmp.Compare(x.at, y.at) })
 	a.compares = slices.Compact(a.compares)
-	s.Kept = true
+	s.Kept = !slices.ContainsFunc(a.facts.functions, func(name string) bool { return name == "pg_catalog.current_query" || name == "pg_catalog.pg_cursor" }) &&
+		!slices.Contains(a.facts.tables, "pg_catalog.pg_cursors") // they show what is sent
 	for n, token := range a.tokens.Literals() {
 		kind := a.tokens.At(int(token)).Kind
 		i := slices.IndexFunc(a.compares, func(p parameter) bool { return int(token) == a.tokens.TokenAt(int(p.at)) })

@@ -186,6 +186,7 @@ func (a *analysis) selectStmt(s *pg_query.SelectStmt, outer *scope) []outCol {
 	defer a.leave()
 	a.word("select")
 	a.add(gate.EffectRead)
+	before := len(a.facts.tables)
 	if into := s.GetIntoClause(); into != nil {
 		a.into(into, "select into", false)
 	}
@@ -202,7 +203,7 @@ func (a *analysis) selectStmt(s *pg_query.SelectStmt, outer *scope) []outCol {
 		a.simpleSelect(s, sc)
 	}
 	a.tail(s, sc)
-	a.lockedRows(s.GetLockingClause())
+	a.lockedRows(s.GetLockingClause(), sc, a.facts.tables[before:])
 	return sc.outs
 }
 

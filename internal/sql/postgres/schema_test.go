@@ -358,7 +358,7 @@ func TestLabelsReachEverythingThatShowsTheSameValues(t *testing.T) {
 		"INSERT INTO ids (person) VALUES ('0')": "refused", "INSERT INTO ids (note) VALUES ('0')": "plain",
 		"UPDATE people SET region = 'x' WHERE name = 'a'": "refused", "UPDATE people SET name = 'x' WHERE name = 'a'": "plain",
 		"SELECT attmissingval FROM pg_attribute": "masked", "SELECT * FROM pg_attribute": "masked", "SELECT attname FROM pg_attribute a": "plain",
-		"DELETE FROM numbers WHERE n = '1'": "refused", "UPDATE numbers SET n = '1' WHERE kind = 'a'": "refused", "UPDATE numbers SET kind = 'b' WHERE kind = 'a'": "plain", "INSERT INTO numbers VALUES ('1')": "plain",
+		"DELETE FROM numbers WHERE n = '1'": "refused", "UPDATE numbers SET n = '1' WHERE kind = 'a'": "refused", "UPDATE numbers SET kind = 'b' WHERE kind = 'a'": "refused", "INSERT INTO numbers VALUES ('1')": "plain",
 		"INSERT INTO numbers VALUES ('1') ON CONFLICT (n) DO UPDATE SET n = '2'": "refused", "SELECT n FROM numbers": "plain", "INSERT INTO accounts VALUES ('1', 'a')": "plain",
 		"DELETE FROM groups WHERE g = 'a'": "refused", "UPDATE groups SET g = 'b' WHERE g = 'a'": "plain", "DELETE FROM accounts WHERE kind = 'a'": "plain",
 		"UPDATE areas SET area = 'b' WHERE area = 'a'": "refused", "DELETE FROM areas WHERE area = 'a'": "refused", "INSERT INTO areas VALUES ('a')": "plain",

@@ -203,6 +203,7 @@ func (a *analysis) setStatement(s *pg_query.VariableSetStmt) Statement {
 			// Each argument is one name, whatever it contains.
 			values = quoteNames(s.GetArgs())
 		}
+		a.serializes(name, values)
 		switch {
 		case ok && name == "statement_timeout" && a.env.StatementTimeout > 0 && a.noTimeout(s.GetArgs(), values):
 		case ok && name == "client_encoding" && strings.EqualFold(values, "unicode") && a.sendInstead(s.GetArgs(), "'UTF8'"):
@@ -314,6 +315,7 @@ func (a *analysis) setConfig(f *pg_query.FuncCall, sc *scope) taint {
 	if ok {
 		a.facts.settings = append(a.facts.settings, name)
 		a.choosingScan(name)
+		a.serializes(name, values[1].s)
 		if rule := harmless(name); rule != nil && rule(a.env, values[1].s) {
 			a.add(gate.EffectRead)
 			return taint{}
@@ -342,12 +344,30 @@ func (a *analysis) namedSetting(s *pg_query.SelectStmt) *pg_query.A_Const {
 	return where.GetRexpr().GetAConst()
 }
 
+// serializes refuses the isolation level serializable where there is a foreign key over
+// labelled columns: by what it reads when it is checked, a transaction can fail.
+func (a *analysis) serializes(name, level string) {
+	if name != "transaction_isolation" && name != "default_transaction_isolation" || strings.EqualFold(level, "read committed") || strings.EqualFold(level, "repeatable read") ||
+		strings.EqualFold(level, "read uncommitted") || !a.in.labels.refers(a.in.cat) {
+		return
+	}
+	a.refuseAll(name, "is not to be serializable: whether a transaction fails could tell what labelled columns refer to", "use repeatable read")
+}
+
+// Serializes reports whether the settings that a session begins with make its transactions
+// serializable where they are not to be.
+func (in *Inspector) Serializes(asked map[string]string) bool {
+	return strings.EqualFold(asked["default_transaction_isolation"], "serializable") && in.labels.refers(in.cat)
+}
+
 // transactionModes reads the modes of BEGIN and SET TRANSACTION.
 func (a *analysis) transactionModes(options []*pg_query.Node) {
 	for _, n := range options {
 		d := n.GetDefElem()
 		switch d.GetDefname() {
-		case "transaction_isolation", "transaction_deferrable":
+		case "transaction_isolation":
+			a.serializes(d.GetDefname(), d.GetArg().GetAConst().GetSval().GetSval())
+		case "transaction_deferrable":
 		case "transaction_read_only":
 			if d.GetArg().GetAConst().GetIval().GetIval() != 1 {
 				a.add(gate.EffectWrite)
