@@ -213,7 +213,11 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	if f != nil {
 		return s.failUnjudged(ctx, "[Bind]", f)
 	}
-	if f := s.renew(ctx, p); f != nil {
+	f = s.renew(ctx, p)
+	if f == nil {
+		f = p.nullFault(s.bind.Params)
+	}
+	if f != nil {
 		return s.failUnjudged(ctx, p.record, f)
 	}
 	s.subject = subject{canonical: p.canonical, types: p.types, refs: append(s.refs[:0], p), formats: s.subject.formats[:0]}
@@ -257,6 +261,18 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 	e := expect{typ: wire.Bind, command: permit.Command(), shape: shape, undo: s.setPortal(po), twin: po.twin}
 	e.marks = po.doubt != nil && s.prover.replay != nil && s.marks()
 	return s.owe(e)
+}
+
+// nullFault is for a parameter that is not to be NULL.
+func (p *prepared) nullFault(values [][]byte) *wire.Fault {
+	for _, n := range p.shape.NotNull {
+		if int(n) <= len(values) && values[n-1] == nil && slices.ContainsFunc(p.shape.Labels, func(l string) bool { return p.masks.For(l) != gate.MaskPlain }) {
+			f := fault(codePrivilege, "parameter $%d is not to be NULL: the row would enter a unique index over labelled columns, and the answer would depend on them", n)
+			f.Hint = "Leave the column as it is."
+			return f
+		}
+	}
+	return nil
 }
 
 // noStatementFault is for a prepared statement that there is not.

@@ -21,6 +21,9 @@ func (s *session) refer(ctx context.Context, shape *sql.Shape) (*sql.Shape, *wir
 			if p = s.statements[st.Name]; p == nil && !madeBefore(shape.Statements[:i], sql.KindPrepare, st.Name) {
 				return nil, fault(codeStatementName, "prepared statement \"%s\" does not exist", st.Name)
 			}
+			if p != nil && len(p.shape.NotNull) > 0 {
+				return nil, fault(codeFeature, "through the gateway EXECUTE does not run this statement, of whose parameters it must know that they are not NULL: bind it")
+			}
 			if p != nil && p.streamed && !ordinary(p.shape) {
 				return nil, fault(codeFeature, "through the gateway EXECUTE runs no statement about names, transactions, settings or COPY")
 			}

@@ -40,11 +40,13 @@ type analysis struct {
 	control    labelSet // labels that the existence of rows depends on
 	forced     labelSet // in definitions: labels that success or the number of rows depends on, wherever they stand
 
-	literals []int32 // byte offsets of constants whose values mattered
-	allExact bool    // every literal matters
-	compares []parameter
-	present  present // of the UPDATE that is read
-	sized    string  // the function that tells how what it is given is stored, among whose arguments this is
+	literals  []int32 // byte offsets of constants whose values mattered
+	allExact  bool    // every literal matters
+	compares  []parameter
+	present   present // of the UPDATE that is read
+	notNull   []int32 // parameters
+	preparing bool    // in PREPARE, whose parameters nobody binds
+	sized     string  // the function that tells how what it is given is stored, among whose arguments this is
 
 	ranges        []rangeUse // labelled relations that are read
 	names         []tokenSpan

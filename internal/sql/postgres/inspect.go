@@ -121,6 +121,10 @@ type Shape struct {
 	ParameterTypes []byte
 	Kept           bool
 
+	// NotNull are numbers of parameters that are not to be NULL where a label is masked: by
+	// the outcome one could tell a labelled value.
+	NotNull []int32
+
 	watched *watched // nil where nothing is labelled
 	// Runs says that functions, triggers or the like of users run, so that more
 	// can happen in the session than the text says.
@@ -274,7 +278,7 @@ func (a *analysis) variant() *variant {
 	}
 	v := &variant{
 		shape: &Shape{Facts: a.facts.facts(), Effects: a.effects, Labels: a.in.labels.list(a.labels), Statements: a.statements, Missing: unique(a.absent),
-			Runs: a.runs, Lasts: a.lasting(), Temporaries: a.temporaries, Creations: a.creations, answers: a.answers},
+			Runs: a.runs, Lasts: a.lasting(), Temporaries: a.temporaries, Creations: a.creations, NotNull: a.notNull, answers: a.answers},
 		analysed: &analysed{in: a.in, edits: a.edits, always: len(a.pins) > 0 || slices.ContainsFunc(a.edits, func(e edit) bool { return e.always }),
 			pins: a.pins, costly: a.costly, refusals: a.refusals, labels: a.labels, secrets: a.secrets},
 	}

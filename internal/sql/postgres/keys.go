@@ -17,6 +17,9 @@ import (
 // valid can hold two rows of one key, of which neither can be written again.
 func (a *analysis) unique(rel *Relation, x index, event uint16, written []int16) {
 	labels := a.in.labels.of(rel)
+	if a.in.indexLabels(rel, x) == 0 && !slices.ContainsFunc(x.columns, func(n int16) bool { return labels.column(n) != 0 }) {
+		return
+	}
 	touched := written == nil || slices.ContainsFunc(x.columns, func(n int16) bool { return n != 0 && slices.Contains(written, n) }) ||
 		slices.ContainsFunc(x.keyExprs(), func(e string) bool { return a.in.namesAny(rel, e, written) })
 	entered := x.partial && a.in.namesAny(rel, x.predicate(), written) && !a.leaves(rel, x.predicate())
@@ -57,27 +60,69 @@ func (a *analysis) nullKey(rel *Relation, x index, written []int16) bool {
 		}))
 }
 
-// isNull is a predicate that a column is null.
-var isNull = regexp.MustCompile(`^\(([a-z_][a-z0-9_]*) IS NULL\)$`)
+// The predicates of which leaves knows: that a column is null, and that a flag is set or not.
+var (
+	isNull = regexp.MustCompile(`^\(([a-z_][a-z0-9_]*) IS NULL\)$`)
+	isSet  = regexp.MustCompile(`^([a-z_][a-z0-9_]*)$`)
+	notSet = regexp.MustCompile(`^\(NOT ([a-z_][a-z0-9_]*)\)$`)
+)
 
 // leaves reports whether an update takes every row out of an index: its predicate is that
-// a column is null, and it gets a value that is not.
+// a column is null, and it gets a value that is not, or that a flag is set, and it is not.
 func (a *analysis) leaves(rel *Relation, predicate string) bool {
+	if a.present.rel == nil || rel != a.present.rel && !slices.Contains(rel.extras().parents, a.present.rel.oid) {
+		return false
+	}
+	if m := isSet.FindStringSubmatch(predicate); m != nil {
+		set, is := a.present.flags[m[1]]
+		return is && !set
+	}
+	if m := notSet.FindStringSubmatch(predicate); m != nil {
+		return a.present.flags[m[1]]
+	}
 	m := isNull.FindStringSubmatch(predicate)
 	if m == nil || rel.column(m[1]) == nil {
 		return false
 	}
 	// A row of NULLs is null, and no NULL.
 	typ := a.in.cat.base(rel.column(m[1]).typ)
-	return typ != nil && typ.kind == 'b' && a.present.rel != nil && slices.Contains(a.present.columns, m[1]) &&
-		(rel == a.present.rel || slices.Contains(rel.extras().parents, a.present.rel.oid))
+	if typ == nil || typ.kind != 'b' {
+		return false
+	}
+	if _, flag := a.present.flags[m[1]]; flag {
+		return true
+	}
+	if n := a.present.parameters[m[1]]; n > 0 {
+		a.notNull = append(a.notNull, n)
+		return true
+	}
+	return slices.Contains(a.present.columns, m[1])
 }
 
 // presentIn notes the columns that an update gives a value that is not null.
 func (a *analysis) presentIn(rel *Relation, targets []*pg_query.Node) {
 	a.present = present{rel: rel}
 	for _, n := range targets {
-		if t := n.GetResTarget(); len(t.GetIndirection()) == 0 && a.neverNull(t.GetVal()) {
+		t := n.GetResTarget()
+		if len(t.GetIndirection()) > 0 {
+			continue
+		}
+		v := t.GetVal()
+		if cast := v.GetTypeCast(); cast != nil && cast.GetArg().GetParamRef() != nil {
+			v = cast.GetArg()
+		}
+		switch number := v.GetParamRef().GetNumber(); {
+		case number > 0 && !a.preparing: // what is bound to it can be looked at
+			if a.present.parameters == nil {
+				a.present.parameters = map[string]int32{}
+			}
+			a.present.parameters[t.GetName()] = number
+		case v.GetAConst().GetBoolval() != nil:
+			if a.present.flags == nil {
+				a.present.flags = map[string]bool{}
+			}
+			a.present.flags[t.GetName()] = v.GetAConst().GetBoolval().GetBoolval()
+		case a.neverNull(v):
 			a.present.columns = append(a.present.columns, t.GetName())
 		}
 	}
@@ -113,8 +158,10 @@ func (a *analysis) neverNull(n *pg_query.Node) bool {
 
 // present are columns of a relation that get a value.
 type present struct {
-	rel     *Relation
-	columns []string
+	rel        *Relation
+	columns    []string
+	parameters map[string]int32 // those that get a parameter
+	flags      map[string]bool  // those that get true or false
 }
 
 // references refuses writes that a foreign key checks against labelled values, of the

@@ -86,7 +86,9 @@ func (a *analysis) named(n *pg_query.Node) (Statement, bool) {
 		for _, t := range s.PrepareStmt.GetArgtypes() {
 			a.typeName(t.GetTypeName())
 		}
+		a.preparing = true
 		a.shows(a.nested(s.PrepareStmt.GetQuery(), nil))
+		a.preparing = false
 	case *pg_query.Node_ExecuteStmt:
 		st = Statement{Kind: KindExecute, Word: "execute", Name: s.ExecuteStmt.GetName()}
 		a.word(st.Word)
