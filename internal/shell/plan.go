@@ -402,7 +402,7 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 	}
 	if q.question.Glob && len(a.Places) == 0 { // its own text is the path then
 		switch {
-		case writes(q.question.Use):
+		case writes(q.question.Use) && q.inside == 0: // the names in a directory are ours
 			add(q.what, "the pattern matches nothing, and its own text would be written to", "name the file")
 		case strings.Contains("/"+q.question.Name+"/", "/../"):
 			add(q.what, "the pattern matches nothing, and where its own text leads, programs read in different ways", "leave .. out")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,10 +60,14 @@ func (d *detector) whileRunning() bool {
 	return k.Listening != 0 && listens(k.Listening) || d.listener != nil && d.listener.hit.Load() || k.Created != "" && exists(k.Created)
 }
 
+// sessionName is what the gateway says of a session when it refuses: by chance it can hold
+// any short mark.
+var sessionName = regexp.MustCompile(`session=ses_[a-z0-9]+`)
+
 // fired says whether the effect is there, after the session.
 func (d *detector) fired(a *answer) bool {
 	k := &d.c.Check
-	all := bytes.Join([][]byte{a.stdout, a.stderr}, []byte("\n"))
+	all := sessionName.ReplaceAll(bytes.Join([][]byte{a.stdout, a.stderr}, []byte("\n")), nil)
 	switch {
 	case k.FileChanged != "":
 		now, err := stateOf(k.FileChanged)
