@@ -121,7 +121,6 @@ func TestATextWithOtherValuesIsAnsweredAsWithoutTheGateway(t *testing.T) {
 		"refused":                          {many(q("DROP TABLE nothing")), "", true},
 		"planned for all":                  {append(texts(6, "SELECT id FROM items WHERE kind > '?' LIMIT 3", "a", "g", "rara"), append([]step{q("SET plan_cache_mode = force_generic_plan")}, texts(9, "SELECT id FROM items WHERE kind > '?' LIMIT 3", "a", "g", "rara")...)...), "", true},
 		"cursors":                          {texts(8, "SELECT statement, name FROM pg_cursors, items WHERE id = ?", "1", "2"), "", false},
-		"the text itself":                  {texts(8, "SELECT current_query() FROM items WHERE id = ?", "1", "2"), "", false},
 		"a precision":                      {texts(8, "SELECT current_timestamp(9) IS NULL FROM items WHERE id = ?", "1", "2"), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {

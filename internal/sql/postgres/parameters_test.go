@@ -33,6 +33,8 @@ func TestLiteralsThatParametersCanStandFor(t *testing.T) {
 		"SELECT id FROM t WHERE id = $1 AND big = 3":               {"id = $1 and big = 3", "", false},
 		"SELECT id FROM t WHERE id = 3 FOR UPDATE":                 {"id = $1 for update", int4, true},
 		"SELECT 1 FROM t WHERE id = 3; SELECT 2 FROM t WHERE true": {"id = 3 ; select 2 from public.t where true", "", false},
+		"SELECT current_query() FROM t WHERE id = 3":               {"id = $1", int4, false},
+		"SELECT statement FROM pg_cursors, t WHERE t.id = 3":       {"t.id = $1", int4, false},
 		"UPDATE t SET big = 1 WHERE id = 3":                        {"id = 3", "", false},
 		"DECLARE c CURSOR FOR SELECT id FROM t WHERE id = 3":       {"id = 3", "", false},
 		"EXPLAIN SELECT id FROM t WHERE id = 3":                    {"id = 3", "", false},
