@@ -171,7 +171,7 @@ func (s *Session) hold(ctx context.Context, cmd *Command, v Verdict) (Verdict, *
 		if asked.State, err = s.await(ctx, cmd, v, digest, asked); err != nil {
 			return v, nil, err
 		}
-		if asked.State == RequestApproved {
+		if asked.State == RequestApproved || asked.State == RequestConsumed { // by the same command, elsewhere
 			// The policy is asked again: an approval never overrides a block that
 			// came meanwhile, and the masks may have changed.
 			again, err := s.g.cfg.Policy.Decide(ctx, s.SessionInfo, cmd)
