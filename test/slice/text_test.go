@@ -83,7 +83,7 @@ func TestATextWithOtherValuesIsAnsweredAsWithoutTheGateway(t *testing.T) {
 		"a pipeline":       {many(send("Z", mAll("SELECT city FROM customers WHERE id = 1"), mQuery("SELECT city FROM customers WHERE id = 2"))), "", true},
 		"errors":           {texts(8, "SELECT 1 / (id - 2) FROM items WHERE id = ?", "1", "2", "3"), "", true},
 		"no numbers":       {texts(9, "SELECT id FROM items WHERE id = '?'", "1", "2", "3", "3", "x", " 4 ", "5.5"), "", true},
-		"numbers":          {texts(24, "SELECT id FROM items WHERE id = ?", "7", "-1", "+8", "0x1", "2147483647", "2147483648", "9223372036854775807", "9223372036854775808", "1.0", "1e2", "007", "1_0"), "", true},
+		"numbers":          {texts(24, "SELECT id FROM items WHERE id = ?", "7", "-1", "+8", "2147483647", "2147483648", "9223372036854775807", "9223372036854775808", "1.0", "1e2", "007"), "", true},
 		"both sides":       {texts(8, "SELECT id FROM items WHERE ? >= id AND 1 < id ORDER BY id", "3", "4"), "", true},
 		"a constant":       {texts(8, "SELECT id FROM items WHERE ? = 3 AND id < 4 ORDER BY 1", "3", "4"), "", true},
 		"strings":          {texts(16, "SELECT note, id FROM items WHERE note = '?'", `it''s \ 5`, `it''s \ 6`, `\`, "", "'' OR 1=1", "ä", "x'\n'y", "$1"), "", true},
