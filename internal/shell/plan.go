@@ -430,7 +430,7 @@ func (q *asked) check(a *hostpath.Answer) []Reason {
 		case q.line && !plainLine(found):
 			add(q.what, "it prints "+short(p.Name)+", which would be split, or printed by another name", "use find")
 		case q.file && p.Kind != hostpath.File:
-			add(q.what, short(p.Name)+" is no file, and what it prints is known only when it runs", "use ls -d, or find")
+			add(q.what, short(p.Name)+" is no file, and what is printed of it is known only when it runs", "use ls -d, or find")
 		case writes(q.question.Use) && p.Real == "":
 			add(p.Name, "the host cannot tell where it would be", "")
 		}

@@ -140,9 +140,7 @@ func (c *call) lsof(p *Program, from int) {
 			all = true
 		case "-v", "-h", "-?":
 			told = true
-		case "+d", "+D":
-			named = true
-		case "-c", "-d", "-p", "-u", "-U", "-N", "-X", "+L":
+		case "-c", "-d", "-p", "-u", "-U", "-N", "-X", "+d", "+D", "+L":
 			more = true
 		}
 	}
@@ -156,9 +154,18 @@ func (c *call) lsof(p *Program, from int) {
 			return
 		}
 	}
+	first := len(c.a.asked)
 	c.operands(p, in)
-	if told || net && (all || !more && !named) || named && !more && !net {
-		return // of files that are named those alone
+	if told || net && (all || !more && !named) {
+		return
+	}
+	if named && !more && !net {
+		// Of a file that is named it tells that alone; of the directory where a file system
+		// is mounted, all that is open on that.
+		for i := first; i < len(c.a.asked); i++ {
+			c.a.asked[i].file = true
+		}
+		return
 	}
 	c.use(Walk, &word{form: static, text: "/"}, nil, "", true)
 }

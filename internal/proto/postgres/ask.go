@@ -212,6 +212,7 @@ const (
 	oidBool        = 16
 	oidText        = 25
 	oidTimestamptz = 1184
+	oidJSONB       = 3802
 )
 
 func appendParse(dst []byte, name, text string, parameters ...uint32) []byte {

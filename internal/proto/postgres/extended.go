@@ -266,8 +266,10 @@ func (s *session) bindPortal(ctx context.Context, n int) error {
 // nullFault is for a parameter that is not to be NULL.
 func (p *prepared) nullFault(values [][]byte) *wire.Fault {
 	for _, n := range p.shape.NotNull {
-		if int(n) <= len(values) && values[n-1] == nil && slices.ContainsFunc(p.shape.Labels, func(l string) bool { return p.masks.For(l) != gate.MaskPlain }) {
-			f := fault(codePrivilege, "parameter $%d is not to be NULL: the row would enter a unique index over labelled columns, and the answer would depend on them", n)
+		// A document that is null is no NULL, and becomes one.
+		document := int(4*n) <= len(p.types) && binary.BigEndian.Uint32(p.types[4*(n-1):]) == oidJSONB
+		if (document || int(n) <= len(values) && values[n-1] == nil) && slices.ContainsFunc(p.shape.Labels, func(l string) bool { return p.masks.For(l) != gate.MaskPlain }) {
+			f := fault(codePrivilege, "parameter $%d is not to be NULL, nor a document: the row would enter a unique index over labelled columns, and the answer would depend on them", n)
 			f.Hint = "Leave the column as it is."
 			return f
 		}

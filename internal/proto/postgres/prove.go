@@ -380,5 +380,5 @@ func (s *session) same(ctx context.Context, in *sql.Inspector, j judged) bool {
 		was = []byte(j.sent)
 	}
 	return err == nil && bytes.Equal(sent, was) && now.Shape.Effects == j.shape.Effects &&
-		slices.Equal(now.Shape.Labels, j.shape.Labels) && reflect.DeepEqual(now.Shape.Facts, j.shape.Facts)
+		slices.Equal(now.Shape.Labels, j.shape.Labels) && slices.Equal(now.Shape.NotNull, j.shape.NotNull) && reflect.DeepEqual(now.Shape.Facts, j.shape.Facts)
 }

@@ -167,7 +167,7 @@ func (s *session) sendTwin(t *twin, in *sql.Inspection, permit gate.Permit) (*ex
 		return nil, nil, s.gateError(err)
 	}
 	s.syncs++
-	e := expect{typ: wire.Query, command: permit.Command(), shape: in.Shape, text: s.source, columns: -1, sync: s.syncs, twin: t}
+	e := expect{typ: wire.Query, command: permit.Command(), shape: in.Shape, columns: -1, sync: s.syncs, twin: t} // positions are those of its text
 	s.track(in.Shape)
 	s.tell()
 	s.push(e)

@@ -377,6 +377,12 @@ func (a *analysis) cascades(rel *Relation, event uint16, columns []int16, seen m
 		return
 	}
 	columns = a.in.withGenerated(rel, columns)
+	if a.present.rel != nil {
+		// What is carried on gives other rows other values, also of the same table.
+		was := a.present
+		a.present, seen = present{}, map[change]*reached{}
+		defer func() { a.present = was }()
+	}
 	for _, k := range rel.extras().referencing {
 		other := a.in.cat.relations[k.relation]
 		if other == nil {
