@@ -191,3 +191,86 @@ func (a *analysis) elements(w *syntax.Word, s *state) (word, bool) {
 	}
 	return word{form: each, alternatives: value.alternatives, parts: []part{{text: "${" + x.Param.Value + "[@]}", expansion: true, quoted: true}}}, true
 }
+
+// filterFeed notes that a filter passes on names that it is fed, line by line.
+func (c *call) filterFeed(p *Program, in *input) {
+	up := c.s.feed
+	if up == nil || !up.nul && up.end == nil || c.feed != nil {
+		return
+	}
+	zero := slices.ContainsFunc(in.given, func(g given) bool { return g.name == "-z" })
+	if zero != up.nul {
+		return
+	}
+	allowed, patterns := feedFilters[c.name], 0
+	if c.name == "grep" {
+		patterns = 1
+		if in.mode("none") {
+			return
+		}
+	}
+	if allowed == nil || len(in.operands) != patterns {
+		return
+	}
+	for _, g := range in.given {
+		if !allowed[g.name] && g.name != "-z" {
+			return
+		}
+	}
+	if up.nul {
+		c.feed = &feed{roots: up.roots, nul: true}
+		return
+	}
+	if slices.ContainsFunc(c.args, func(w word) bool { return w.is("--") }) {
+		return
+	}
+	c.feed = &feed{roots: up.roots, end: up.end, plain: up.plain, from: up.from, to: up.to}
+	if up.plain {
+		return
+	}
+	c.feedWords = func() []word { return append(slices.Clone(c.args), lit("-z")) }
+}
+
+// feedFilters are the filters that print some of the lines that they read, as they
+// are, with the options under which they do, and that take -z for lines that end in
+// NUL.
+var feedFilters = map[string]map[string]bool{
+	"sort": set("-r -u -n -V -f -R -h --reverse --unique"),
+	"uniq": set("-u -d"),
+	"head": set("-n --lines"),
+	"tail": set("-n --lines"),
+	"grep": set("-v -i -E -F -w"),
+}
+
+// grepFeed notes that grep -l prints names of files.
+func (c *call) grepFeed(p *Program, in *input) {
+	if p.Name != "grep" || len(in.operands) == 0 {
+		return
+	}
+	_, with := in.has("-l")
+	_, without := in.has("-L")
+	if !with && !without {
+		return
+	}
+	files := in.operands
+	if !in.mode("none") {
+		files = files[1:]
+	}
+	f := &feed{}
+	for _, i := range files {
+		if w := c.args[i]; w.form != dynamic && !w.may("-") {
+			w.from = c.s.dirs
+			f.roots = append(f.roots, w)
+			continue
+		}
+		return
+	}
+	if len(f.roots) == 0 {
+		return
+	}
+	if _, nul := in.has("-Z"); nul {
+		f.nul = true
+	}
+	c.feed = f
+	c.feedWords = func() []word { return append(lits("-Z"), c.args...) }
+}

@@ -1,7 +1,6 @@
 package slice_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -49,7 +48,6 @@ func TestATextWithOtherValuesIsStillProved(t *testing.T) {
 // TestATextWithOtherValuesIsAnsweredAsWithoutTheGateway does what parameters would do
 // otherwise than literals, and what makes the server analyse a twin anew, drop it or fail it.
 func TestATextWithOtherValuesIsAnsweredAsWithoutTheGateway(t *testing.T) {
-	w := the(t)
 	d := often
 	d.schema += `;
 		CREATE TABLE items (id bigint PRIMARY KEY, code uuid, kind text, note varchar(20), price numeric(10,2), fixed char(4), at timestamptz);
@@ -124,26 +122,7 @@ func TestATextWithOtherValuesIsAnsweredAsWithoutTheGateway(t *testing.T) {
 		"a precision":                      {texts(8, "SELECT current_timestamp(9) IS NULL FROM items WHERE id = ?", "1", "2"), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var answers [2][]string
-			for i, b := range []*bare{bareThrough(t, p.gw, "valuedas", w.token(t, "mobile-agent")), bareDirect(t, w, "valuedas")} {
-				for n, s := range c.steps {
-					if c.admin != "" && n == len(c.steps)-3 {
-						pgtest.Query(t, w.pg, "valuedas", c.admin)
-					}
-					answers[i] = append(answers[i], converse(b, []step{s})...)
-				}
-				if i == 0 {
-					expectTwins(b, false, c.own)
-				}
-			}
-			for n := range c.steps {
-				if strings.Contains(fmt.Sprintf("%s", c.steps[n].send), "DROP TABLE") {
-					continue
-				}
-				if withoutTables(answers[0][n]) != withoutTables(answers[1][n]) {
-					t.Errorf("%q\nthrough %s\ndirect  %s", c.steps[n].send, answers[0][n], answers[1][n])
-				}
-			}
+			p.answersAsWithout(t, c.steps, c.admin, c.own, withoutTables)
 		})
 	}
 }

@@ -85,7 +85,6 @@ func TestAPreparedStatementThatRunsOftenIsStillProved(t *testing.T) {
 // TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway does what makes the
 // server analyse it anew, or drop it, or fail it.
 func TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway(t *testing.T) {
-	w := the(t)
 	p := startTwins(t, "oftener", often)
 	const one = "SELECT name, city FROM customers WHERE id = $1;"
 	twice := send("Z", mBind("", "q", "1"), mExecute("", 0), mBind("", "q", "2"), mExecute("", 0), mSync())
@@ -124,26 +123,7 @@ func TestAPreparedStatementThatRunsOftenIsAnsweredAsWithoutTheGateway(t *testing
 		"refused":           {many([]step{send("Z", mBind("", "q", "1"), mParse("", "DROP TABLE customers"), mExecute("", 0), mSync())}), "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var answers [2][]string
-			for i, b := range []*bare{bareThrough(t, p.gw, "oftener", w.token(t, "mobile-agent")), bareDirect(t, w, "oftener")} {
-				for n, s := range c.steps {
-					if c.admin != "" && n == len(c.steps)-3 {
-						pgtest.Query(t, w.pg, "oftener", c.admin)
-					}
-					answers[i] = append(answers[i], converse(b, []step{s})...)
-				}
-				if i == 0 {
-					expectTwins(b, false, c.own)
-				}
-			}
-			for n := range c.steps {
-				if name == "refused" && strings.Contains(fmt.Sprintf("%s", c.steps[n].send), "DROP TABLE") {
-					continue
-				}
-				if answers[0][n] != answers[1][n] {
-					t.Errorf("%s\nthrough %s\ndirect  %s", c.steps[n].send, answers[0][n], answers[1][n])
-				}
-			}
+			p.answersAsWithout(t, c.steps, c.admin, c.own, func(answer string) string { return answer })
 		})
 	}
 }

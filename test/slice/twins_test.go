@@ -63,6 +63,33 @@ func startTwins(t *testing.T, name string, d twinned) *twins {
 	return p
 }
 
+// answersAsWithout plays steps through the gateway and without it, with what an
+// administrator does before the last three of them, and fails the test unless what read
+// leaves of the answers is equal, and a statement is kept as wanted.
+func (p *twins) answersAsWithout(t *testing.T, steps []step, admin string, kept bool, read func(string) string) {
+	t.Helper()
+	var answers [2][]string
+	for i, b := range []*bare{bareThrough(t, p.gw, p.names[0], p.w.token(t, "mobile-agent")), bareDirect(t, p.w, p.names[0])} {
+		for n, s := range steps {
+			if admin != "" && n == len(steps)-3 {
+				pgtest.Query(t, p.w.pg, p.names[0], admin)
+			}
+			answers[i] = append(answers[i], converse(b, []step{s})...)
+		}
+		if i == 0 {
+			expectTwins(b, false, kept)
+		}
+	}
+	for n, s := range steps {
+		if strings.Contains(fmt.Sprintf("%s", s.send), "DROP TABLE") {
+			continue // it is refused, and by the server for another reason
+		}
+		if read(answers[0][n]) != read(answers[1][n]) {
+			t.Errorf("%q\nthrough %s\ndirect  %s", s.send, answers[0][n], answers[1][n])
+		}
+	}
+}
+
 // play sends the same to both and returns what the first has answered. It fails
 // the test if the second has answered anything else.
 func (p *twins) play(steps []step) []string {
