@@ -14,11 +14,7 @@ func TestNoMaskShowsPartOfWhatOthersHaveSent(t *testing.T) {
 	fresh(t, "activity", "CREATE TABLE t (v text)", "CREATE VIEW act AS SELECT pid, lower(query) AS q, query FROM pg_stat_activity")
 	in := inspector(t, "activity", map[string][]string{"l": {"public.t.v"}}, nil)
 	ctx := context.Background()
-	conn, err := theServer.connect(ctx, "activity", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := connected(t, "activity")
 	const secret = "mallory@78.example"
 	for _, mask := range []string{gate.MaskRedact, MaskNull, MaskLast4, MaskEmail, MaskDigits, MaskDateYear} {
 		for _, text := range []string{

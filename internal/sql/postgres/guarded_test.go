@@ -64,11 +64,7 @@ func TestAGuardIsOneMoreCondition(t *testing.T) {
 func TestAGuardFailsWhenADefinitionChanges(t *testing.T) {
 	fresh(t, "guarded", "CREATE TABLE t (a int, b int)", "INSERT INTO t VALUES (1, 2), (3, 4)", "CREATE VIEW v AS SELECT a AS x FROM t")
 	ctx := context.Background()
-	conn, err := theServer.connect(ctx, "guarded", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := connected(t, "guarded")
 	run := func(text string) error {
 		_, err := conn.Exec(ctx, text).ReadAll()
 		return err
@@ -111,11 +107,7 @@ func TestAGuardFailsWhenADefinitionChanges(t *testing.T) {
 // make up; and a guard is analysed in its own zone however dates are written.
 func TestAGuardIsAnalysedInNoOtherZone(t *testing.T) {
 	ctx := context.Background()
-	conn, err := theServer.connect(ctx, "postgres", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := connected(t, "postgres")
 	in := func(zone string) error {
 		_, err := conn.Exec(ctx, "SET timezone TO '"+zone+"'; SELECT WHERE "+guard).ReadAll()
 		return err
@@ -161,11 +153,7 @@ func TestAGuardedTextIsPlannedForItsValues(t *testing.T) {
 	fresh(t, "guardedtexts", "CREATE TABLE t (a int PRIMARY KEY, b text)", "INSERT INTO t SELECT g, CASE WHEN g % 1000 = 0 THEN 'rare' ELSE 'frequent' END FROM generate_series(1, 5000) g", "CREATE INDEX ON t (b)",
 		"CREATE TABLE p (k int) PARTITION BY LIST (k)", "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1)", "CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2)", "ANALYZE")
 	ctx := context.Background()
-	conn, err := theServer.connect(ctx, "guardedtexts", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := connected(t, "guardedtexts")
 	// So that workers take part, which a function or a sub-query can forbid.
 	if _, err := conn.Exec(ctx, "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0").ReadAll(); err != nil {
 		t.Fatal(err)

@@ -13,11 +13,7 @@ func TestNoRowComesInTheOrderOfLabelledValues(t *testing.T) {
 		"CREATE TABLE plain (id int)", "CREATE VIEW between AS SELECT * FROM people", "CREATE VIEW shown AS SELECT id FROM between", "CREATE MATERIALIZED VIEW kept AS SELECT id FROM shown",
 		"CREATE FUNCTION own(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
 	ctx := context.Background()
-	conn, err := theServer.connect(ctx, "ordered", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := connected(t, "ordered")
 	for _, c := range []struct {
 		index string
 		want  Order
@@ -133,11 +129,7 @@ func TestAPartOfAValueIsNotShownInTheOrderOfTheWhole(t *testing.T) {
 		"CREATE MATERIALIZED VIEW stored AS SELECT email FROM people", "CREATE INDEX ON stored (email)", "VACUUM ANALYZE people", "VACUUM ANALYZE stored")
 	in := inspector(t, "parts", map[string][]string{"mail": {"public.people.email"}, "date": {"public.people.born"}, "code": {"public.people.code"}}, nil)
 	ctx := context.Background()
-	conn, err := theServer.connect(ctx, "parts", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := connected(t, "parts")
 	for _, mask := range []string{MaskEmail, MaskDateYear, MaskLast4, MaskToken, MaskDigits, gate.MaskRedact} {
 		masks := gate.Masks{"mail": mask, "date": mask, "code": mask}
 		for _, text := range []string{"SELECT email FROM people", "SELECT email FROM ONLY people", "SELECT p.email FROM people p, (SELECT 1) o", "SELECT born FROM people", "SELECT code FROM people",
@@ -167,11 +159,7 @@ func TestWhatIsNotNullIsNotChangedInTheOrderOfAnIndex(t *testing.T) {
 	fresh(t, "present", "CREATE TABLE people (id int PRIMARY KEY, email text UNIQUE, note text)", "CREATE VIEW shown AS SELECT id, email AS mail, note FROM people", "INSERT INTO people SELECT i, 'm' || (1000 - i) FROM generate_series(1, 500) i", "VACUUM ANALYZE people")
 	in := inspector(t, "present", map[string][]string{"pii": {"public.people.email"}}, nil)
 	ctx := context.Background()
-	conn, err := theServer.connect(ctx, "present", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
+	conn := connected(t, "present")
 	for _, text := range []string{"UPDATE people SET note = 'x' WHERE email IS NOT NULL RETURNING id", "UPDATE people p SET note = 'x' WHERE ((p.email)) NOTNULL AND note IS NULL RETURNING id",
 		"DELETE FROM people WHERE public.people.email IS NOT NULL RETURNING id", "UPDATE people SET note = 'x' WHERE NOT email IS NOT NULL OR (email IS NOT NULL) RETURNING (email IS NOT NULL), id",
 		"UPDATE people SET note = 'x' WHERE NOT (email IS NULL) RETURNING id", "DELETE FROM people WHERE NOT email ISNULL", "UPDATE people SET note = 'x' WHERE (email IS NULL) = false", "UPDATE people SET note = 'x' WHERE false = (((email)) IS NULL)",

@@ -180,6 +180,17 @@ func (s *server) connect(ctx context.Context, db, role string) (*pgconn.PgConn, 
 	return pgconn.ConnectConfig(ctx, c)
 }
 
+// connected is a connection as the superuser, to the end of the test.
+func connected(t *testing.T, db string) *pgconn.PgConn {
+	t.Helper()
+	conn, err := theServer.connect(context.Background(), db, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
 // querier is a Querier over a connection of pgconn.
 type querier struct{ *pgconn.PgConn }
 
